@@ -1,0 +1,301 @@
+"""Settings of a project (``params.yaml``), checked as a whole before any work starts.
+
+Every section is a pydantic model that refuses unknown keys. :func:`load_params` reports all problems at
+once, each with the nearest valid key. :func:`digest` gives the short, stable fingerprint by which caches,
+evidence and tracked runs name a configuration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from jmml.errors import ConfigError, nearest
+
+Modality = Literal["speech", "eeg"]
+LabelSpace = Literal["discrete", "quadrants", "binary-arousal", "binary-valence"]
+AdapterName = Literal["nemo", "emodb", "ravdess", "deap", "table"]
+Normalisation = Literal["none", "per-group"]
+PairingName = Literal["class", "class-frozen", "instance"]
+ClassifierName = Literal["logistic-regression", "linear-svm", "rbf-svm", "random-forest", "mlp"]
+MethodName = Literal["raw", "jec-ssl", "jmml", "one-hot"]
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are errors, values are immutable and checked strictly.
+
+    Strict means that ``"8"`` is no integer and ``1.5`` no count; an integer is accepted as a float.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SyntheticConfig(Section):
+    """The embedded default: two non-parallel corpora, see ``jmml.data.synthetic``.
+
+    Effect sizes scale how far arousal and valence move the signals; ``difficulty`` scales the nuisance
+    variation (speaker voices, subject gains, artefacts, label noise of the performance) against them.
+    """
+
+    seed: int = 0
+    speakers: Annotated[int, Field(ge=2, le=99)] = 8
+    repetitions: PositiveInt = 2
+    subjects: Annotated[int, Field(ge=2, le=99)] = 8
+    trials: Annotated[int, Field(ge=4, le=400)] = 16
+    trial_s: PositiveFloat = 8.0
+    difficulty: PositiveFloat = 1.0
+    speech_effect: Weight = 1.0
+    eeg_effect: Weight = 1.0
+
+
+class CorpusConfig(Section):
+    """One corpus of the project: which adapter reads it, and where it lies.
+
+    ``labels`` overrides the adapter's map (native label to a class of the label space);
+    ``unmapped`` says what happens to labels that have no place: an error that lists them, or dropped.
+    """
+
+    adapter: AdapterName
+    modality: Modality
+    path: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    unmapped: Literal["error", "drop"] = "error"
+    rating_threshold: float = 5.0
+
+
+class TaskConfig(Section):
+    """What is recognised, from which corpora. ``eeg: null`` leaves the methods that need no EEG."""
+
+    speech: str
+    eeg: str | None
+    label_space: LabelSpace = "quadrants"
+
+
+class SpeechFeatureConfig(Section):
+    """Settings of the speech extractor; lengths in seconds, frequencies in Hz."""
+
+    sample_rate_hz: PositiveInt = 16000
+    frame_s: PositiveFloat = 0.032
+    hop_s: PositiveFloat = 0.010
+    n_mels: PositiveInt = 26
+    n_mfcc: PositiveInt = 13
+    f0_min_hz: PositiveFloat = 65.0
+    f0_max_hz: PositiveFloat = 500.0
+
+
+class EEGFeatureConfig(Section):
+    """Settings of the EEG extractor; ``window_s: null`` summarises the whole trial in one row."""
+
+    window_s: PositiveFloat | None = 4.0
+    bands_hz: dict[str, tuple[float, float]] = Field(
+        default_factory=lambda: {
+            "theta": (4.0, 8.0),
+            "alpha": (8.0, 13.0),
+            "beta": (13.0, 30.0),
+            "gamma": (30.0, 45.0),
+        },
+        strict=False,
+    )
+
+
+class FeaturesConfig(Section):
+    speech: SpeechFeatureConfig = Field(default_factory=SpeechFeatureConfig)
+    eeg: EEGFeatureConfig = Field(default_factory=EEGFeatureConfig)
+
+
+class ProtocolConfig(Section):
+    """Nested, grouped evaluation: outer folds leave speakers (and EEG subjects) out.
+
+    ``normalisation: per-group`` z-scores every speaker (subject) by their own recordings: label free, but
+    transductive, and it needs enrolment recordings at inference. Off by default.
+    """
+
+    groups_per_fold: PositiveInt = 2
+    inner_folds: Annotated[int, Field(ge=2)] = 3
+    normalisation: Normalisation = "none"
+    seeds: Annotated[list[int], Field(min_length=1)] = Field(default_factory=lambda: [0, 1, 2])
+
+
+class Stage1Config(Section):
+    """JEC-SSL (docs/method.md): branch width ``p``, latent width ``r``, loss weights alpha, beta, gamma."""
+
+    p: PositiveInt = 8
+    r: PositiveInt = 8
+    hidden: PositiveInt = 64
+    epochs: PositiveInt = 30
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    lr: PositiveFloat = 1e-3
+    weight_decay: Weight = 1e-4
+    alpha: Weight = 1.0
+    beta: Weight = 0.1
+    gamma: Weight = 0.1
+
+
+class Stage2Config(Section):
+    """E-DCC-CAE: shared width ``k``; lam_x = 0 gives DCCAE, lam_r = 0 DCC-CAE, both 0 DCCA."""
+
+    k: PositiveInt = 3
+    hidden: PositiveInt = 32
+    epochs: PositiveInt = 20
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    lr: PositiveFloat = 2e-3
+    weight_decay: Weight = 1e-4
+    lam_r: Weight = 1.0
+    lam_x: Weight = 1.0
+    lam_c: Weight = 1.0
+    lam_y: Weight = 0.0
+    ridge: PositiveFloat = 1e-3
+    smoothing: PositiveFloat = 1e-2
+    pairing: PairingName = "class"
+    imagined: bool = True
+
+
+class ClassifierConfig(Section):
+    """The final scikit-learn estimator by name; ``options`` are its keyword arguments."""
+
+    name: ClassifierName = "logistic-regression"
+    options: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+
+
+class MethodConfig(Section):
+    """Everything that defines one trial: both stages and the classifier."""
+
+    stage1: Stage1Config = Field(default_factory=Stage1Config)
+    stage2: Stage2Config = Field(default_factory=Stage2Config)
+    classifier: ClassifierConfig = Field(default_factory=ClassifierConfig)
+
+
+class EvaluationConfig(Section):
+    """Which methods are compared on the outer folds, and how intervals are drawn."""
+
+    methods: Annotated[list[MethodName], Field(min_length=1)] = Field(
+        default_factory=lambda: list(get_args(MethodName))
+    )
+    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+
+class Params(Section):
+    """The whole of ``params.yaml``."""
+
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+    synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig)
+    corpora: Annotated[dict[str, CorpusConfig], Field(min_length=1)]
+    task: TaskConfig
+    features: FeaturesConfig = Field(default_factory=FeaturesConfig)
+    protocol: ProtocolConfig = Field(default_factory=ProtocolConfig)
+    method: MethodConfig = Field(default_factory=MethodConfig)
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+
+    @model_validator(mode="after")
+    def _task_names_known_corpora(self) -> Params:
+        wanted: list[tuple[str, Modality]] = [(self.task.speech, "speech")]
+        if self.task.eeg is not None:
+            wanted.append((self.task.eeg, "eeg"))
+        for name, modality in wanted:
+            if name not in self.corpora:
+                raise ValueError(f"task.{modality}: unknown corpus '{name}'; {nearest(name, self.corpora)}")
+            if self.corpora[name].modality != modality:
+                raise ValueError(f"task.{modality}: corpus '{name}' holds {self.corpora[name].modality}")
+        return self
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def validate(model: type[SectionT], data: object, *, where: object = None) -> SectionT:
+    """``model`` built from plain ``data``, or one :class:`ConfigError` that holds every problem.
+
+    Example
+    -------
+    >>> validate(Stage2Config, {"lam_cc": 1.0, "k": "three"})
+    Traceback (most recent call last):
+        ...
+    jmml.errors.ConfigError: 2 problems: k: expected an integer, got 'three' | lam_cc: unknown key; \
+did you mean 'lam_c'? (valid: batch_size, epochs, hidden, imagined, k, lam_c, lam_r, lam_x, lam_y, lr, \
+pairing, ridge, smoothing, weight_decay)
+    """
+    if not isinstance(data, dict):
+        raise ConfigError([f"expected a mapping of settings, got {_show(data)}"], where=where)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError([_describe(model, item) for item in error.errors()], where=where) from None
+
+
+def load_yaml(path: Path) -> Any:
+    """Parsed YAML; :class:`ConfigError` when the file is missing or is no YAML."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(["no such file"], where=path) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(
+            [f"no valid YAML{at}: {getattr(error, 'problem', None) or error}"], where=path
+        ) from None
+
+
+def load_params(path: Path) -> Params:
+    """The settings of a project, read from ``params.yaml``."""
+    return validate(Params, load_yaml(path), where=path)
+
+
+def digest(value: object, *, length: int = 16) -> str:
+    """First ``length`` hexadecimal digits of the SHA-256 of ``value`` as canonical JSON.
+
+    Pydantic models are dumped first; keys are sorted, so equal settings have equal digests whatever their
+    order in a file.
+    """
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def _describe(model: type[Section], item: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in item["loc"])
+    at = f"{path}: " if path else ""
+    kind, got = item["type"], _show(item.get("input"))
+    if kind == "extra_forbidden":
+        return f"{at}unknown key; {nearest(str(item['loc'][-1]), _keys_at(model, item['loc'][:-1]))}"
+    if kind == "missing":
+        return f"{at}missing"
+    if kind == "value_error":
+        return at + str(item["ctx"]["error"])
+    if kind.endswith("_type"):
+        wanted = {"int": "an integer", "float": "a number", "bool": "true or false", "string": "text",
+                  "dict": "a mapping", "list": "a list", "model": "a mapping"}  # fmt: skip
+        return f"{at}expected {wanted.get(kind.removesuffix('_type'), kind)}, got {got}"
+    message = item["msg"].replace("Input should be ", "expected ")
+    return f"{at}{message}, got {got}"
+
+
+def _keys_at(model: type[Section], loc: tuple[int | str, ...]) -> list[str]:
+    """Valid keys of the section reached by ``loc``; dictionary keys on the way are stepped over."""
+    current: type[Section] = model
+    for part in loc:
+        field = current.model_fields.get(str(part))
+        if field is None:
+            continue
+        for candidate in (field.annotation, *get_args(field.annotation)):
+            if isinstance(candidate, type) and issubclass(candidate, Section):
+                current = candidate
+    return list(current.model_fields)
+
+
+def _show(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

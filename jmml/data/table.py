@@ -1,0 +1,137 @@
+"""The feature table: one row per sample, the form in which every corpus reaches the models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jmml.config import Modality
+from jmml.errors import DataError
+from jmml.files import atomic_path
+
+INDEX_COLUMNS = ("id", "recording", "group", "label", "valence", "arousal")
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of one corpus, aligned row by row with the index of its samples.
+
+    Attributes
+    ----------
+    corpus : name of the corpus in ``params.yaml``.
+    modality : ``"speech"`` or ``"eeg"``.
+    index : n rows, columns ``id`` (unique), ``recording`` (manifest id; several EEG windows share one),
+        ``group`` (speaker or subject), ``label`` (native label or missing), ``valence`` and ``arousal``
+        (native ratings or missing).
+    X : float32 array (n, D), finite.
+    names, units : D feature names (unique) and their units (``"1"`` for dimensionless).
+    extractor : digest of the extractor's settings and version, ``"external"`` for ready-made features.
+    """
+
+    corpus: str
+    modality: Modality
+    index: pd.DataFrame
+    X: np.ndarray
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    extractor: str = "external"
+    settings: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.index)
+        missing = [column for column in INDEX_COLUMNS if column not in self.index.columns]
+        if missing:
+            raise DataError(f"index columns missing: {', '.join(missing)}", where=self.corpus)
+        if self.X.shape != (n, len(self.names)) or len(self.units) != len(self.names):
+            raise DataError(
+                f"features of shape {self.X.shape} with {len(self.names)} names and {len(self.units)} units",
+                where=self.corpus,
+                expected=f"({n}, D) with D names and D units",
+            )
+        if len(set(self.names)) != len(self.names):
+            raise DataError("feature names are not unique", where=self.corpus)
+        if not self.index["id"].is_unique:
+            twice = self.index.loc[self.index["id"].duplicated(), "id"].iloc[0]
+            raise DataError(f"id '{twice}' occurs more than once", where=self.corpus)
+        if self.index["group"].isna().any():
+            raise DataError(
+                f"{int(self.index['group'].isna().sum())} rows have no speaker or subject", where=self.corpus
+            )
+        bad = ~np.isfinite(self.X)
+        if bad.any():
+            row, column = (int(i[0]) for i in np.nonzero(bad))
+            raise DataError(
+                f"{int(bad.sum())} values are not finite, first at id '{self.index['id'].iloc[row]}', "
+                f"feature '{self.names[column]}'",
+                where=self.corpus,
+                fix="repair or remove these rows",
+            )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def groups(self) -> np.ndarray:
+        return self.index["group"].to_numpy(dtype=object)
+
+    @property
+    def ids(self) -> np.ndarray:
+        return self.index["id"].to_numpy(dtype=object)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (16 hex digits) over ids, groups, labels, names and the feature bytes."""
+        h = hashlib.sha256()
+        h.update(self.index.loc[:, list(INDEX_COLUMNS)].to_csv(index=False).encode())
+        h.update(json.dumps([self.names, self.units, self.extractor]).encode())
+        h.update(np.ascontiguousarray(self.X, dtype="<f4").tobytes())
+        return h.hexdigest()[:16]
+
+    def save(self, path: Path) -> None:
+        """Write as Parquet (index columns, then one float column per feature), atomically."""
+        columns = {c: self.index[c].reset_index(drop=True) for c in INDEX_COLUMNS}
+        frame = pd.concat(
+            [pd.DataFrame(columns), pd.DataFrame(np.asarray(self.X, np.float32), columns=list(self.names))],
+            axis=1,
+        )
+        arrow = pa.Table.from_pandas(frame, preserve_index=False)
+        meta = {
+            "corpus": self.corpus,
+            "modality": self.modality,
+            "units": list(self.units),
+            "extractor": self.extractor,
+            "settings": self.settings,
+        }
+        arrow = arrow.replace_schema_metadata({b"jmml": json.dumps(meta).encode()})
+        with atomic_path(path) as temporary:
+            pq.write_table(arrow, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> FeatureTable:
+        """Read what :meth:`save` wrote; :class:`DataError` for anything else."""
+        try:
+            arrow = pq.read_table(path)
+            meta = json.loads((arrow.schema.metadata or {})[b"jmml"])
+        except FileNotFoundError:
+            raise DataError("features are missing", where=path, fix="run `dvc repro`") from None
+        except (KeyError, ValueError, pa.ArrowInvalid):
+            raise DataError("is no feature table", where=path, fix="run `dvc repro` to rebuild it") from None
+        frame = arrow.to_pandas()
+        names = tuple(c for c in frame.columns if c not in INDEX_COLUMNS)
+        return cls(
+            corpus=meta["corpus"],
+            modality=meta["modality"],
+            index=frame.loc[:, list(INDEX_COLUMNS)],
+            X=frame.loc[:, list(names)].to_numpy(np.float32),
+            names=names,
+            units=tuple(meta["units"]),
+            extractor=meta["extractor"],
+            settings=meta["settings"],
+        )
