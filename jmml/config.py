@@ -98,14 +98,13 @@ class EEGFeatureConfig(Section):
     """Settings of the EEG extractor; ``window_s: null`` summarises the whole trial in one row."""
 
     window_s: PositiveFloat | None = 4.0
-    bands_hz: dict[str, tuple[float, float]] = Field(
+    bands_hz: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
         default_factory=lambda: {
-            "theta": (4.0, 8.0),
-            "alpha": (8.0, 13.0),
-            "beta": (13.0, 30.0),
-            "gamma": (30.0, 45.0),
+            "theta": [4.0, 8.0],
+            "alpha": [8.0, 13.0],
+            "beta": [13.0, 30.0],
+            "gamma": [30.0, 45.0],
         },
-        strict=False,
     )
 
 

@@ -1,0 +1,38 @@
+# Everything a person needs, from a fresh clone. `make demo` and `make test` set themselves up.
+
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+export PATH := $(abspath $(BIN)):$(PATH)
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install demo test lint ui clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## build the virtual environment from the lock file
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP)  ## run the main job end to end on synthetic corpora
+	@./pipelines/demo.sh
+
+test: $(STAMP)  ## run the whole test suite
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: $(STAMP)  ## open the MLflow pages on 127.0.0.1
+	$(BIN)/jmml ui
+
+clean:  ## remove what the pipeline made (not your corpora, not mlruns/)
+	rm -rf data/manifests data/features data/cache data/splits.json data/raw/synthetic-* models results out dvc.lock

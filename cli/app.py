@@ -1,0 +1,83 @@
+"""The `jmml` command: parse, call one function of `pipelines`, print.
+
+Imports of anything heavy live inside the commands, so that `jmml --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from cli import data, model, predict, results, sweep, ui
+from cli.output import debug_wanted, fail
+from jmml.errors import JMMLError
+
+EPILOG = """
+[bold]A first tour[/bold]
+
+  $ make demo                         the whole path, on synthetic corpora
+
+  $ jmml data add nemo PATH --use     your own recordings, under DVC
+
+  $ dvc repro                         features, split, training, evaluation
+
+  $ jmml sweep run quick              a search over both stages
+
+  $ jmml model register               then: jmml model promote
+
+  $ jmml predict call.wav             emotion from speech alone
+"""
+
+app = typer.Typer(
+    name="jmml",
+    help="Emotion recognition from speech, trained with EEG. Data in DVC, sweeps on Ray Tune, runs in MLflow.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+app.add_typer(sweep.app, name="sweep")
+app.add_typer(model.app, name="model")
+app.command("results")(results.results)
+app.command("predict")(predict.predict)
+app.command("ui")(ui.ui)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"jmml {version('jmml')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the full traceback when something fails.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before any command."""
+
+
+def main() -> None:
+    """Entry point of the console script: one line per problem, an exit code per class of error."""
+    try:
+        app()
+    except JMMLError as error:
+        if debug_wanted():
+            raise
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""`jmml data`: corpora under DVC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import JsonFlag, print_json, print_table
+
+app = typer.Typer(help="Corpora: add, list, show, verify.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Name of the corpus in this project.", show_default=False)],
+    path: Annotated[Path, typer.Argument(help="Folder of the corpus, or a feature table.", show_default=False)],
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="nemo, emodb, ravdess, deap or table; by default NAME, else recognised by its layout."),
+    ] = None,
+    modality: Annotated[str | None, typer.Option(help="speech or eeg; needed for feature tables alone.")] = None,
+    use: Annotated[bool, typer.Option("--use", help="Make it the task's corpus for its modality.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Check a corpus, copy it into the project and put it under DVC.
+
+    Nothing is written unless every recording can be read.
+
+    [bold]Examples[/bold]
+
+      $ jmml data add nemo ~/corpora/nEMO --use
+
+      $ jmml data add lab-eeg ~/lab/features.parquet --adapter table --modality eeg
+    """
+    from pipelines.datasets import add as add_corpus
+    from pipelines.project import Project
+
+    result = add_corpus(Project.find(), name, path, adapter=adapter, modality=modality, use=use)
+    if json:
+        print_json(result.as_dict())
+        return
+    for line in result.lines():
+        typer.echo(line)
+
+
+@app.command("list")
+def list_(json: JsonFlag = False) -> None:
+    """List the corpora of this project and the state of each."""
+    from pipelines.datasets import list_corpora
+    from pipelines.project import Project
+
+    rows = list_corpora(Project.find())
+    if json:
+        print_json([row.as_dict() for row in rows])
+        return
+    print_table(["corpus", "adapter", "modality", "used", "samples", "groups", "dvc"], [r.cells() for r in rows], left=4)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of the corpus.", show_default=False)], json: JsonFlag = False
+) -> None:
+    """Show what a corpus holds: groups, labels, durations, sample rates, hash.
+
+    [bold]Example[/bold]
+
+      $ jmml data show synthetic-speech
+    """
+    from pipelines.datasets import show as show_corpus
+    from pipelines.project import Project
+
+    summary = show_corpus(Project.find(), name)
+    if json:
+        print_json(summary.as_dict())
+        return
+    for line in summary.lines():
+        typer.echo(line)
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="One corpus; all if not given.", show_default=False)] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Compare every recording with the hash recorded for it; a difference is an error.
+
+    [bold]Example[/bold]
+
+      $ jmml data verify nemo
+    """
+    from pipelines.datasets import verify as verify_corpora
+    from pipelines.project import Project
+
+    report = verify_corpora(Project.find(), name)
+    if json:
+        print_json(report.as_dict())
+    else:
+        for line in report.lines():
+            typer.echo(line)
+    report.raise_if_changed()
+
+
+@app.command()
+def utterance(
+    path: Annotated[Path, typer.Argument(help="WAV file to write.", show_default=False)],
+    emotion: Annotated[str, typer.Option(help="One of the eight RAVDESS emotions.")] = "anger",
+    speaker_seed: Annotated[int, typer.Option(help="Seed of the voice; never one of the corpus.")] = 12345,
+) -> None:
+    """Write one synthetic utterance of a speaker no corpus holds, to try `jmml predict` on.
+
+    [bold]Example[/bold]
+
+      $ jmml data utterance out/fresh.wav --emotion sadness
+    """
+    from pipelines.datasets import write_utterance
+    from pipelines.project import Project
+
+    typer.echo(write_utterance(Project.find(), path, emotion=emotion, speaker_seed=speaker_seed))

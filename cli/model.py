@@ -1,0 +1,91 @@
+"""`jmml model`: the registry, from challenger to champion and back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.output import JsonFlag, print_json, print_table
+
+app = typer.Typer(help="Models: register, list, promote, roll back.", no_args_is_help=True)
+VersionArgument = Annotated[int | None, typer.Argument(help="Version number.", show_default=False)]
+
+
+@app.command()
+def register(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="Run id or name of a finished sweep; the newest if not given.", show_default=False),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Register the model of a finished sweep as a new version, the `challenger`.
+
+    [bold]Example[/bold]
+
+      $ jmml model register
+    """
+    from pipelines.project import Project
+    from pipelines.registry import register as register_model
+
+    entry = register_model(Project.find(), run)
+    if json:
+        print_json(entry.as_dict())
+    else:
+        typer.echo(f"jmml version {entry.version} is the challenger (from {entry.run_name}). Next: jmml model promote")
+
+
+@app.command("list")
+def list_(json: JsonFlag = False) -> None:
+    """List the versions with their aliases and held-out scores."""
+    from pipelines.project import Project
+    from pipelines.registry import list_versions
+
+    entries = list_versions(Project.find())
+    if json:
+        print_json([entry.as_dict() for entry in entries])
+        return
+    if not entries:
+        typer.echo("no versions yet. Next: jmml sweep run demo, then jmml model register")
+        return
+    columns = ["version", "aliases", "run", "test UAR", "95 % interval", "raw", "one-hot", "created"]
+    print_table(columns, [entry.cells() for entry in entries], left=3)
+
+
+@app.command()
+def promote(version: VersionArgument = None, json: JsonFlag = False) -> None:
+    """Make a version the `champion`, if its evidence is complete and whole.
+
+    Without VERSION, the challenger is promoted.
+
+    [bold]Examples[/bold]
+
+      $ jmml model promote
+
+      $ jmml model promote 3
+    """
+    from pipelines.project import Project
+    from pipelines.registry import promote as promote_model
+
+    promotion = promote_model(Project.find(), version)
+    if json:
+        print_json(promotion.as_dict())
+        return
+    for verdict in promotion.verdicts:
+        typer.echo(f"  ok  {verdict.name}: {verdict.reason}")
+    before = f" (was {promotion.previous})" if promotion.previous else ""
+    typer.echo(f"jmml version {promotion.version} is the champion{before}. Next: jmml predict FILE.wav")
+
+
+@app.command()
+def rollback(json: JsonFlag = False) -> None:
+    """Give the `champion` alias back to the version that held it before."""
+    from pipelines.project import Project
+    from pipelines.registry import rollback as roll_back
+
+    promotion = roll_back(Project.find())
+    if json:
+        print_json(promotion.as_dict())
+    else:
+        typer.echo(f"jmml version {promotion.version} is the champion again (was {promotion.previous})")

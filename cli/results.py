@@ -1,0 +1,28 @@
+"""`jmml results`: the comparison of methods on the outer folds."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.output import JsonFlag, print_json, print_table
+
+
+def results(json: JsonFlag = False) -> None:
+    """Compare the methods by UAR on the outer folds (after `dvc repro`).
+
+    [bold]Examples[/bold]
+
+      $ jmml results
+
+      $ jmml results --json
+    """
+    from pipelines.project import Project
+    from pipelines.results import load_comparison
+
+    comparison = load_comparison(Project.find())
+    if json:
+        print_json(comparison.as_dict())
+        return
+    print_table(comparison.columns, comparison.rows(), title=comparison.title)
+    for line in comparison.notes():
+        typer.echo(line)

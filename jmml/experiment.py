@@ -1,0 +1,400 @@
+"""One trial: features, split, configuration and seed in; fitted model and evidence out.
+
+Pure: no file and no network. Everything fitted sees training groups only, and the certificate returned with
+each result names the groups that every fitted object saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from jmml.config import LabelSpace, MethodConfig, MethodName, Modality, Normalisation, Params
+from jmml.data.features.normalise import zscore_per_group
+from jmml.data.labels import SPACES, map_labels
+from jmml.data.pairing import pair
+from jmml.data.splits import Split, inner_folds, mask, outer_folds
+from jmml.data.table import FeatureTable
+from jmml.errors import ProtocolError
+from jmml.evaluation.evidence import evidence_frame
+from jmml.evaluation.leakage import Certificate
+from jmml.evaluation.metrics import uar
+from jmml.models.correlation import canonical_correlations
+from jmml.models.jec_ssl import JECSSL
+from jmml.recogniser import EmotionRecogniser, Pairing, derive_seed
+
+NEEDS_EEG: frozenset[MethodName] = frozenset({"jmml"})
+
+
+@dataclass(frozen=True)
+class View:
+    """One modality of a task: features (n, D), class numbers (n,), group and sample id per row."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray
+    ids: np.ndarray
+    names: tuple[str, ...] = ()
+
+    def rows(self, keep: np.ndarray) -> View:
+        """The rows where ``keep`` is true."""
+        return replace(
+            self, X=self.X[keep], y=self.y[keep], groups=self.groups[keep], ids=self.ids[keep]
+        )
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Both views of a task in one label space.
+
+    Attributes
+    ----------
+    classes : the C class names; ``y`` of both views counts in this order.
+    dropped : per modality, how many rows each unmapped label lost by the explicit setting ``unmapped: drop``.
+    """
+
+    speech: View
+    eeg: View | None
+    classes: tuple[str, ...]
+    label_space: LabelSpace
+    normalisation: Normalisation
+    context: dict[str, object] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A fitted model with its evidence on the outer fold it never saw."""
+
+    recogniser: EmotionRecogniser
+    evidence: pd.DataFrame
+    certificate: Certificate
+    metrics: dict[str, float]
+
+
+def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) -> TaskData:
+    """Map labels into the task's space, normalise as set, and settle the classes.
+
+    Raises
+    ------
+    LabelError
+        A label has no place in the label space and ``unmapped`` is ``error``.
+    ProtocolError
+        Fewer than two classes are left, or a class exists in one modality only.
+    """
+    space = params.task.label_space
+    dropped: dict[str, int] = {}
+    views: dict[str, tuple[View, set[str]]] = {}
+    tables = {"speech": speech} if eeg is None else {"speech": speech, "eeg": eeg}
+    for modality, table in tables.items():
+        corpus = params.corpora[table.corpus]
+        labels = map_labels(
+            table.index,
+            adapter=corpus.adapter,
+            space=space,
+            overrides=corpus.labels,
+            unmapped=corpus.unmapped,
+            rating_threshold=corpus.rating_threshold,
+            where=table.corpus,
+        )
+        known = np.array([label is not None for label in labels], dtype=bool)
+        dropped[modality] = int((~known).sum())
+        X = table.X.astype(np.float64)
+        if params.protocol.normalisation == "per-group":
+            X = zscore_per_group(X, table.groups)
+        order = {name: i for i, name in enumerate(SPACES[space])}
+        y = np.array([order[label] for label in labels[known]], dtype=np.int64)
+        view = View(X[known], y, table.groups[known], table.ids[known], table.names)
+        views[modality] = view, {str(label) for label in labels[known]}
+
+    view, present = views["speech"]
+    if "eeg" in views and views["eeg"][1] != present:
+        only = sorted(present ^ views["eeg"][1])
+        raise ProtocolError(
+            f"class {', '.join(only)} occurs in one modality only",
+            where=f"{speech.corpus} and {eeg.corpus if eeg else None} in '{space}'",
+            expected="the same classes in speech and EEG",
+            fix="choose another task.label_space, or map the label elsewhere in corpora.<name>.labels",
+        )
+    classes = tuple(name for name in SPACES[space] if name in present)
+    if len(classes) < 2:
+        raise ProtocolError(
+            f"{len(classes)} class in '{space}'", where=speech.corpus, expected="at least two classes"
+        )
+    renumber = np.full(len(SPACES[space]), -1)
+    renumber[[SPACES[space].index(name) for name in classes]] = np.arange(len(classes))
+    numbered = {m: replace(v, y=renumber[v.y]) for m, (v, _) in views.items()}
+    context: dict[str, object] = {
+        "label_space": space,
+        "normalisation": params.protocol.normalisation,
+        "speech_features": params.features.speech.model_dump(mode="json"),
+        "speech_feature_names": list(speech.names),
+        "speech_extractor": speech.extractor,
+        "speech_corpus": speech.corpus,
+        "speech_digest": speech.digest,
+    }
+    if eeg is not None:
+        context |= {
+            "eeg_features": params.features.eeg.model_dump(mode="json"),
+            "eeg_feature_names": list(eeg.names),
+            "eeg_extractor": eeg.extractor,
+            "eeg_corpus": eeg.corpus,
+            "eeg_digest": eeg.digest,
+        }
+    return TaskData(
+        speech=numbered["speech"],
+        eeg=numbered.get("eeg"),
+        classes=classes,
+        label_space=space,
+        normalisation=params.protocol.normalisation,
+        context=context,
+        dropped=dropped,
+    )
+
+
+def make_split(task: TaskData, *, groups_per_fold: int, seed: int) -> Split:
+    """Outer folds of both views; speakers and EEG subjects are left out together."""
+
+    def folds(view: View | None, where: str) -> tuple[object, ...]:
+        if view is None:
+            return ()
+        return tuple(
+            outer_folds(view.groups, view.y, groups_per_fold=groups_per_fold, seed=seed, where=where)
+        )
+
+    return Split(speech=folds(task.speech, "speech"), eeg=folds(task.eeg, "eeg"))
+
+
+def outer_training(task: TaskData, split: Split, fold: int) -> TaskData:
+    """The task without the outer fold's groups: all that a search may see."""
+    speech_fold, eeg_fold = split.fold(fold)
+    speech = task.speech.rows(mask(task.speech.groups, speech_fold.train))
+    eeg = None
+    if task.eeg is not None and eeg_fold is not None:
+        eeg = task.eeg.rows(mask(task.eeg.groups, eeg_fold.train))
+    return replace(task, speech=speech, eeg=eeg)
+
+
+def make_pairing(config: MethodConfig, method: MethodName, y: np.ndarray, second: np.ndarray, seed: int) -> Pairing:
+    """The pairing of one trial: redrawn every epoch (``class``) or drawn once (``class-frozen``).
+
+    Class pairing reads training labels on both sides; it is never called with held-out rows at inference.
+    """
+    kind = config.stage2.pairing
+    if method == "one-hot":
+        return lambda epoch: y
+    base = derive_seed(seed, "pairing")
+
+    def draw(epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([base, 0 if kind == "class-frozen" else epoch])
+        return pair(kind, y, second, rng=rng)
+
+    return draw
+
+
+def run_fold(
+    task: TaskData,
+    split: Split,
+    fold: int,
+    method: MethodName,
+    config: MethodConfig,
+    *,
+    seed: int,
+    device: str = "cpu",
+    memo: MutableMapping[str, JECSSL] | None = None,
+    report: Callable[[dict[str, float]], None] | None = None,
+) -> FoldResult:
+    """Fit ``method`` on the training groups of an outer fold, then open the fold once.
+
+    ``memo`` shares stage-1 models between methods of the same fold, seed and configuration. The fold's labels
+    are read after every prediction has been made.
+    """
+    if method in NEEDS_EEG and task.eeg is None:
+        raise ProtocolError(
+            f"method '{method}' needs EEG and the task has none", fix="set task.eeg in params.yaml"
+        )
+    training = outer_training(task, split, fold)
+    recogniser = new_recogniser(task, method, config, seed=seed, device=device)
+    recogniser.context |= {"outer_fold": fold, "split_digest": split.digest}
+    speech, eeg = _xy(training.speech), _xy(training.eeg) if method in NEEDS_EEG else None
+    pairing = make_pairing(config, method, training.speech.y, eeg[1] if eeg else training.speech.y, seed)
+    for metrics in recogniser.iter_fit(speech, eeg, pairing=pairing, memo=memo):
+        if report is not None:
+            report(metrics)
+    recogniser.fit_heads(speech, eeg, pairing=pairing)
+    return evaluate_fold(recogniser, task, split, fold)
+
+
+def evaluate_fold(recogniser: EmotionRecogniser, task: TaskData, split: Split, fold: int) -> FoldResult:
+    """Predict an outer fold with a fitted (or loaded) model and score it, after checking its certificate."""
+    speech_fold, eeg_fold = split.fold(fold)
+    certificate = certify(recogniser, split, fold)
+    evaluated = {"speech": speech_fold.test} | ({"eeg": eeg_fold.test} if eeg_fold else {})
+    certificate.check(evaluated)
+    test = task.speech.rows(mask(task.speech.groups, speech_fold.test))
+    blocks = [_predict(recogniser, "speech", test, fold)]
+    metrics = {"test_uar": uar(test.y, blocks[0].loc[:, _columns(recogniser)].to_numpy().argmax(axis=1))}
+    if "eeg" in recogniser.heads and task.eeg is not None and eeg_fold is not None:
+        test_eeg = task.eeg.rows(mask(task.eeg.groups, eeg_fold.test))
+        blocks.append(_predict(recogniser, "eeg", test_eeg, fold))
+        proba = blocks[1].loc[:, _columns(recogniser)].to_numpy()
+        metrics["test_uar_eeg_only"] = uar(test_eeg.y, proba.argmax(axis=1))
+        metrics |= _held_out_correlation(recogniser, test, test_eeg)
+    return FoldResult(recogniser, pd.concat(blocks, ignore_index=True), certificate, metrics)
+
+
+def certify(recogniser: EmotionRecogniser, split: Split, fold: int) -> Certificate:
+    """Which groups each fitted object of a model saw, by the outer fold it was fitted on."""
+    speech_fold, eeg_fold = split.fold(fold)
+    certificate = Certificate()
+    for modality in recogniser.stage1:
+        groups = speech_fold.train if modality == "speech" or eeg_fold is None else eeg_fold.train
+        for part in ("scaler", "encoders", "partial least squares"):
+            certificate.add(f"jec_ssl/{modality}/{part}", modality, groups)
+    both = {"speech": speech_fold.train}
+    if recogniser.method in NEEDS_EEG and eeg_fold is not None:
+        both["eeg"] = eeg_fold.train
+    if recogniser.stage2 is not None:
+        for modality, groups in both.items():
+            certificate.add("edcc_cae/pairing", modality, groups)
+            certificate.add("edcc_cae/networks", modality, groups)
+    for route in recogniser.heads:
+        for modality, groups in both.items():
+            if route in (modality, "both"):
+                certificate.add(f"classifier/{route}", modality, groups)
+    return certificate
+
+
+def search_trial(
+    training: TaskData,
+    config: MethodConfig,
+    *,
+    n_folds: int,
+    seed: int,
+    device: str = "cpu",
+) -> Iterator[dict[str, object]]:
+    """Score one JMML configuration on inner folds, epoch by epoch of stage 2.
+
+    Stage 1 of every inner fold is fitted first; then stage 2 of all inner folds advances in lockstep, so
+    that every epoch yields the inner-fold UAR by which a scheduler stops and a search selects.
+
+    Parameters
+    ----------
+    training : the task without the outer fold (:func:`outer_training`): the outer groups cannot be seen.
+    n_folds : number of inner folds, which leave speakers and subjects out in turn.
+
+    Yields
+    ------
+    ``epoch`` (from 1), ``val_uar`` (mean over inner folds), ``val_uar_std``, the mean of every loss and
+    correlation of stage 2; in the first epoch also ``history``: per-epoch stage-1 metrics, mean over folds.
+    """
+    if training.eeg is None:
+        raise ProtocolError("a search over JMML needs EEG", fix="set task.eeg in params.yaml")
+    splits = Split(
+        speech=tuple(inner_folds(training.speech.groups, training.speech.y, n_folds=n_folds, seed=seed, where="speech")),
+        eeg=tuple(inner_folds(training.eeg.groups, training.eeg.y, n_folds=n_folds, seed=seed, where="eeg")),
+    )
+    models, runs, validation = [], [], []
+    for fold in range(n_folds):
+        inner = outer_training(training, splits, fold)
+        speech_fold, eeg_fold = splits.fold(fold)
+        if inner.eeg is None or eeg_fold is None:
+            raise ProtocolError("a search over JMML needs EEG in every inner fold")
+        held_speech = training.speech.rows(mask(training.speech.groups, speech_fold.test))
+        held_eeg = training.eeg.rows(mask(training.eeg.groups, eeg_fold.test))
+        rows = pair("class", held_speech.y, held_eeg.y, rng=np.random.default_rng(derive_seed(seed, "held-out")))
+        model = new_recogniser(training, "jmml", config, seed=seed, device=device)
+        pairing = make_pairing(config, "jmml", inner.speech.y, inner.eeg.y, seed)
+        fitted = _xy(inner.speech), _xy(inner.eeg)
+        runs.append(model.iter_fit(*fitted, pairing=pairing, held_out=(held_speech.X, held_eeg.X[rows])))
+        models.append((model, fitted, pairing))
+        validation.append(held_speech)
+
+    for epoch in range(1, config.stage2.epochs + 1):
+        metrics = pd.DataFrame([next(run) for run in runs]).mean().to_dict()
+        scores = []
+        for (model, fitted, pairing), held in zip(models, validation, strict=True):
+            model.fit_heads(*fitted, pairing=pairing, routes=("speech",))
+            scores.append(uar(held.y, model.predict_proba(X_speech=held.X).argmax(axis=1)))
+        result: dict[str, object] = {
+            "epoch": epoch,
+            "val_uar": float(np.mean(scores)),
+            "val_uar_std": float(np.std(scores, ddof=1)),
+            **{f"edcc_cae/{name}": float(value) for name, value in metrics.items() if name != "epoch"},
+        }
+        if epoch == 1:
+            result["history"] = _stage1_history([model for model, _, _ in models])
+        yield result
+
+
+def new_recogniser(
+    task: TaskData, method: MethodName, config: MethodConfig, *, seed: int, device: str = "cpu"
+) -> EmotionRecogniser:
+    """An unfitted model for a task, with the context that inference and lineage need."""
+    return EmotionRecogniser(
+        method=method, config=config, classes=task.classes, seed=seed, device=device, context=dict(task.context)
+    )
+
+
+def _xy(view: View | None) -> tuple[np.ndarray, np.ndarray]:
+    if view is None:
+        raise ProtocolError("the task has no EEG", fix="set task.eeg in params.yaml")
+    return view.X, view.y
+
+
+def _columns(recogniser: EmotionRecogniser) -> list[str]:
+    return [f"p_{name}" for name in recogniser.classes]
+
+
+def _predict(recogniser: EmotionRecogniser, modality: Modality, view: View, fold: int) -> pd.DataFrame:
+    proba = (
+        recogniser.predict_proba(X_speech=view.X) if modality == "speech" else recogniser.predict_proba(X_eeg=view.X)
+    )
+    return evidence_frame(
+        method=recogniser.method,
+        fold=fold,
+        seed=recogniser.seed,
+        modality=modality,
+        ids=view.ids,
+        groups=view.groups,
+        y_true=np.asarray(recogniser.classes, dtype=object)[view.y],
+        proba=proba,
+        classes=recogniser.classes,
+    )
+
+
+def _held_out_correlation(recogniser: EmotionRecogniser, speech: View, eeg: View) -> dict[str, float]:
+    """Mean canonical correlation of class-paired held-out codes, beside that of permuted pairs.
+
+    A measurement after the fact: it reads test labels to pair, and nothing is fitted or selected by it.
+    """
+    rng = np.random.default_rng(derive_seed(recogniser.seed, "test-correlation"))
+    rows = pair("class", speech.y, eeg.y, rng=rng)
+    z_speech, z_eeg = recogniser.embed(X_speech=speech.X), recogniser.embed(X_eeg=eeg.X[rows])
+    k = recogniser.config.stage2.k
+    h1, h2 = z_speech[:, :k], z_eeg[:, :k]
+
+    def mean_rho(a: np.ndarray, b: np.ndarray) -> float:
+        import torch
+
+        return float(canonical_correlations(torch.from_numpy(a), torch.from_numpy(b), ridge=1e-3).mean())
+
+    return {"test_rho": mean_rho(h1, h2), "test_rho_permuted": mean_rho(h1, h2[rng.permutation(len(h2))])}
+
+
+def _stage1_history(models: list[EmotionRecogniser]) -> dict[str, list[float]]:
+    """Stage-1 metrics per epoch, averaged over models, as ``part/metric -> values``."""
+    merged: dict[str, list[float]] = {}
+    for part in ("jec_ssl/speech", "jec_ssl/eeg"):
+        frames = [pd.DataFrame(model.history[part]) for model in models]
+        mean = sum(frame.to_numpy(float) for frame in frames) / len(frames)
+        for column, name in enumerate(frames[0].columns):
+            if name != "epoch":
+                merged[f"{part}/{name}"] = [float(value) for value in mean[:, column]]
+    return merged

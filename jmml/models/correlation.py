@@ -1,0 +1,181 @@
+r"""Canonical correlation between two views, as a loss with a closed-form gradient and as a metric.
+
+Let :math:`H_{1c}, H_{2c}` be the centred views (n rows), :math:`S_{ab} = H_{ac}^T H_{bc} / (n - 1)`, and
+
+.. math::
+    S_{11} + r I = L_1 L_1^T, \quad S_{22} + r I = L_2 L_2^T, \quad
+    T = L_1^{-1} S_{12} L_2^{-T} = U \operatorname{diag}(\rho) V^T .
+
+The singular values :math:`\rho_1 \ge \rho_2 \ge \dots` of T are the canonical correlations (regularised when the
+ridge r is positive). With :math:`A = L_1^{-T} U` and :math:`B = L_2^{-T} V` the canonical directions,
+
+.. math::
+    d\rho_i = a_i^T \, dS_{12} \, b_i
+              - \tfrac{1}{2} \rho_i \, (a_i^T \, dS_{11} \, a_i + b_i^T \, dS_{22} \, b_i),
+
+so the gradient of :math:`\sum_i \varphi(\rho_i)` with :math:`w_i = \varphi'(\rho_i)` is
+
+.. math::
+    \frac{\partial}{\partial H_1} = \frac{1}{n-1} \left[ H_{2c} B \operatorname{diag}(w)
+              - H_{1c} A \operatorname{diag}(w \rho) \right] A^T
+
+and the same with the views exchanged for :math:`H_2`. The ridge is a constant and leaves the expression as it is.
+Nothing differentiates through a Cholesky factor or a singular value decomposition, whose derivatives divide by
+differences of singular values and become infinite on whitened, duplicated or collapsed latents.
+
+References
+----------
+Andrew, Arora, Bilmes, Livescu: Deep canonical correlation analysis, ICML 2013 (objective and its gradient).
+Bjorck, Golub: Numerical methods for computing angles between linear subspaces, Math. Comp. 27, 1973.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from jmml.errors import ModelError
+
+EPS = torch.finfo(torch.float64).eps
+
+
+def correlation_loss(
+    h1: Tensor, h2: Tensor, *, k: int | None = None, ridge: float = 1e-3, smoothing: float = 1e-2
+) -> Tensor:
+    r"""Minus the smoothed sum of the ``k`` largest canonical correlations of two views.
+
+    .. math::
+        \ell(H_1, H_2) = - \sum_{i=1}^{k} \left( \sqrt{\rho_i^2 + d^2} - d \right)
+
+    where d is the smoothing: the sum of singular values is not differentiable where one of them is zero, this
+    is, and its slope there is zero. The loss lies between ``-k`` and 0. Computed in float64 whatever the
+    type of the views; value and gradient come back in the type of the views.
+
+    Parameters
+    ----------
+    h1, h2 : views of shape (n, d1) and (n, d2), n >= 2; row i of both belongs to the same pair.
+    k : number of correlations that count; ``None`` for all ``min(d1, d2)``.
+    ridge : r >= 0, added to the diagonal of both covariances, in squared units of the views. With 0 a view
+        is reduced to its numerical rank instead, and directions outside it get no gradient.
+    smoothing : d >= 0, in units of correlation. With 0 the slope at a zero correlation is taken as 0.
+
+    Raises
+    ------
+    ModelError : shapes that do not fit, fewer than two rows, or a ``k`` outside 1..min(d1, d2).
+
+    Example
+    -------
+    >>> view = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
+    >>> round(float(correlation_loss(view, 5.0 - 2.0 * view, ridge=0.0, smoothing=0.0)), 6)
+    -3.0
+    """
+    _check(h1, h2)
+    most = min(h1.shape[1], h2.shape[1])
+    if k is not None and not 1 <= k <= most:
+        raise ModelError(
+            f"{k} canonical correlations of views with {h1.shape[1]} and {h2.shape[1]} dimensions",
+            where="correlation_loss",
+            expected=f"k between 1 and {most}",
+        )
+    if not ridge >= 0 or not smoothing >= 0:
+        raise ModelError(
+            f"ridge {ridge} and smoothing {smoothing}", where="correlation_loss", expected="both at least 0"
+        )
+    loss: Tensor = _CorrelationLoss.apply(h1, h2, most if k is None else k, ridge, smoothing)  # type: ignore[no-untyped-call]
+    return loss
+
+
+@torch.no_grad()
+def canonical_correlations(h1: Tensor, h2: Tensor, *, ridge: float = 0.0) -> Tensor:
+    """Canonical correlations of two views, in descending order; a metric, without gradient.
+
+    With ``ridge`` 0 this is exact CCA: a view of deficient rank (a constant or duplicated feature, more
+    features than rows) is reduced to its numerical rank, and the correlations that do not exist are 0.
+
+    Parameters
+    ----------
+    h1, h2 : views of shape (n, d1) and (n, d2), n >= 2.
+    ridge : r >= 0, added to the diagonal of both covariances.
+
+    Returns
+    -------
+    Tensor of shape (min(d1, d2),), values between 0 and 1, in the type of the views.
+
+    Raises
+    ------
+    ModelError : shapes that do not fit or fewer than two rows.
+    """
+    _check(h1, h2)
+    rho = _decompose(h1, h2, ridge).rho
+    padded = rho.new_zeros(min(h1.shape[1], h2.shape[1]))
+    padded[: len(rho)] = rho
+    return padded.to(h1.dtype)
+
+
+class _Canonical(NamedTuple):
+    """Centred views (n, d1) and (n, d2), canonical directions A (d1, q) and B (d2, q), correlations (q,)."""
+
+    h1: Tensor
+    h2: Tensor
+    a: Tensor
+    b: Tensor
+    rho: Tensor
+
+
+def _decompose(h1: Tensor, h2: Tensor, ridge: float) -> _Canonical:
+    n = len(h1)
+    h1, h2 = h1.double(), h2.double()
+    h1c, h2c = h1 - h1.mean(0), h2 - h2.mean(0)
+    w1, w2 = _whitener(h1, h1c, ridge), _whitener(h2, h2c, ridge)
+    u, rho, vt = torch.linalg.svd((h1c @ w1).T @ (h2c @ w2) / (n - 1), full_matrices=False)
+    return _Canonical(h1c, h2c, w1 @ u, w2 @ vt.T, rho.clamp(max=1.0))
+
+
+def _whitener(h: Tensor, hc: Tensor, ridge: float) -> Tensor:
+    """W of shape (d, q) with W^T (S + r I) W = I: L^-T, or a reduced one when there is no ridge."""
+    n, d = hc.shape
+    if ridge == 0:
+        # Rank is judged against the view before centring: a constant view keeps rounding noise of that size.
+        _, s, vt = torch.linalg.svd(hc, full_matrices=False)
+        keep = s > EPS * max(n, d) * torch.linalg.vector_norm(h)
+        return vt[keep].T * ((n - 1) ** 0.5 / s[keep])
+    s11 = hc.T @ hc / (n - 1)
+    # A ridge below the rounding error of S would leave it indefinite; this floor is far below any real ridge.
+    s11.diagonal().add_(ridge + EPS * d * s11.diagonal().sum())
+    identity = torch.eye(d, dtype=hc.dtype, device=hc.device)
+    return torch.linalg.solve_triangular(torch.linalg.cholesky(s11).T, identity, upper=True)
+
+
+def _gradient(c: _Canonical, w: Tensor) -> Tensor:
+    """Gradient of sum_i phi(rho_i) with respect to the first view, for slopes w; see the module's head."""
+    return ((c.h2 @ c.b) * w - (c.h1 @ c.a) * (w * c.rho)) @ c.a.T / (len(c.h1) - 1)
+
+
+class _CorrelationLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, h1: Tensor, h2: Tensor, k: int, ridge: float, smoothing: float) -> Tensor:
+        c = _decompose(h1, h2, ridge)
+        c = c._replace(a=c.a[:, :k], b=c.b[:, :k], rho=c.rho[:k])
+        root = torch.hypot(c.rho, torch.full_like(c.rho, smoothing))
+        w = torch.where(root > 0, c.rho / root, 0.0)
+        mirrored = _Canonical(c.h2, c.h1, c.b, c.a, c.rho)
+        ctx.save_for_backward(_gradient(c, w).to(h1.dtype), _gradient(mirrored, w).to(h2.dtype))
+        return (smoothing - root).sum().to(h1.dtype)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        g1, g2 = ctx.saved_tensors
+        return -upstream * g1, -upstream * g2, None, None, None
+
+
+def _check(h1: Tensor, h2: Tensor) -> None:
+    if h1.ndim != 2 or h2.ndim != 2 or len(h1) != len(h2) or len(h1) < 2 or 0 in (h1.shape[1], h2.shape[1]):
+        raise ModelError(
+            f"views of shape {tuple(h1.shape)} and {tuple(h2.shape)}",
+            where="correlation",
+            expected="(n, d1) and (n, d2) with the same n >= 2",
+        )

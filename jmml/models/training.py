@@ -1,0 +1,142 @@
+"""Parts of the training loop that both stages share: reproducible, in memory, no host synchronisation per step.
+
+Randomness comes from a :class:`torch.Generator` of the model's own, so fitting neither reads nor moves the
+caller's global random state. Weights are drawn on the CPU and then moved: a seed means the same start on every
+device.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from jmml.errors import ModelError
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Deterministic kernels and one thread inside the block; both settings are restored after it.
+
+    A matrix product split over threads sums in another order, so the last bits would depend on how many
+    processors a machine, or a trial of a sweep, happens to have. The models are small: one thread costs no
+    time.
+    """
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    if threads != 1:
+        torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        if threads != 1:
+            torch.set_num_threads(threads)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device called ``name`` ("cpu", "cuda", "cuda:1"); :class:`ModelError` when it is not there."""
+    device = torch.device(name)
+    if device.type == "cuda":
+        # cuBLAS is deterministic only with a fixed workspace, which it reads when its first handle is made.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise ModelError(
+                f"device '{name}' is not available ({count} CUDA devices found)",
+                where="device",
+                fix="set `device: cpu` in params.yaml",
+            )
+    return device
+
+
+def uniform_(weight: Tensor, fan_in: int, generator: torch.Generator) -> Tensor:
+    """Fill ``weight`` from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), the start that ``torch.nn.Linear`` uses."""
+    bound = fan_in**-0.5
+    with torch.no_grad():
+        return weight.uniform_(-bound, bound, generator=generator)
+
+
+def mlp(sizes: tuple[int, ...], generator: torch.Generator) -> nn.Sequential:
+    """Linear layers of the given ``sizes`` with SiLU between them, drawn from ``generator``."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        # The usual constructor would draw from the global generator.
+        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+        uniform_(layer.weight, fan_in, generator)
+        uniform_(layer.bias, fan_in, generator)
+        layers += [layer, nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def minibatches(n: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Row numbers 0..n-1 in random order, cut into batches of at least ``min(n, batch_size)`` rows.
+
+    The remainder is spread over the batches, whose sizes differ by at most one: no batch is ever too small for
+    a standard deviation or a correlation.
+    """
+    return torch.randperm(n, generator=generator).tensor_split(max(1, n // batch_size))
+
+
+class Trainer:
+    """Adam on minibatches of row numbers.
+
+    Parameters
+    ----------
+    parameters : what is trained, already on ``device``.
+    lr, weight_decay : of Adam.
+    generator : decides the order of the rows.
+    where : the model's name, for messages.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        lr: float,
+        weight_decay: float,
+        generator: torch.Generator,
+        device: torch.device,
+        where: str,
+    ) -> None:
+        self.optimiser = torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+        self.generator, self.device, self.where = generator, device, where
+        self.epochs_done = 0
+
+    def epoch(
+        self, n: int, batch_size: int, losses: Callable[[Tensor], dict[str, Tensor]]
+    ) -> dict[str, float]:
+        """One pass over ``n`` rows; the mean of every loss over the rows.
+
+        ``losses`` maps row numbers (on the device) to named scalars, of which ``"loss"`` is minimised. They are
+        summed on the device and read once, at the end of the pass.
+
+        Raises
+        ------
+        ModelError : the loss is no longer finite.
+        """
+        epoch, names, total = self.epochs_done + 1, [], torch.zeros((), device=self.device)
+        diverged = ModelError(
+            f"training diverged in epoch {epoch}: the loss is not finite",
+            where=self.where,
+            fix="lower lr, or check the features for extreme values",
+        )
+        with reproducible():
+            order = [rows.to(self.device) for rows in minibatches(n, batch_size, self.generator)]
+            for rows in order:
+                parts = losses(rows)
+                names = list(parts)
+                self.optimiser.zero_grad(set_to_none=True)
+                parts["loss"].backward()  # type: ignore[no-untyped-call]
+                self.optimiser.step()
+                total = total + torch.stack([part.detach() for part in parts.values()]) * (len(rows) / n)
+            means = dict(zip(names, total.tolist(), strict=True))
+        if not all(abs(value) < float("inf") for value in means.values()):
+            raise diverged
+        self.epochs_done = epoch
+        return means

@@ -1,0 +1,145 @@
+"""Where everything of a project lies: the folder that holds ``params.yaml`` and ``dvc.yaml``."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from jmml.config import CorpusConfig, Params, load_params
+from jmml.errors import CorpusError, ProjectError, nearest
+
+MARKERS = ("params.yaml", "dvc.yaml")
+ENVIRONMENT_VARIABLE = "JMML_PROJECT"
+
+
+class Project:
+    """Paths and settings of one project; nothing is created or read before it is asked for.
+
+    Parameters
+    ----------
+    root : folder with ``params.yaml`` and ``dvc.yaml``.
+
+    Raises
+    ------
+    ProjectError : ``root`` lacks one of the two files.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).resolve()
+        missing = [name for name in MARKERS if not (self.root / name).is_file()]
+        if missing:
+            raise ProjectError(
+                f"no project folder, {' and '.join(missing)} missing",
+                where=self.root,
+                fix=f"change into the project's folder, or set {ENVIRONMENT_VARIABLE} to it",
+            )
+
+    @classmethod
+    def find(cls, start: Path | str | None = None) -> Project:
+        """The project around ``start`` (default: the working folder), searched upwards.
+
+        The environment variable ``JMML_PROJECT`` takes precedence when no ``start`` is given.
+        """
+        if start is None and (named := os.environ.get(ENVIRONMENT_VARIABLE)):
+            return cls(named)
+        here = Path(start) if start is not None else Path.cwd()
+        for folder in (here.resolve(), *here.resolve().parents):
+            if all((folder / name).is_file() for name in MARKERS):
+                return cls(folder)
+        raise ProjectError(
+            "not inside a project",
+            where=here,
+            expected=f"a folder with {' and '.join(MARKERS)} here or above",
+            fix=f"change into the project's folder, or set {ENVIRONMENT_VARIABLE} to it",
+        )
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.root)!r})"
+
+    # Settings ----------------------------------------------------------------------------------------
+
+    @property
+    def params_path(self) -> Path:
+        return self.root / "params.yaml"
+
+    @cached_property
+    def params(self) -> Params:
+        """The checked settings; :class:`~jmml.errors.ConfigError` holds every problem at once."""
+        return load_params(self.params_path)
+
+    def corpus(self, name: str) -> CorpusConfig:
+        """Settings of one corpus; :class:`~jmml.errors.CorpusError` names the known ones."""
+        if name not in self.params.corpora:
+            raise CorpusError(
+                f"unknown corpus '{name}'; {nearest(name, self.params.corpora)}",
+                where=self.params_path,
+                fix=f"add it with `jmml data add {name} PATH`",
+            )
+        return self.params.corpora[name]
+
+    def corpus_dir(self, name: str) -> Path:
+        """Where the recordings of a corpus lie (its ``path``, relative to the project)."""
+        return self.root / self.corpus(name).path
+
+    # Data, in the order of the stages ----------------------------------------------------------------
+
+    @property
+    def data_dir(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def raw_dir(self) -> Path:
+        return self.data_dir / "raw"
+
+    @property
+    def manifests_dir(self) -> Path:
+        return self.data_dir / "manifests"
+
+    def manifest_path(self, corpus: str) -> Path:
+        return self.manifests_dir / f"{corpus}.parquet"
+
+    @property
+    def features_dir(self) -> Path:
+        return self.data_dir / "features"
+
+    def features_path(self, corpus: str) -> Path:
+        return self.features_dir / f"{corpus}.parquet"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Features by content, shared by every corpus and revision; safe to delete."""
+        return self.data_dir / "cache" / "features"
+
+    @property
+    def split_path(self) -> Path:
+        return self.data_dir / "splits.json"
+
+    # Results -----------------------------------------------------------------------------------------
+
+    @property
+    def models_dir(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def cv_dir(self) -> Path:
+        """One fitted model per method, outer fold and seed."""
+        return self.models_dir / "cv"
+
+    def cell_dir(self, method: str, fold: int, seed: int) -> Path:
+        return self.cv_dir / method / f"fold{fold}-seed{seed}"
+
+    @property
+    def results_dir(self) -> Path:
+        return self.root / "results"
+
+    # Tracking ----------------------------------------------------------------------------------------
+
+    @property
+    def mlruns_dir(self) -> Path:
+        return self.root / "mlruns"
+
+    @property
+    def tracking_uri(self) -> str:
+        """``MLFLOW_TRACKING_URI``, or the SQLite store of the project."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlruns_dir / 'mlflow.db'}"

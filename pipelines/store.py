@@ -1,0 +1,157 @@
+"""Where the tracking store lies, whether it answers, and how a local one survives a move; no MLflow in here.
+
+By default runs live in ``mlruns/mlflow.db`` (SQLite) with their files in ``mlruns/artifacts``. MLflow writes
+absolute paths into that database, so a project folder that was moved or copied would read and write the old
+place; :func:`relocate` puts the paths right. ``MLFLOW_TRACKING_URI`` names another store: a server
+(``http://``, ``https://``) or a database (``postgresql://``, ``sqlite:///``).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from jmml.errors import TrackingError
+from pipelines.project import Project
+
+SCHEMES = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433, "sqlite": None}
+PROBE_SECONDS = 3
+SQLITE_HEADER = b"SQLite format 3\x00"
+
+# Every column in which MLflow keeps an absolute artifact path.
+PATH_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+NEXT_STEP = "start that server, or unset MLFLOW_TRACKING_URI to use the project's own mlruns/mlflow.db"
+
+
+def redacted(uri: str) -> str:
+    """``uri`` without a user name or password, fit for messages and logs."""
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()
+
+
+def database_path(uri: str) -> Path | None:
+    """The file of a SQLite store, ``None`` for any other."""
+    scheme, _, rest = uri.partition(":///")
+    return Path(rest.partition("?")[0]) if scheme.split("+")[0] == "sqlite" else None
+
+
+def artifact_root(project: Project, uri: str) -> Path | None:
+    """Folder for the files of new runs; ``None`` where a server decides."""
+    if urlsplit(uri).scheme in ("http", "https"):
+        return None
+    database = database_path(uri)
+    return (project.mlruns_dir if database is None else database.parent.absolute()) / "artifacts"
+
+
+def check(uri: str) -> None:
+    """Make sure that a client has a chance, within seconds and before MLflow starts its long retries.
+
+    Raises
+    ------
+    TrackingError : the scheme is unknown, nothing listens at the address, or the file is no database.
+    """
+    parts = urlsplit(uri)
+    scheme = parts.scheme.split("+")[0]
+    if scheme not in SCHEMES:
+        raise TrackingError(
+            "is no tracking address",
+            where=f"MLFLOW_TRACKING_URI={redacted(uri)}",
+            expected=f"one of {', '.join(f'{name}://' for name in SCHEMES)}",
+            fix="correct or unset the variable; plain folders are refused by MLflow",
+        )
+    if scheme == "sqlite":
+        _check_database(uri)
+        return
+    try:
+        host, port = parts.hostname, parts.port or SCHEMES[scheme]
+        if not host:
+            raise ValueError("no host is named")
+        socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise unreachable(uri, error) from None
+
+
+def unreachable(uri: str, reason: object) -> TrackingError:
+    """The one line for a store that does not answer."""
+    why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    return TrackingError(f"cannot reach the tracking server: {why}", where=redacted(uri), fix=NEXT_STEP)
+
+
+def _check_database(uri: str) -> None:
+    path = database_path(uri)
+    if path is None or path.name == "":
+        raise TrackingError("names no database file", where=uri, expected="sqlite:////folder/mlflow.db")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as handle:
+            start = handle.read(len(SQLITE_HEADER))
+    except FileNotFoundError:
+        if not os.access(path.parent, os.W_OK):
+            raise TrackingError("the folder is not writable", where=path.parent) from None
+        return
+    except OSError as error:
+        raise TrackingError(f"cannot open the store: {error.strerror}", where=path) from None
+    if start not in (b"", SQLITE_HEADER):
+        raise TrackingError("is no SQLite database", where=path, fix="move the file away and start again")
+
+
+@contextmanager
+def exclusive(uri: str) -> Iterator[None]:
+    """Hold the store's file lock: processes that open a fresh SQLite file together corrupt its set-up.
+
+    Stores on a server need none.
+    """
+    database = database_path(uri)
+    if database is None:
+        yield
+    else:
+        with FileLock(f"{database.absolute()}.lock"):
+            yield
+
+
+def relocate(database: Path, artifacts: Path) -> int:
+    """Point the paths of a moved or copied store at ``artifacts``; the number of values changed.
+
+    The old root is read from the store itself: the artifact location of any experiment that ends in
+    ``/<folder>/artifacts`` as ours do. Nothing changes while ``artifacts`` does not exist, as then the files
+    did not move with the database. Only the path prefix is rewritten, in one transaction.
+    """
+    if not artifacts.is_dir() or not database.is_file():
+        return 0
+    new, changed = str(artifacts), 0
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "experiments" not in tables:
+            return 0
+        known = connection.execute("SELECT DISTINCT artifact_location FROM experiments")
+        moved = [
+            str(old)
+            for (old,) in known
+            if old and old.endswith(f"/{artifacts.parent.name}/{artifacts.name}") and old != new
+        ]
+        for old in moved:
+            for table, column in PATH_COLUMNS:
+                if table in tables:
+                    cursor = connection.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "  # noqa: S608 - constants
+                        f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                        (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
+                    )
+                    changed += cursor.rowcount
+    return changed
