@@ -33,7 +33,7 @@ EPILOG = """
 
 app = typer.Typer(
     name="jmml",
-    help="Emotion recognition from speech, trained with EEG. Data in DVC, sweeps on Ray Tune, runs in MLflow.",
+    help="Emotion recognition from speech, trained with EEG: data in DVC, sweeps on Ray, runs in MLflow.",
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",

@@ -15,12 +15,18 @@ app = typer.Typer(help="Corpora: add, list, show, verify.", no_args_is_help=True
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Name of the corpus in this project.", show_default=False)],
-    path: Annotated[Path, typer.Argument(help="Folder of the corpus, or a feature table.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="Folder of the corpus, or a feature table.", show_default=False)
+    ],
     adapter: Annotated[
         str | None,
-        typer.Option(help="nemo, emodb, ravdess, deap or table; by default NAME, else recognised by its layout."),
+        typer.Option(
+            help="nemo, emodb, ravdess, deap or table; by default NAME, else recognised by its layout."
+        ),
     ] = None,
-    modality: Annotated[str | None, typer.Option(help="speech or eeg; needed for feature tables alone.")] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="speech or eeg; needed for feature tables alone.")
+    ] = None,
     use: Annotated[bool, typer.Option("--use", help="Make it the task's corpus for its modality.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -55,12 +61,17 @@ def list_(json: JsonFlag = False) -> None:
     if json:
         print_json([row.as_dict() for row in rows])
         return
-    print_table(["corpus", "adapter", "modality", "used", "samples", "groups", "dvc"], [r.cells() for r in rows], left=4)
+    print_table(
+        ["corpus", "adapter", "modality", "used", "samples", "groups", "dvc"],
+        [r.cells() for r in rows],
+        left=4,
+    )
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name of the corpus.", show_default=False)], json: JsonFlag = False
+    name: Annotated[str, typer.Argument(help="Name of the corpus.", show_default=False)],
+    json: JsonFlag = False,
 ) -> None:
     """Show what a corpus holds: groups, labels, durations, sample rates, hash.
 
@@ -81,7 +92,9 @@ def show(
 
 @app.command()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="One corpus; all if not given.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One corpus; all if not given.", show_default=False)
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Compare every recording with the hash recorded for it; a difference is an error.

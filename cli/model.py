@@ -16,7 +16,9 @@ VersionArgument = Annotated[int | None, typer.Argument(help="Version number.", s
 def register(
     run: Annotated[
         str | None,
-        typer.Argument(help="Run id or name of a finished sweep; the newest if not given.", show_default=False),
+        typer.Argument(
+            help="Run id or name of a finished sweep; the newest if not given.", show_default=False
+        ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -33,7 +35,9 @@ def register(
     if json:
         print_json(entry.as_dict())
     else:
-        typer.echo(f"jmml version {entry.version} is the challenger (from {entry.run_name}). Next: jmml model promote")
+        typer.echo(
+            f"jmml version {entry.version} ({entry.run_name}) is the challenger. Next: jmml model promote"
+        )
 
 
 @app.command("list")

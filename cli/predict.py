@@ -11,7 +11,9 @@ from cli.output import JsonFlag, console, print_json
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Recordings: WAV, FLAC, MP3 or OGG.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="Recordings: WAV, FLAC, MP3 or OGG.", show_default=False)
+    ],
     model: Annotated[
         str, typer.Option("--model", "-m", help="Registry URI, or the folder of a saved model.")
     ] = "models:/jmml@champion",
@@ -19,8 +21,8 @@ def predict(
         list[Path] | None,
         typer.Option(
             "--enrol",
-            help="Recordings of the same speaker, for models trained with per-speaker normalisation. Repeatable; "
-            "a folder stands for the recordings in it.",
+            help="Recordings of the same speaker (or a folder of them), for models trained with per-speaker "
+            "normalisation. Repeatable.",
         ),
     ] = None,
     json: JsonFlag = False,

@@ -34,9 +34,13 @@ def run(
     ],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", help="Override one entry, as in trials=20 or stage2.k=3,4,8. Repeatable."),
+        typer.Option(
+            "--set", "-s", help="Override one entry, as in trials=20 or stage2.k=3,4,8. Repeatable."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the sweep; the definition's if not given.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the sweep; the definition's if not given.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     json: JsonFlag = False,
 ) -> None:

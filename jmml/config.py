@@ -83,22 +83,41 @@ class TaskConfig(Section):
 
 
 class SpeechFeatureConfig(Section):
-    """Settings of the speech extractor; lengths in seconds, frequencies in Hz."""
+    """Settings of the speech extractor; lengths in seconds, frequencies in Hz.
 
-    sample_rate_hz: PositiveInt = 16000
-    frame_s: PositiveFloat = 0.032
-    hop_s: PositiveFloat = 0.010
-    n_mels: PositiveInt = 26
+    ``sample_rate_hz`` is what every recording is resampled to. ``n_mfcc`` counts from coefficient 0. F0 is
+    searched between ``f0_min_hz`` and ``f0_max_hz``, in frames of three periods of the lowest.
+    """
+
+    sample_rate_hz: Annotated[int, Field(ge=8000, le=48000)] = 16000
+    frame_s: Annotated[float, Field(ge=0.016, le=0.1)] = 0.032
+    hop_s: Annotated[float, Field(ge=0.001, le=0.05)] = 0.010
+    n_mels: Annotated[int, Field(ge=2, le=99)] = 26
     n_mfcc: PositiveInt = 13
-    f0_min_hz: PositiveFloat = 65.0
-    f0_max_hz: PositiveFloat = 500.0
+    f0_min_hz: Annotated[float, Field(ge=30)] = 65.0
+    f0_max_hz: Annotated[float, Field(le=1200)] = 500.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SpeechFeatureConfig:
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc: {self.n_mfcc} cepstral coefficients of n_mels: {self.n_mels} bands")
+        if self.hop_s > self.frame_s:
+            raise ValueError(f"hop_s: {self.hop_s:g} skips samples between frames of {self.frame_s:g} s")
+        if self.f0_max_hz < 2 * self.f0_min_hz:
+            raise ValueError(f"f0_max_hz: {self.f0_max_hz:g} is less than an octave above f0_min_hz")
+        return self
 
 
 class EEGFeatureConfig(Section):
-    """Settings of the EEG extractor; ``window_s: null`` summarises the whole trial in one row."""
+    """Settings of the EEG extractor; ``window_s: null`` summarises the whole trial in one row.
 
-    window_s: PositiveFloat | None = 4.0
-    bands_hz: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+    ``bands_hz`` are half-open, [low, high); the band named ``alpha``, if any, gives the frontal asymmetries.
+    """
+
+    window_s: Annotated[float, Field(ge=1)] | None = 4.0
+    bands_hz: Annotated[
+        dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]], Field(min_length=1)
+    ] = Field(
         default_factory=lambda: {
             "theta": [4.0, 8.0],
             "alpha": [8.0, 13.0],
@@ -106,6 +125,15 @@ class EEGFeatureConfig(Section):
             "gamma": [30.0, 45.0],
         },
     )
+
+    @model_validator(mode="after")
+    def _bands_are_wide_enough(self) -> EEGFeatureConfig:
+        for name, (low, high) in self.bands_hz.items():
+            if low < 1 or high < low + 1:
+                raise ValueError(
+                    f"bands_hz.{name}: [{low:g}, {high:g}] is no band of 1 Hz or more above 1 Hz"
+                )
+        return self
 
 
 class FeaturesConfig(Section):

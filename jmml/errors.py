@@ -41,7 +41,7 @@ class JMMLError(Exception):
         self, what: str, *, where: object = None, expected: object = None, fix: str | None = None
     ) -> None:
         self.what, self.where, self.expected, self.fix = what, where, expected, fix
-        line = what if where is None else f"{where}: {what}"
+        line = what.strip() if where is None else f"{where}: {what.strip()}"
         if expected is not None:
             line += f"; expected {expected}"
         if fix is not None:

@@ -6,17 +6,19 @@ each result names the groups that every fitted object saw.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+import json
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+import torch
 
 from jmml.config import LabelSpace, MethodConfig, MethodName, Modality, Normalisation, Params
 from jmml.data.features.normalise import zscore_per_group
 from jmml.data.labels import SPACES, map_labels
 from jmml.data.pairing import pair
-from jmml.data.splits import Split, inner_folds, mask, outer_folds
+from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
 from jmml.data.table import FeatureTable
 from jmml.errors import ProtocolError
 from jmml.evaluation.evidence import evidence_frame
@@ -41,9 +43,7 @@ class View:
 
     def rows(self, keep: np.ndarray) -> View:
         """The rows where ``keep`` is true."""
-        return replace(
-            self, X=self.X[keep], y=self.y[keep], groups=self.groups[keep], ids=self.ids[keep]
-        )
+        return replace(self, X=self.X[keep], y=self.y[keep], groups=self.groups[keep], ids=self.ids[keep])
 
     def __len__(self) -> int:
         return len(self.y)
@@ -161,7 +161,7 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
 def make_split(task: TaskData, *, groups_per_fold: int, seed: int) -> Split:
     """Outer folds of both views; speakers and EEG subjects are left out together."""
 
-    def folds(view: View | None, where: str) -> tuple[object, ...]:
+    def folds(view: View | None, where: str) -> tuple[Fold, ...]:
         if view is None:
             return ()
         return tuple(
@@ -181,7 +181,9 @@ def outer_training(task: TaskData, split: Split, fold: int) -> TaskData:
     return replace(task, speech=speech, eeg=eeg)
 
 
-def make_pairing(config: MethodConfig, method: MethodName, y: np.ndarray, second: np.ndarray, seed: int) -> Pairing:
+def make_pairing(
+    config: MethodConfig, method: MethodName, y: np.ndarray, second: np.ndarray, seed: int
+) -> Pairing:
     """The pairing of one trial: redrawn every epoch (``class``) or drawn once (``class-frozen``).
 
     Class pairing reads training labels on both sides; it is never called with held-out rows at inference.
@@ -227,47 +229,58 @@ def run_fold(
     for metrics in recogniser.iter_fit(speech, eeg, pairing=pairing, memo=memo):
         if report is not None:
             report(metrics)
-    recogniser.fit_heads(speech, eeg, pairing=pairing)
+    recogniser.context["certificate"] = json.loads(certify(recogniser, training).to_json())
     return evaluate_fold(recogniser, task, split, fold)
 
 
 def evaluate_fold(recogniser: EmotionRecogniser, task: TaskData, split: Split, fold: int) -> FoldResult:
-    """Predict an outer fold with a fitted (or loaded) model and score it, after checking its certificate."""
+    """Predict an outer fold with a fitted (or loaded) model and score it, after checking its certificate.
+
+    Raises
+    ------
+    ProtocolError
+        A part of the model was fitted on a group of this fold, or the model carries no certificate.
+    """
     speech_fold, eeg_fold = split.fold(fold)
-    certificate = certify(recogniser, split, fold)
-    evaluated = {"speech": speech_fold.test} | ({"eeg": eeg_fold.test} if eeg_fold else {})
-    certificate.check(evaluated)
+    certificate = Certificate.from_json(
+        json.dumps(recogniser.context.get("certificate")), where=f"model '{recogniser.method}'"
+    )
     test = task.speech.rows(mask(task.speech.groups, speech_fold.test))
-    blocks = [_predict(recogniser, "speech", test, fold)]
-    metrics = {"test_uar": uar(test.y, blocks[0].loc[:, _columns(recogniser)].to_numpy().argmax(axis=1))}
+    test_eeg = None
     if "eeg" in recogniser.heads and task.eeg is not None and eeg_fold is not None:
         test_eeg = task.eeg.rows(mask(task.eeg.groups, eeg_fold.test))
+    certificate.check({"speech": test.groups})
+    if test_eeg is not None:
+        certificate.check({"eeg": test_eeg.groups})
+
+    columns = [f"p_{name}" for name in recogniser.classes]
+    blocks = [_predict(recogniser, "speech", test, fold)]
+    metrics = {"test_uar": uar(test.y, blocks[0].loc[:, columns].to_numpy().argmax(axis=1))}
+    if test_eeg is not None:
         blocks.append(_predict(recogniser, "eeg", test_eeg, fold))
-        proba = blocks[1].loc[:, _columns(recogniser)].to_numpy()
-        metrics["test_uar_eeg_only"] = uar(test_eeg.y, proba.argmax(axis=1))
+        metrics["test_uar_eeg_only"] = uar(test_eeg.y, blocks[1].loc[:, columns].to_numpy().argmax(axis=1))
         metrics |= _held_out_correlation(recogniser, test, test_eeg)
     return FoldResult(recogniser, pd.concat(blocks, ignore_index=True), certificate, metrics)
 
 
-def certify(recogniser: EmotionRecogniser, split: Split, fold: int) -> Certificate:
-    """Which groups each fitted object of a model saw, by the outer fold it was fitted on."""
-    speech_fold, eeg_fold = split.fold(fold)
+def certify(recogniser: EmotionRecogniser, training: TaskData) -> Certificate:
+    """The groups whose rows each fitted part of a model was given."""
+    groups: dict[Modality, Iterable[str]] = {"speech": training.speech.groups}
+    if recogniser.method in NEEDS_EEG and training.eeg is not None:
+        groups["eeg"] = training.eeg.groups
     certificate = Certificate()
-    for modality in recogniser.stage1:
-        groups = speech_fold.train if modality == "speech" or eeg_fold is None else eeg_fold.train
-        for part in ("scaler", "encoders", "partial least squares"):
-            certificate.add(f"jec_ssl/{modality}/{part}", modality, groups)
-    both = {"speech": speech_fold.train}
-    if recogniser.method in NEEDS_EEG and eeg_fold is not None:
-        both["eeg"] = eeg_fold.train
-    if recogniser.stage2 is not None:
-        for modality, groups in both.items():
-            certificate.add("edcc_cae/pairing", modality, groups)
-            certificate.add("edcc_cae/networks", modality, groups)
-    for route in recogniser.heads:
-        for modality, groups in both.items():
+    for modality, seen in groups.items():
+        if training.normalisation == "per-group":
+            certificate.add("normalisation", modality, seen, role="label-free")
+        if modality in recogniser.stage1:
+            for part in ("scaler", "encoders", "partial least squares"):
+                certificate.add(f"jec_ssl/{modality}/{part}", modality, seen)
+        if recogniser.stage2 is not None:
+            certificate.add("edcc_cae/pairing", modality, seen)
+            certificate.add("edcc_cae/networks", modality, seen)
+        for route in recogniser.heads:
             if route in (modality, "both"):
-                certificate.add(f"classifier/{route}", modality, groups)
+                certificate.add(f"classifier/{route}", modality, seen)
     return certificate
 
 
@@ -297,7 +310,9 @@ def search_trial(
     if training.eeg is None:
         raise ProtocolError("a search over JMML needs EEG", fix="set task.eeg in params.yaml")
     splits = Split(
-        speech=tuple(inner_folds(training.speech.groups, training.speech.y, n_folds=n_folds, seed=seed, where="speech")),
+        speech=tuple(
+            inner_folds(training.speech.groups, training.speech.y, n_folds=n_folds, seed=seed, where="speech")
+        ),
         eeg=tuple(inner_folds(training.eeg.groups, training.eeg.y, n_folds=n_folds, seed=seed, where="eeg")),
     )
     models, runs, validation = [], [], []
@@ -308,7 +323,9 @@ def search_trial(
             raise ProtocolError("a search over JMML needs EEG in every inner fold")
         held_speech = training.speech.rows(mask(training.speech.groups, speech_fold.test))
         held_eeg = training.eeg.rows(mask(training.eeg.groups, eeg_fold.test))
-        rows = pair("class", held_speech.y, held_eeg.y, rng=np.random.default_rng(derive_seed(seed, "held-out")))
+        rows = pair(
+            "class", held_speech.y, held_eeg.y, rng=np.random.default_rng(derive_seed(seed, "held-out"))
+        )
         model = new_recogniser(training, "jmml", config, seed=seed, device=device)
         pairing = make_pairing(config, "jmml", inner.speech.y, inner.eeg.y, seed)
         fitted = _xy(inner.speech), _xy(inner.eeg)
@@ -338,7 +355,12 @@ def new_recogniser(
 ) -> EmotionRecogniser:
     """An unfitted model for a task, with the context that inference and lineage need."""
     return EmotionRecogniser(
-        method=method, config=config, classes=task.classes, seed=seed, device=device, context=dict(task.context)
+        method=method,
+        config=config,
+        classes=task.classes,
+        seed=seed,
+        device=device,
+        context=dict(task.context),
     )
 
 
@@ -348,13 +370,11 @@ def _xy(view: View | None) -> tuple[np.ndarray, np.ndarray]:
     return view.X, view.y
 
 
-def _columns(recogniser: EmotionRecogniser) -> list[str]:
-    return [f"p_{name}" for name in recogniser.classes]
-
-
 def _predict(recogniser: EmotionRecogniser, modality: Modality, view: View, fold: int) -> pd.DataFrame:
     proba = (
-        recogniser.predict_proba(X_speech=view.X) if modality == "speech" else recogniser.predict_proba(X_eeg=view.X)
+        recogniser.predict_proba(X_speech=view.X)
+        if modality == "speech"
+        else recogniser.predict_proba(X_eeg=view.X)
     )
     return evidence_frame(
         method=recogniser.method,
@@ -381,8 +401,6 @@ def _held_out_correlation(recogniser: EmotionRecogniser, speech: View, eeg: View
     h1, h2 = z_speech[:, :k], z_eeg[:, :k]
 
     def mean_rho(a: np.ndarray, b: np.ndarray) -> float:
-        import torch
-
         return float(canonical_correlations(torch.from_numpy(a), torch.from_numpy(b), ridge=1e-3).mean())
 
     return {"test_rho": mean_rho(h1, h2), "test_rho_permuted": mean_rho(h1, h2[rng.permutation(len(h2))])}
@@ -393,7 +411,7 @@ def _stage1_history(models: list[EmotionRecogniser]) -> dict[str, list[float]]:
     merged: dict[str, list[float]] = {}
     for part in ("jec_ssl/speech", "jec_ssl/eeg"):
         frames = [pd.DataFrame(model.history[part]) for model in models]
-        mean = sum(frame.to_numpy(float) for frame in frames) / len(frames)
+        mean = np.mean([frame.to_numpy(float) for frame in frames], axis=0)
         for column, name in enumerate(frames[0].columns):
             if name != "epoch":
                 merged[f"{part}/{name}"] = [float(value) for value in mean[:, column]]

@@ -107,7 +107,9 @@ class EmotionRecogniser:
                 raise ModelError(f"method '{self.method}' needs a pairing")
             if self.method == "jmml":
                 if eeg is None:
-                    raise ModelError("method 'jmml' needs EEG for training", fix="set task.eeg in params.yaml")
+                    raise ModelError(
+                        "method 'jmml' needs EEG for training", fix="set task.eeg in params.yaml"
+                    )
                 self.stage1["eeg"] = self._fit_stage1("eeg", *eeg, memo)
                 second, y_second = self.stage1["eeg"].transform(eeg[0]), eeg[1]
             else:
@@ -139,7 +141,9 @@ class EmotionRecogniser:
     ) -> None:
         """Fit one classifier per inference route on the embeddings as they are now."""
         for route in routes or self.routes:
-            X_speech, X_eeg, y = speech[0], None, speech[1]
+            X_speech: np.ndarray | None = speech[0]
+            X_eeg: np.ndarray | None = None
+            y = speech[1]
             if route != "speech":
                 if eeg is None or pairing is None:
                     raise ModelError(f"route '{route}' needs EEG and a pairing to be fitted")
@@ -195,7 +199,8 @@ class EmotionRecogniser:
         route: Route = "speech" if X_eeg is None else "eeg" if X_speech is None else "both"
         if route not in self.heads:
             raise ModelError(
-                f"the model cannot predict from {route}", expected=f"one of: {', '.join(self.heads) or 'none'}"
+                f"the model cannot predict from {route}",
+                expected=f"one of: {', '.join(self.heads) or 'none'}",
             )
         for name, X, modality in (("speech", X_speech, "speech"), ("EEG", X_eeg, "eeg")):
             names = self.feature_names(modality)
@@ -206,7 +211,9 @@ class EmotionRecogniser:
 
     def predict(self, X_speech: np.ndarray | None = None, X_eeg: np.ndarray | None = None) -> np.ndarray:
         """Most probable class name per row."""
-        return np.asarray(self.classes, dtype=object)[self.predict_proba(X_speech, X_eeg).argmax(axis=1)]
+        names = np.array(self.classes, dtype=object)
+        chosen: np.ndarray = np.take(names, self.predict_proba(X_speech, X_eeg).argmax(axis=1))
+        return chosen
 
     def feature_names(self, modality: str = "speech") -> tuple[str, ...]:
         """Names of the features this model was trained on, empty when they were not recorded."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -169,11 +168,8 @@ def _datasets(project: Project, corpus: str, lock: dict[str, str]) -> list[Datas
                 "features on disk are not those recorded in dvc.lock", where=relative, fix="run `dvc repro`"
             )
     table = FeatureTable.load(features)
-    refs = [
-        DatasetRef(
-            f"{corpus} features", relative, recorded, table.digest, settings.modality, "features", *table.X.shape
-        )
-    ]
+    name, (rows, columns) = f"{corpus} features", table.X.shape
+    refs = [DatasetRef(name, relative, recorded, table.digest, settings.modality, "features", rows, columns)]
     raw = Path(settings.path).as_posix()
     if raw in lock:
         refs.append(DatasetRef(corpus, raw, lock[raw], lock[raw], settings.modality, "corpus"))
@@ -211,8 +207,3 @@ def _git(root: Path, *arguments: str) -> str | None:
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode("utf-8", errors="replace") if done.returncode == 0 else None
-
-
-def requirement_name(line: str) -> str:
-    """Normalised distribution name of a ``name==version`` line."""
-    return re.sub(r"[-_.]+", "-", re.split(r"[=<>!~ ]", line, maxsplit=1)[0]).lower()

@@ -80,9 +80,9 @@ def predict_files(
         )
     if enrol and not per_group:
         raise ModelError("takes no enrolment recordings", where=model_uri, fix="leave --enrol out")
-    X = _features(_expand(files), cfg).astype(np.float64)
+    X = _features(_expand(files), cfg)
     if per_group:
-        X = Enrolment.fit(_features(_expand(enrol), cfg).astype(np.float64)).transform(X)
+        X = Enrolment.fit(_features(_expand(enrol), cfg), where="--enrol").apply(X)
     proba = model.predict_proba(X_speech=X)
     predictions = [
         Prediction(
@@ -124,7 +124,9 @@ def _expand(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
             if not inside:
-                raise RecordingError("no recordings in this folder", where=path, expected=", ".join(AUDIO_SUFFIXES))
+                raise RecordingError(
+                    "no recordings in this folder", where=path, expected=", ".join(AUDIO_SUFFIXES)
+                )
             files += inside
         else:
             files.append(path)

@@ -115,6 +115,11 @@ class Project:
     def split_path(self) -> Path:
         return self.data_dir / "splits.json"
 
+    @property
+    def task_path(self) -> Path:
+        """Digests and counts of the task's data, written beside the split."""
+        return self.data_dir / "task.json"
+
     # Results -----------------------------------------------------------------------------------------
 
     @property

@@ -149,7 +149,7 @@ def relocate(database: Path, artifacts: Path) -> int:
             for table, column in PATH_COLUMNS:
                 if table in tables:
                     cursor = connection.execute(
-                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "  # noqa: S608 - constants
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
                         f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                         (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
                     )

@@ -6,8 +6,8 @@ Let :math:`H_{1c}, H_{2c}` be the centred views (n rows), :math:`S_{ab} = H_{ac}
     S_{11} + r I = L_1 L_1^T, \quad S_{22} + r I = L_2 L_2^T, \quad
     T = L_1^{-1} S_{12} L_2^{-T} = U \operatorname{diag}(\rho) V^T .
 
-The singular values :math:`\rho_1 \ge \rho_2 \ge \dots` of T are the canonical correlations (regularised when the
-ridge r is positive). With :math:`A = L_1^{-T} U` and :math:`B = L_2^{-T} V` the canonical directions,
+The singular values :math:`\rho_1 \ge \rho_2 \ge \dots` of T are the canonical correlations (regularised when
+the ridge r is positive). With :math:`A = L_1^{-T} U` and :math:`B = L_2^{-T} V` the canonical directions,
 
 .. math::
     d\rho_i = a_i^T \, dS_{12} \, b_i
@@ -19,9 +19,9 @@ so the gradient of :math:`\sum_i \varphi(\rho_i)` with :math:`w_i = \varphi'(\rh
     \frac{\partial}{\partial H_1} = \frac{1}{n-1} \left[ H_{2c} B \operatorname{diag}(w)
               - H_{1c} A \operatorname{diag}(w \rho) \right] A^T
 
-and the same with the views exchanged for :math:`H_2`. The ridge is a constant and leaves the expression as it is.
-Nothing differentiates through a Cholesky factor or a singular value decomposition, whose derivatives divide by
-differences of singular values and become infinite on whitened, duplicated or collapsed latents.
+and the same with the views exchanged for :math:`H_2`. The ridge is a constant and leaves the expression as it
+is. Nothing differentiates through a Cholesky factor or a singular value decomposition, whose derivatives
+divide by differences of singular values and become infinite on whitened, duplicated or collapsed latents.
 
 References
 ----------
@@ -84,7 +84,8 @@ def correlation_loss(
         raise ModelError(
             f"ridge {ridge} and smoothing {smoothing}", where="correlation_loss", expected="both at least 0"
         )
-    loss: Tensor = _CorrelationLoss.apply(h1, h2, most if k is None else k, ridge, smoothing)  # type: ignore[no-untyped-call]
+    size = most if k is None else k
+    loss: Tensor = _CorrelationLoss.apply(h1, h2, size, ridge, smoothing)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -109,7 +110,7 @@ def canonical_correlations(h1: Tensor, h2: Tensor, *, ridge: float = 0.0) -> Ten
     ModelError : shapes that do not fit or fewer than two rows.
     """
     _check(h1, h2)
-    rho = _decompose(h1, h2, ridge).rho
+    rho: Tensor = _decompose(h1, h2, ridge).rho
     padded = rho.new_zeros(min(h1.shape[1], h2.shape[1]))
     padded[: len(rho)] = rho
     return padded.to(h1.dtype)
@@ -141,12 +142,14 @@ def _whitener(h: Tensor, hc: Tensor, ridge: float) -> Tensor:
         # Rank is judged against the view before centring: a constant view keeps rounding noise of that size.
         _, s, vt = torch.linalg.svd(hc, full_matrices=False)
         keep = s > EPS * max(n, d) * torch.linalg.vector_norm(h)
-        return vt[keep].T * ((n - 1) ** 0.5 / s[keep])
+        reduced: Tensor = vt[keep].T * ((n - 1) ** 0.5 / s[keep])
+        return reduced
     s11 = hc.T @ hc / (n - 1)
     # A ridge below the rounding error of S would leave it indefinite; this floor is far below any real ridge.
     s11.diagonal().add_(ridge + EPS * d * s11.diagonal().sum())
     identity = torch.eye(d, dtype=hc.dtype, device=hc.device)
-    return torch.linalg.solve_triangular(torch.linalg.cholesky(s11).T, identity, upper=True)
+    whitener: Tensor = torch.linalg.solve_triangular(torch.linalg.cholesky(s11).T, identity, upper=True)
+    return whitener
 
 
 def _gradient(c: _Canonical, w: Tensor) -> Tensor:
@@ -166,7 +169,7 @@ class _CorrelationLoss(torch.autograd.Function):
         return (smoothing - root).sum().to(h1.dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         g1, g2 = ctx.saved_tensors
         return -upstream * g1, -upstream * g2, None, None, None

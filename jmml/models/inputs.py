@@ -70,9 +70,33 @@ def check_labels(y: npt.ArrayLike, n: int, *, where: str) -> tuple[npt.NDArray[A
     return classes, codes.astype(np.int64)
 
 
+def check_same_classes(
+    y_speech: npt.ArrayLike, y_eeg: npt.ArrayLike, rows: tuple[int, int], *, where: str
+) -> tuple[npt.NDArray[Any], tuple[IntArray, IntArray]]:
+    """Class names common to both modalities and the class numbers of their rows.
+
+    Raises
+    ------
+    ModelError : as :func:`check_labels`, or a class that only one modality has.
+    """
+    in_speech, codes_s = check_labels(y_speech, rows[0], where=f"{where}, speech")
+    in_eeg, codes_e = check_labels(y_eeg, rows[1], where=f"{where}, EEG")
+    lone = [f"'{name}' (speech)" for name in sorted(set(in_speech) - set(in_eeg))]
+    lone += [f"'{name}' (EEG)" for name in sorted(set(in_eeg) - set(in_speech))]
+    if lone:
+        raise ModelError(
+            f"classes in one modality only: {', '.join(lone)}",
+            where=where,
+            expected="the same classes in both",
+            fix="drop these classes, or choose a label space that both corpora cover",
+        )
+    return in_speech, (codes_s, codes_e)
+
+
 @dataclass(frozen=True)
 class Standardiser:
-    """Column-wise ``(x - mean) / scale`` with the statistics of the training rows; constant columns become 0."""
+    """Column-wise ``(x - mean) / scale`` by the statistics of the training rows; constant columns become
+    0."""
 
     mean: FloatArray
     scale: FloatArray

@@ -1,12 +1,13 @@
-"""Parts of the training loop that both stages share: reproducible, in memory, no host synchronisation per step.
+"""The training loop both stages share: reproducible, in memory, one host synchronisation per epoch.
 
 Randomness comes from a :class:`torch.Generator` of the model's own, so fitting neither reads nor moves the
-caller's global random state. Weights are drawn on the CPU and then moved: a seed means the same start on every
-device.
+caller's global random state. Weights and the order of rows are drawn on the CPU and then moved: a seed means
+the same start on every device.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -40,8 +41,11 @@ def reproducible() -> Iterator[None]:
 
 
 def resolve_device(name: str) -> torch.device:
-    """The torch device called ``name`` ("cpu", "cuda", "cuda:1"); :class:`ModelError` when it is not there."""
-    device = torch.device(name)
+    """The torch device ``name`` ("cpu", "cuda", "cuda:1"); :class:`ModelError` when it is not there."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ModelError(f"unknown device '{name}'", expected="cpu, cuda or cuda:<index>") from None
     if device.type == "cuda":
         # cuBLAS is deterministic only with a fixed workspace, which it reads when its first handle is made.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -49,36 +53,16 @@ def resolve_device(name: str) -> torch.device:
         if (device.index or 0) >= count:
             raise ModelError(
                 f"device '{name}' is not available ({count} CUDA devices found)",
-                where="device",
                 fix="set `device: cpu` in params.yaml",
             )
     return device
 
 
-def uniform_(weight: Tensor, fan_in: int, generator: torch.Generator) -> Tensor:
-    """Fill ``weight`` from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), the start that ``torch.nn.Linear`` uses."""
-    bound = fan_in**-0.5
-    with torch.no_grad():
-        return weight.uniform_(-bound, bound, generator=generator)
-
-
-def mlp(sizes: tuple[int, ...], generator: torch.Generator) -> nn.Sequential:
-    """Linear layers of the given ``sizes`` with SiLU between them, drawn from ``generator``."""
-    layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
-        # The usual constructor would draw from the global generator.
-        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
-        uniform_(layer.weight, fan_in, generator)
-        uniform_(layer.bias, fan_in, generator)
-        layers += [layer, nn.SiLU()]
-    return nn.Sequential(*layers[:-1])
-
-
 def minibatches(n: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
     """Row numbers 0..n-1 in random order, cut into batches of at least ``min(n, batch_size)`` rows.
 
-    The remainder is spread over the batches, whose sizes differ by at most one: no batch is ever too small for
-    a standard deviation or a correlation.
+    The rows left over by whole batches are spread over them, so sizes differ by at most one: no batch is ever
+    too small for a standard deviation or a correlation.
     """
     return torch.randperm(n, generator=generator).tensor_split(max(1, n // batch_size))
 
@@ -113,30 +97,38 @@ class Trainer:
     ) -> dict[str, float]:
         """One pass over ``n`` rows; the mean of every loss over the rows.
 
-        ``losses`` maps row numbers (on the device) to named scalars, of which ``"loss"`` is minimised. They are
-        summed on the device and read once, at the end of the pass.
+        ``losses`` maps row numbers (on the device) to named scalars, of which ``"loss"`` is minimised. They
+        are summed on the device and read once, at the end of the pass.
 
         Raises
         ------
         ModelError : the loss is no longer finite.
         """
-        epoch, names, total = self.epochs_done + 1, [], torch.zeros((), device=self.device)
-        diverged = ModelError(
-            f"training diverged in epoch {epoch}: the loss is not finite",
-            where=self.where,
-            fix="lower lr, or check the features for extreme values",
-        )
-        with reproducible():
-            order = [rows.to(self.device) for rows in minibatches(n, batch_size, self.generator)]
-            for rows in order:
-                parts = losses(rows)
-                names = list(parts)
-                self.optimiser.zero_grad(set_to_none=True)
-                parts["loss"].backward()  # type: ignore[no-untyped-call]
-                self.optimiser.step()
-                total = total + torch.stack([part.detach() for part in parts.values()]) * (len(rows) / n)
-            means = dict(zip(names, total.tolist(), strict=True))
-        if not all(abs(value) < float("inf") for value in means.values()):
-            raise diverged
-        self.epochs_done = epoch
+        self.epochs_done += 1
+        try:
+            with reproducible():
+                means = self._pass(n, batch_size, losses)
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+            # Decompositions refuse what is not finite before the loss could show it.
+            means = {"loss": math.nan}
+        if not all(math.isfinite(value) for value in means.values()):
+            raise ModelError(
+                f"training diverged in epoch {self.epochs_done}, the loss is not finite",
+                where=self.where,
+                fix="lower lr, or look for extreme feature values",
+            )
         return means
+
+    def _pass(
+        self, n: int, batch_size: int, losses: Callable[[Tensor], dict[str, Tensor]]
+    ) -> dict[str, float]:
+        names: list[str] = []
+        total = torch.zeros((), device=self.device)
+        for rows in minibatches(n, batch_size, self.generator):
+            parts = losses(rows.to(self.device))
+            names = list(parts)
+            self.optimiser.zero_grad(set_to_none=True)
+            parts["loss"].backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            total = total + torch.stack([part.detach() for part in parts.values()]) * (len(rows) / n)
+        return dict(zip(names, total.tolist(), strict=True))

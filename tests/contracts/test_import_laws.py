@@ -15,7 +15,19 @@ HOMES = {
     "dvc": ("pipelines/lineage.py", "pipelines/datasets.py", "pipelines/stages/"),
     "typer": ("cli/",),
 }
-HEAVY = {"torch", "ray", "mlflow", "librosa", "mne", "sklearn", "scipy", "pandas", "numpy", "dvc", "matplotlib"}
+HEAVY = {
+    "torch",
+    "ray",
+    "mlflow",
+    "librosa",
+    "mne",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "numpy",
+    "dvc",
+    "matplotlib",
+}
 
 
 def imports(source: str, *, top_level_only: bool = False) -> set[str]:

@@ -57,7 +57,10 @@ def test_permuting_test_labels_leaves_predictions_byte_identical(task, split, me
     )
     assert (other.speech.y != task.speech.y).any()
     probabilities = [
-        run_fold(each, split, 0, method, small_method(), seed=3).evidence.filter(like="p_").to_numpy().tobytes()
+        run_fold(each, split, 0, method, small_method(), seed=3)
+        .evidence.filter(like="p_")
+        .to_numpy()
+        .tobytes()
         for each in (task, other)
     ]
     assert probabilities[0] == probabilities[1]
@@ -152,5 +155,5 @@ def test_per_group_normalisation_removes_speaker_offsets():
     task = small_task(protocol={"normalisation": "per-group"})
     for group in np.unique(task.speech.groups):
         X = task.speech.X[task.speech.groups == group]
-        assert np.allclose(X.mean(axis=0), 0, atol=1e-9)
-        assert np.allclose(X.std(axis=0), 1, atol=1e-6)
+        assert np.allclose(X.mean(axis=0), 0, atol=1e-5)
+        assert np.allclose(X.std(axis=0), 1, atol=1e-4)

@@ -1,0 +1,202 @@
+"""What every corpus adapter offers, and the scan that they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from jmml.config import Modality
+from jmml.data.manifest import MANIFEST_COLUMNS, Manifest, ManifestRow
+from jmml.errors import CorpusError, RecordingError
+
+__all__ = [
+    "MANIFEST_COLUMNS",
+    "Corpus",
+    "FileCorpus",
+    "Listing",
+    "Manifest",
+    "ManifestRow",
+    "Progress",
+    "Recording",
+    "check_root",
+    "field_of",
+    "files_in",
+]
+
+Progress = Callable[[int, int], None]
+SHOWN_PROBLEMS = 3
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The signal of one utterance or trial.
+
+    Attributes
+    ----------
+    signal : float32 array (channels, samples); speech in -1..1, EEG in volts.
+    sample_rate_hz : samples per second.
+    channels : one name per row: ``("mono",)`` for speech, electrode names for EEG.
+    """
+
+    signal: np.ndarray
+    sample_rate_hz: float
+    channels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.signal.ndim != 2 or self.signal.shape[0] != len(self.channels):
+            raise RecordingError(
+                f"signal of shape {self.signal.shape} with {len(self.channels)} channel names",
+                expected="(channels, samples)",
+            )
+
+
+class Corpus(Protocol):
+    """A corpus adapter: it lists the recordings under a folder, and reads one of them.
+
+    ``native_labels`` maps the corpus' own labels to the emotions of :data:`jmml.data.labels.EMOTIONS`; it
+    is empty for corpora with ratings alone. ``modality`` is None where the settings decide (tables).
+    ``layout`` says in a few words which files are expected where.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def modality(self) -> Modality | None: ...
+    @property
+    def layout(self) -> str: ...
+    @property
+    def native_labels(self) -> Mapping[str, str]: ...
+
+    def recognises(self, root: Path) -> bool:
+        """Whether the files under ``root`` look like this corpus. Opens no recording."""
+        ...
+
+    def scan(self, root: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
+        """The manifest of the corpus under ``root``, in a fixed order.
+
+        Recordings that cannot be used are gathered and raised as one :class:`RecordingError`; with
+        ``skip_bad`` they are left out and listed in ``Manifest.skipped``. A file that would run code always
+        raises :class:`jmml.errors.UnsafeFileError`. ``progress(done, total)`` is called once per file.
+        """
+        ...
+
+    def read(self, root: Path, row: Any) -> Recording:
+        """The recording of one manifest row (a named tuple or a Series)."""
+        ...
+
+
+SourceT = TypeVar("SourceT")
+
+
+@dataclass(frozen=True)
+class Listing(Generic[SourceT]):
+    """What a layout names: the files to inspect, lines about unusable ones, notes on what is left out."""
+
+    sources: Sequence[SourceT]
+    problems: Sequence[RecordingError] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+class FileCorpus(ABC, Generic[SourceT]):
+    """Base of the adapters that walk over files: subclasses list the files and describe one at a time."""
+
+    name: str
+    modality: Modality
+    layout: str
+    native_labels: Mapping[str, str]
+
+    @abstractmethod
+    def list_sources(self, root: Path) -> Listing[SourceT]:
+        """Files of the corpus by its layout, without opening recordings."""
+
+    @abstractmethod
+    def inspect(self, root: Path, source: SourceT) -> Iterator[ManifestRow | RecordingError]:
+        """Rows of one file; yields (or raises) a :class:`RecordingError` for what cannot be used."""
+
+    @abstractmethod
+    def recognises(self, root: Path) -> bool: ...
+
+    def scan(self, root: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
+        """See :meth:`Corpus.scan`."""
+        check_root(root, self.layout)
+        listing = self.list_sources(root)
+        if not listing.sources and not listing.problems:
+            raise CorpusError(
+                f"no recording in the layout of '{self.name}'"
+                + "".join(f" ({note})" for note in listing.notes),
+                where=root,
+                expected=self.layout,
+                fix="check the folder and the adapter",
+            )
+        rows: list[ManifestRow] = []
+        problems = [str(problem) for problem in listing.problems]
+        first_at: dict[str, str] = {}
+        for done, source in enumerate(listing.sources, start=1):
+            for found in self._inspect(root, source):
+                if isinstance(found, RecordingError):
+                    problems.append(str(found))
+                elif found.id in first_at:
+                    problems.append(f"{found.path}: id '{found.id}' occurs already in {first_at[found.id]}")
+                else:
+                    first_at[found.id] = found.path
+                    rows.append(found)
+            if progress is not None:
+                progress(done, len(listing.sources))
+        if problems and (not skip_bad or not rows):
+            raise _unusable(problems, len(rows) + len(problems), root, skippable=bool(rows))
+        return Manifest.from_rows(self.name, rows, skipped=problems, notes=listing.notes)
+
+    def _inspect(self, root: Path, source: SourceT) -> Iterator[ManifestRow | RecordingError]:
+        try:
+            yield from self.inspect(root, source)
+        except RecordingError as error:
+            yield error
+
+
+def _unusable(problems: list[str], total: int, root: Path, *, skippable: bool) -> RecordingError:
+    shown = "; ".join(problems[:SHOWN_PROBLEMS])
+    more = f"; and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+    return RecordingError(
+        f"{len(problems)} of {total} recordings cannot be used: {shown}{more}",
+        where=root,
+        fix="repair or remove them" + (", or leave them out with --skip-bad" if skippable else ""),
+    )
+
+
+def check_root(root: Path, layout: str) -> None:
+    """:class:`CorpusError` unless ``root`` is a folder that holds something."""
+    if not root.exists():
+        raise CorpusError("no such folder", where=root, expected=layout)
+    if not root.is_dir():
+        raise CorpusError("is no folder", where=root, expected=layout)
+    if not files_in(root, folders=True):
+        raise CorpusError("the folder is empty", where=root, expected=layout)
+
+
+def files_in(folder: Path, *, suffixes: Iterable[str] = (), folders: bool = False) -> list[Path]:
+    """Visible files directly in ``folder`` (none if it does not exist), sorted by name.
+
+    ``suffixes`` (lower case, with the dot) restricts them; hidden files, among them the ``._*`` companions
+    that macOS leaves in archives, are never part of a corpus.
+    """
+    if not folder.is_dir():
+        return []
+    wanted = frozenset(suffixes)
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".")
+        and (not wanted or entry.suffix.lower() in wanted)
+        and (folders or entry.is_file())
+    )
+
+
+def field_of(row: Any, name: str) -> Any:
+    """A field of a manifest row given as named tuple or Series (whose ``item`` attribute is a method)."""
+    return row[name] if isinstance(row, pd.Series) else getattr(row, name)

@@ -1,0 +1,211 @@
+"""Ready-made features of any laboratory: one CSV or Parquet file, one row per utterance or trial."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from jmml.config import Modality
+from jmml.data.corpora._base import Manifest, ManifestRow, Progress, Recording, check_root, files_in
+from jmml.data.table import INDEX_COLUMNS, FeatureTable
+from jmml.errors import CorpusError, DataError
+
+_SUFFIXES = (".csv", ".tsv", ".parquet")
+_TEXT = ("id", "recording", "group", "label")
+_RATINGS = ("valence", "arousal")
+_UNIT = re.compile(r"(?P<name>.*\S)\s*\[(?P<unit>[^\[\]]+)\]")
+_LAYOUT = (
+    "one .csv, .tsv or .parquet file with the columns id, group, label (or valence and arousal) and features"
+)
+
+
+@dataclass(frozen=True)
+class TableCorpus:
+    """One table of features. :func:`read_table` gives its features; there are no recordings to read.
+
+    The manifest has one row per table row: ``item`` is the row number, ``content_hash`` that of the row's
+    float32 features; duration and sample rate are missing. ``modality`` is the settings' to say.
+    """
+
+    modality: Modality | None = None
+    name: str = "table"
+    layout: str = _LAYOUT
+    native_labels: Mapping[str, str] = field(default_factory=dict)
+
+    def recognises(self, root: Path) -> bool:
+        if root.is_file():
+            return root.suffix.lower() in _SUFFIXES
+        return len(files_in(root, suffixes=_SUFFIXES)) == 1
+
+    def scan(self, root: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
+        """See :meth:`jmml.data.corpora.Corpus.scan`; a table is usable as a whole or not at all."""
+        path = find_table(root)
+        table = read_table(path, self.name, self.modality or "speech")
+        hashes = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in table.X]
+        index = zip(table.index.itertuples(index=False), hashes, strict=True)
+        rows = [
+            ManifestRow(
+                id=str(row.id), path=path.name, item=item, modality=self.modality, label=row.label,  # type: ignore[arg-type]
+                valence=row.valence, arousal=row.arousal, group=str(row.group),  # type: ignore[arg-type]
+                duration_s=np.nan, sample_rate_hz=np.nan, content_hash=content,
+            )
+            for item, (row, content) in enumerate(index)
+        ]  # fmt: skip
+        if progress is not None:
+            progress(1, 1)
+        return Manifest.from_rows(self.name, rows)
+
+    def read(self, root: Path, row: Any) -> Recording:
+        """Always a :class:`CorpusError`: a table holds no signals."""
+        raise CorpusError("a table holds features, no recordings", where=root, fix="load it with read_table")
+
+
+def find_table(root: Path) -> Path:
+    """The table itself, or the one table in a folder; :class:`CorpusError` for none or several."""
+    if root.is_file():
+        if root.suffix.lower() not in _SUFFIXES:
+            raise CorpusError(f"a '{root.suffix}' file", where=root, expected=_LAYOUT)
+        return root
+    check_root(root, _LAYOUT)
+    found = files_in(root, suffixes=_SUFFIXES)
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found[:5]) or "none"
+        raise CorpusError(f"{len(found)} tables ({names})", where=root, expected=_LAYOUT)
+    return found[0]
+
+
+def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
+    """Features of a table, one row per sample.
+
+    Columns ``id`` (unique), ``group`` (speaker or subject), and ``label`` or both ``valence`` and ``arousal``
+    are required; ``recording`` is optional (several EEG windows of one trial share it; default: the id).
+    Every other numeric column is a feature, with its unit in brackets: ``"f0_mean [Hz]"``. Columns of text
+    are left out and listed in ``settings["ignored"]``.
+
+    Parameters
+    ----------
+    path : CSV (comma), TSV (tab) or Parquet file, or the folder that holds one.
+    corpus, modality : what the feature table is named and holds.
+
+    Raises
+    ------
+    CorpusError
+        For no table, several, or one that cannot be parsed.
+    DataError
+        For missing columns, no features, missing ids or groups, duplicate ids or names, a feature column
+        with text in it, values that are not finite.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "features.csv")
+    ...     _ = path.write_text("id,group,label,f0_mean [Hz]\\na,01,anger,210.5\\nb,02,neutral,120\\n")
+    ...     table = read_table(path, "lab", "speech")
+    >>> table.names, table.units, list(table.groups)
+    (('f0_mean',), ('Hz',), ['01', '02'])
+    """
+    path = find_table(path)
+    frame = _load(path)
+    rated = all(column in frame for column in _RATINGS)
+    missing = [c for c in ("id", "group") if c not in frame] + (
+        [] if rated or "label" in frame else ["label"]
+    )
+    if missing:
+        raise DataError(f"columns missing: {', '.join(missing)}", where=path, expected=_LAYOUT)
+    if len(frame) == 0:
+        raise DataError("no rows", where=path)
+    if frame["id"].isna().any():
+        raise DataError(f"{int(frame['id'].isna().sum())} rows have no id", where=path)
+    if not frame["id"].is_unique:
+        twice = frame.loc[frame["id"].duplicated(), "id"].iloc[0]
+        raise DataError(f"id '{twice}' occurs more than once", where=path)
+    features = [
+        c for c in frame.columns if c not in INDEX_COLUMNS and pd.api.types.is_numeric_dtype(frame[c])
+    ]
+    ignored = [c for c in frame.columns if c not in INDEX_COLUMNS and c not in features]
+    for column in ignored:
+        _check_text(frame[column], path)
+    if not features:
+        raise DataError("no numeric feature columns", where=path, expected=_LAYOUT)
+    names, units = zip(*(_split_unit(column) for column in features), strict=True)
+    taken = [name for name in names if name in INDEX_COLUMNS]
+    if taken:
+        raise DataError(f"feature '{taken[0]}' has the name of an index column", where=path, fix="rename it")
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, which the feature table refuses
+        X = frame[features].to_numpy(np.float64, na_value=np.nan).astype(np.float32)
+    return FeatureTable(
+        corpus,
+        modality,
+        _index(frame, path),
+        X,
+        names,
+        units,
+        settings={"ignored": [str(c) for c in ignored]},
+    )
+
+
+def _load(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix.lower() == ".parquet":
+            frame = pd.read_parquet(path)
+        else:
+            separator = "\t" if path.suffix.lower() == ".tsv" else ","
+            with path.open(newline="", encoding="utf-8-sig") as handle:
+                header = next(csv.reader(handle, delimiter=separator), [])
+            # pandas would rename a repeated column to "f0.1" and go on
+            twice = next((c for c in header if header.count(c) > 1), None)
+            if twice is not None:
+                raise DataError(f"column '{twice}' occurs more than once", where=path)
+            text: Any = dict.fromkeys(_TEXT, str)  # "01" stays "01"
+            frame = pd.read_csv(path, sep=separator, dtype=text, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"is no table ({error})", where=path) from None
+    except (pa.ArrowException, OSError) as error:
+        raise CorpusError(f"cannot be read ({error})", where=path) from None
+    return frame.rename(columns=str)
+
+
+def _index(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    nothing = pd.Series([None] * len(frame), dtype=object)
+    source = {"recording": frame["id"], "label": nothing, "valence": nothing, "arousal": nothing}
+    columns: dict[str, pd.Series] = {}
+    for name in INDEX_COLUMNS:
+        values = frame[name] if name in frame else source[name]
+        if name in _TEXT:
+            text = [None if pd.isna(value) else str(value).strip() or None for value in values]
+            columns[name] = pd.Series(text, dtype=object)
+        else:
+            try:
+                columns[name] = pd.Series(values.to_numpy(np.float64, na_value=np.nan))
+            except (TypeError, ValueError):
+                raise DataError(f"column {name} holds something that is no number", where=path) from None
+    return pd.DataFrame(columns)
+
+
+def _check_text(column: pd.Series, path: Path) -> None:
+    """A column of numbers with a stray word is a damaged feature, not a remark to ignore."""
+    held = column.dropna()
+    numbers = pd.to_numeric(held.astype(str), errors="coerce").notna()
+    if numbers.any():
+        stray = held[~numbers]
+        what = (
+            f"such as {stray.iloc[0]!r} in row {held.index.get_loc(stray.index[0])}"
+            if len(stray)
+            else "as text"
+        )
+        raise DataError(f"column '{column.name}' mixes numbers and text, {what}", where=path)
+
+
+def _split_unit(column: str) -> tuple[str, str]:
+    match = _UNIT.fullmatch(column.strip())
+    return (match["name"], match["unit"].strip()) if match else (column.strip(), "1")

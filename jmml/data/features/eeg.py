@@ -1,0 +1,223 @@
+"""EEG features: differential entropy and band power per channel and band, and frontal alpha asymmetry.
+
+With x the signal of a channel in a band (zero-phase FIR band pass, MNE's design), in microvolts:
+
+    de_BAND.CHANNEL      0.5 ln(2 pi e var(x))            nat, re 1 uV; Duan et al. 2013
+    power_BAND.CHANNEL   10 log10 of Welch's PSD summed over [low, high)      dB re 1 uV^2
+    asymmetry.R-L        ln power_alpha(R) - ln power_alpha(L)                 dimensionless; Davidson 1992
+
+The two estimates of a band differ by the roll-off of the filter against that of Welch's window and are
+otherwise affine to each other; models that dislike collinear features should be regularised. A gain g adds
+ln g to every entropy and 20 log10 g to every power, and leaves the asymmetries alone.
+
+Windows do not overlap; a tail shorter than a window is dropped. Nothing depends on the montage but the names
+of the frontal pairs, of which those that exist are used.
+
+References
+----------
+R.-N. Duan, J.-Y. Zhu, B.-L. Lu (2013), Differential entropy feature for EEG-based emotion classification,
+6th International IEEE/EMBS Conference on Neural Engineering, 81-84.
+R. J. Davidson (1992), Anterior cerebral asymmetry and the nature of emotion, Brain and Cognition 20, 125-151.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import mne
+import numpy as np
+
+from jmml.config import EEGFeatureConfig, digest
+from jmml.errors import RecordingError
+
+VERSION = 1
+
+FRONTAL_PAIRS = (("F4", "F3"), ("F8", "F7"), ("AF4", "AF3"), ("FC6", "FC5"), ("Fp2", "Fp1"))
+ASYMMETRY_BAND = "alpha"
+FLAT_V = 1e-10  # standard deviation; the noise of an amplifier is a thousand times larger
+WELCH_SEGMENT_S = 2.0
+# The band pass needs room to roll off below half the sample rate, or its impulse response grows without bound.
+HIGHEST_EDGE = 0.9
+_FLOOR_UV2 = 1e-12
+
+
+def feature_names(channels: Sequence[str], cfg: EEGFeatureConfig) -> tuple[str, ...]:
+    """Names of the D features, such as ``de_alpha.F3``; bands in order of frequency, channels as given."""
+    return tuple(name for name, _ in _described(channels, cfg))
+
+
+def feature_units(channels: Sequence[str], cfg: EEGFeatureConfig) -> tuple[str, ...]:
+    """Units of the D features: ``nat`` (re 1 uV), ``dB`` (re 1 uV^2), ``"1"``."""
+    return tuple(unit for _, unit in _described(channels, cfg))
+
+
+def extractor_digest(cfg: EEGFeatureConfig) -> str:
+    """Fingerprint of what :func:`extract` computes: settings and version."""
+    return digest({"modality": "eeg", "settings": cfg.model_dump(mode="json"), "version": VERSION})
+
+
+def extract(
+    signal: np.ndarray,
+    sample_rate_hz: float,
+    channels: Sequence[str],
+    cfg: EEGFeatureConfig,
+    *,
+    where: object = "recording",
+) -> np.ndarray:
+    """Features of one trial.
+
+    Parameters
+    ----------
+    signal : (channels, n), volts.
+    sample_rate_hz : above twice the highest band edge divided by 0.9.
+    channels : a name per row of ``signal``, unique.
+    cfg : window length and bands.
+    where : named in errors.
+
+    Returns
+    -------
+    float32 array (windows, D), finite, columns in the order of :func:`feature_names`.
+
+    Raises
+    ------
+    RecordingError
+        a channel is flat within a window or not finite, names and rows do not match, the trial is shorter
+        than a window or than the band pass, or the sample rate is too low for the bands.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(0)
+    >>> trial = 1e-5 * rng.normal(size=(2, 9 * 128))
+    >>> extract(trial, 128.0, ["F3", "F4"], EEGFeatureConfig(window_s=4.0)).shape
+    (2, 17)
+    """
+    volts = np.asarray(signal, dtype=np.float64)
+    _check(volts, sample_rate_hz, channels, cfg, where)
+    length = volts.shape[1] if cfg.window_s is None else round(cfg.window_s * sample_rate_hz)
+    count = volts.shape[1] // length
+
+    def windows(x: np.ndarray) -> np.ndarray:
+        return x[:, : count * length].reshape(len(x), count, length)
+
+    _check_flat(windows(volts), sample_rate_hz, channels, where)
+    # The offset of an amplifier, thousands of times the signal, would cost the filter its precision.
+    microvolts = 1e6 * (volts - volts.mean(axis=1, keepdims=True))
+    spectrum, frequency = mne.time_frequency.psd_array_welch(
+        windows(microvolts),
+        sample_rate_hz,
+        n_fft=(segment := min(length, round(WELCH_SEGMENT_S * sample_rate_hz))),
+        n_per_seg=segment,
+        n_overlap=segment // 2,
+        window="hann",
+        verbose="ERROR",
+    )
+    resolution = frequency[1] - frequency[0]
+    entropies, powers = [], []
+    for low, high in _bands(cfg).values():
+        x = mne.filter.filter_data(microvolts, sample_rate_hz, low, high, verbose="ERROR")
+        variance = windows(x).var(axis=2)
+        entropies.append(0.5 * np.log(2 * np.pi * np.e * np.maximum(variance, _FLOOR_UV2)))
+        inside = (frequency >= low) & (frequency < high)
+        powers.append(np.maximum(spectrum[..., inside].sum(axis=2) * resolution, _FLOOR_UV2))
+    rows = [*entropies, *(10 * np.log10(power) for power in powers)]
+    if pairs := _pairs(channels, cfg):
+        alpha = np.log(powers[list(_bands(cfg)).index(ASYMMETRY_BAND)])
+        rows.append(np.stack([alpha[right] - alpha[left] for right, left in pairs]))
+    return np.concatenate(rows).T.astype(np.float32)
+
+
+def _bands(cfg: EEGFeatureConfig) -> dict[str, tuple[float, float]]:
+    # In order of frequency, so that the order of keys in a file, which no digest sees, does not matter.
+    ordered = sorted(cfg.bands_hz.items(), key=lambda item: (item[1], item[0]))
+    return {name: (low, high) for name, (low, high) in ordered}
+
+
+def _pairs(channels: Sequence[str], cfg: EEGFeatureConfig) -> list[tuple[int, int]]:
+    """Row numbers (right, left) of the frontal pairs that exist; FP1 and Fp1 are the same electrode."""
+    if ASYMMETRY_BAND not in cfg.bands_hz:
+        return []
+    row = {name.upper(): i for i, name in enumerate(channels)}
+    return [
+        (row[right.upper()], row[left.upper()])
+        for right, left in FRONTAL_PAIRS
+        if right.upper() in row and left.upper() in row
+    ]
+
+
+def _described(channels: Sequence[str], cfg: EEGFeatureConfig) -> Iterator[tuple[str, str]]:
+    for stem, unit in (("de", "nat"), ("power", "dB")):
+        for band in _bands(cfg):
+            for channel in channels:
+                yield f"{stem}_{band}.{channel}", unit
+    for right, left in _pairs(channels, cfg):
+        yield f"asymmetry.{channels[right]}-{channels[left]}", "1"
+
+
+def _check(
+    volts: np.ndarray, sample_rate_hz: float, channels: Sequence[str], cfg: EEGFeatureConfig, where: object
+) -> None:
+    if volts.ndim != 2 or len(volts) != len(channels) or not len(channels):
+        raise RecordingError(
+            f"signal of shape {volts.shape} with {len(channels)} channel names",
+            where=where,
+            expected="(channels, samples) with a name per channel",
+        )
+    twice = sorted({name for name in channels if list(channels).count(name) > 1})
+    if twice:
+        raise RecordingError(f"channel names occur more than once: {', '.join(twice)}", where=where)
+    for name, row in zip(channels, volts, strict=True):
+        bad = ~np.isfinite(row)
+        if bad.any():
+            raise RecordingError(
+                f"channel '{name}' holds {int(bad.sum())} values that are NaN or infinite, first at "
+                f"{int(bad.argmax()) / sample_rate_hz:.3f} s",
+                where=where,
+                fix="interpolate or drop the channel, or leave this trial out",
+            )
+    for band, (_, high) in _bands(cfg).items():
+        if high > HIGHEST_EDGE * sample_rate_hz / 2:
+            raise RecordingError(
+                f"sample rate {sample_rate_hz:g} Hz is too low for the band '{band}', which ends at {high:g} Hz",
+                where=where,
+                expected=f"at least {2 * high / HIGHEST_EDGE:g} Hz",
+                fix=f"lower features.eeg.bands_hz.{band} in params.yaml",
+            )
+    duration, needed = volts.shape[1] / sample_rate_hz, cfg.window_s or 0.0
+    # round(): a trial of exactly one window must not fail by half a sample.
+    if volts.shape[1] < round(needed * sample_rate_hz):
+        raise RecordingError(
+            f"lasts {duration:.3f} s",
+            where=where,
+            expected=f"at least one window of {needed:g} s",
+            fix="shorten features.eeg.window_s, or leave this trial out",
+        )
+    for band, (low, high) in _bands(cfg).items():
+        taps = _filter_length(float(sample_rate_hz), low, high)
+        if volts.shape[1] < taps:
+            raise RecordingError(
+                f"lasts {duration:.3f} s, less than the band pass of '{band}'",
+                where=where,
+                expected=f"at least {taps / sample_rate_hz:.3f} s",
+                fix="leave this trial out",
+            )
+
+
+def _check_flat(windows: np.ndarray, sample_rate_hz: float, channels: Sequence[str], where: object) -> None:
+    flat = windows.std(axis=2) < FLAT_V
+    if flat.any():
+        channel, window = (int(i) for i in np.argwhere(flat)[0])
+        length_s = windows.shape[2] / sample_rate_hz
+        others = sorted({channels[i] for i in np.flatnonzero(flat.any(axis=1))} - {channels[channel]})
+        raise RecordingError(
+            f"channel '{channels[channel]}' is flat from {window * length_s:g} to {(window + 1) * length_s:g} s"
+            + (f" (flat too: {', '.join(others)})" if others else ""),
+            where=where,
+            expected="a signal that varies in every window",
+            fix="interpolate or drop the channel, or leave this trial out",
+        )
+
+
+@lru_cache(maxsize=64)
+def _filter_length(sample_rate_hz: float, low: float, high: float) -> int:
+    return len(mne.filter.create_filter(None, sample_rate_hz, low, high, verbose="ERROR"))

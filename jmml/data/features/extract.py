@@ -1,0 +1,270 @@
+"""From a manifest to a feature table: every recording read, extracted or taken from the cache, in parallel.
+
+Extraction is stateless per recording. Nothing is fitted here, so the table is the same whatever the split,
+and the same bit for bit whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import joblib
+import numpy as np
+import pandas as pd
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from jmml.config import FeaturesConfig, Modality
+from jmml.data.features import eeg, speech
+from jmml.data.features.cache import Entry, FeatureCache
+from jmml.data.table import INDEX_COLUMNS, FeatureTable
+from jmml.errors import CorpusError, DataError, RecordingError
+
+SHOWN_PROBLEMS = 3
+MAX_BATCH = 16
+MIN_PER_WORKER = 20  # starting a process and importing librosa in it takes as long as 200 utterances
+
+
+class Recording(Protocol):
+    """What ``read`` returns: see :class:`jmml.data.corpora.Recording`."""
+
+    @property
+    def signal(self) -> np.ndarray: ...
+    @property
+    def sample_rate_hz(self) -> float: ...
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+
+
+Read = Callable[[Any], Recording]
+
+
+def extractor_digest(modality: Modality, cfg: FeaturesConfig) -> str:
+    """Fingerprint of one modality's extractor: its settings and its version."""
+    return speech.extractor_digest(cfg.speech) if modality == "speech" else eeg.extractor_digest(cfg.eeg)
+
+
+def extract_corpus(
+    manifest_frame: pd.DataFrame,
+    read: Read,
+    modality: Modality,
+    cfg: FeaturesConfig,
+    *,
+    corpus: str,
+    cache_dir: Path | None = None,
+    workers: int = 1,
+    skip_bad: bool = False,
+    progress: bool | None = None,
+) -> tuple[FeatureTable, list[str]]:
+    """Features of every recording of a manifest.
+
+    Parameters
+    ----------
+    manifest_frame : one row per recording, with the columns of a manifest.
+    read : a manifest row to its recording; picklable when ``workers`` is above 1.
+    modality : which extractor.
+    cfg : settings of both extractors, of which one is used.
+    corpus : name of the corpus, for the table and for errors.
+    cache_dir : folder of the feature cache, or None for no cache.
+    workers : processes. 1 stays in this process, and so do jobs too small to share.
+    skip_bad : leave unreadable recordings out instead of raising.
+    progress : True draws a bar on standard error, False none, None where standard error is a terminal.
+
+    Returns
+    -------
+    table : one row per utterance, or per EEG window (id ``RECORDING#000`` ...) where the trial is windowed.
+    skipped : one line per recording left out.
+
+    Raises
+    ------
+    RecordingError
+        recordings cannot be used: their number and the first few, in one line; nothing is returned then.
+        Also when no recording is left, and when the EEG channels differ between recordings.
+    CorpusError
+        the manifest is empty.
+    """
+    if manifest_frame.empty:
+        raise CorpusError("the manifest lists no recording", where=corpus, fix="check the path of the corpus")
+    frame = manifest_frame.reset_index(drop=True)
+    extractor = extractor_digest(modality, cfg)
+    cache = None if cache_dir is None else FeatureCache(cache_dir, modality, extractor)
+    entries, problems = _gather(frame, read, modality, cfg, cache, corpus, workers, progress)
+    if problems and not (skip_bad and entries):
+        raise _unusable(problems, len(frame), corpus, offer_skip=bool(entries))
+    rows = sorted(entries)
+    channels = entries[rows[0]].channels
+    names, units = _described(modality, channels, cfg)
+    blocks = [
+        _aligned(entries[row], channels, names, modality, cfg, f"{corpus}: {frame['id'][row]}")
+        for row in rows
+    ]
+    table = FeatureTable(
+        corpus=corpus,
+        modality=modality,
+        index=_index(frame, rows, [len(block) for block in blocks], windowed=_windowed(modality, cfg)),
+        X=np.concatenate(blocks),
+        names=names,
+        units=units,
+        extractor=extractor,
+        settings=(cfg.speech if modality == "speech" else cfg.eeg).model_dump(mode="json"),
+    )
+    return table, problems
+
+
+def _gather(
+    frame: pd.DataFrame,
+    read: Read,
+    modality: Modality,
+    cfg: FeaturesConfig,
+    cache: FeatureCache | None,
+    corpus: str,
+    workers: int,
+    progress: bool | None,
+) -> tuple[dict[int, Entry], list[str]]:
+    """Entries by row number, and a line per recording that cannot be used, in manifest order."""
+    entries: dict[int, Entry] = {}
+    problems: list[str] = []
+    with tqdm(
+        total=len(frame),
+        desc=f"{corpus} features",
+        unit="recording",
+        file=sys.stderr,
+        disable=None if progress is None else not progress,
+        mininterval=0.1 if sys.stderr.isatty() else 5.0,
+    ) as bar:
+        if cache is not None:
+            for row, content_hash in enumerate(frame["content_hash"]):
+                if (found := cache.get(content_hash)) is not None:
+                    entries[row] = found
+            bar.update(len(entries))
+        missing = [row for row in range(len(frame)) if row not in entries]
+        workers = max(1, min(workers, len(missing) // MIN_PER_WORKER))
+        job = partial(_extract_batch, read=read, modality=modality, cfg=cfg, cache=cache)
+        for batch in _run(job, [frame.iloc[rows] for rows in _batches(missing, workers)], workers):
+            for row, result in batch:
+                if isinstance(result, Entry):
+                    entries[row] = result
+                else:
+                    problems.append(result)
+            bar.update(len(batch))
+    return entries, problems
+
+
+def _batches(rows: Sequence[int], workers: int) -> list[Sequence[int]]:
+    """Runs of neighbours, so that trials of one file are read together; several per worker to even out."""
+    size = max(1, min(MAX_BATCH, -(-len(rows) // (4 * workers))))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+Batch = list[tuple[int, Entry | str]]
+
+
+def _run(job: Callable[[pd.DataFrame], Batch], batches: list[pd.DataFrame], workers: int) -> Iterator[Batch]:
+    if workers == 1:
+        # One thread, as in the workers: the order of a sum, and so its last bit, may depend on it.
+        with threadpool_limits(limits=1):
+            yield from map(job, batches)
+        return
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        parallel = joblib.Parallel(n_jobs=workers, return_as="generator", batch_size=1)
+        try:
+            yield from parallel(joblib.delayed(job)(batch) for batch in batches)
+        except TerminatedWorkerError:
+            raise DataError(
+                "a process that extracts features died, most likely for want of memory",
+                fix="use fewer workers, and look for recordings of extreme length",
+            ) from None
+
+
+def _extract_batch(
+    frame: pd.DataFrame, *, read: Read, modality: Modality, cfg: FeaturesConfig, cache: FeatureCache | None
+) -> Batch:
+    results: Batch = []
+    # Only unusable recordings are gathered: an unsafe file, or a full disk, stops everything at once.
+    for number, row in zip(frame.index, frame.itertuples(index=False), strict=True):
+        where = f"{row.path}: trial {int(str(row.item)) + 1}" if modality == "eeg" else row.path
+        try:
+            recording = read(row)
+            entry = _extract_one(recording, modality, cfg, where)
+        except RecordingError as error:
+            results.append((int(number), str(error)))
+            continue
+        if cache is not None:
+            cache.put(str(row.content_hash), entry)
+        results.append((int(number), entry))
+    return results
+
+
+def _extract_one(recording: Recording, modality: Modality, cfg: FeaturesConfig, where: object) -> Entry:
+    signal, rate = recording.signal, recording.sample_rate_hz
+    if modality == "speech":
+        return Entry(("mono",), speech.extract(signal, rate, cfg.speech, where=where)[None])
+    return Entry(
+        tuple(recording.channels), eeg.extract(signal, rate, recording.channels, cfg.eeg, where=where)
+    )
+
+
+def _described(
+    modality: Modality, channels: Sequence[str], cfg: FeaturesConfig
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if modality == "speech":
+        return speech.feature_names(cfg.speech), speech.feature_units(cfg.speech)
+    return eeg.feature_names(channels, cfg.eeg), eeg.feature_units(channels, cfg.eeg)
+
+
+def _aligned(
+    entry: Entry,
+    channels: Sequence[str],
+    names: Sequence[str],
+    modality: Modality,
+    cfg: FeaturesConfig,
+    where: str,
+) -> np.ndarray:
+    """Columns in the order of the first recording; an electrode is known by its name, not by its row."""
+    if entry.channels == tuple(channels):
+        return entry.X
+    missing, extra = (
+        sorted(set(a) - set(b)) for a, b in ((channels, entry.channels), (entry.channels, channels))
+    )
+    if missing or extra:
+        raise RecordingError(
+            "its channels differ from those of the first recording"
+            + (f" (missing: {', '.join(missing)})" if missing else "")
+            + (f" (in addition: {', '.join(extra)})" if extra else ""),
+            where=where,
+            fix="keep the channels that all recordings share, or make two corpora of them",
+        )
+    own = {name: column for column, name in enumerate(_described(modality, entry.channels, cfg)[0])}
+    return entry.X[:, [own[name] for name in names]]
+
+
+def _windowed(modality: Modality, cfg: FeaturesConfig) -> bool:
+    return modality == "eeg" and cfg.eeg.window_s is not None
+
+
+def _index(
+    frame: pd.DataFrame, rows: Sequence[int], counts: Sequence[int], *, windowed: bool
+) -> pd.DataFrame:
+    repeated = frame.iloc[np.repeat(rows, counts)].reset_index(drop=True)
+    index = repeated.assign(recording=repeated["id"])
+    if windowed:
+        numbers = [f"{window:03d}" for count in counts for window in range(count)]
+        index["id"] = [
+            f"{recording}#{number}" for recording, number in zip(index["recording"], numbers, strict=True)
+        ]
+    return index.loc[:, list(INDEX_COLUMNS)]
+
+
+def _unusable(problems: Sequence[str], total: int, corpus: str, *, offer_skip: bool) -> RecordingError:
+    shown = " | ".join(problems[:SHOWN_PROBLEMS])
+    more = f" | and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+    return RecordingError(
+        f"{len(problems)} of {total} recordings cannot be used: {shown}{more}",
+        where=corpus,
+        fix="repair or remove them" + (", or leave them out with --skip-bad" if offer_skip else ""),
+    )

@@ -1,0 +1,174 @@
+"""The manifest: one row per utterance or trial of a corpus, with the hash of what it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jmml.config import Modality
+from jmml.errors import DataError
+from jmml.files import atomic_path
+
+
+class ManifestRow(NamedTuple):
+    """One utterance or trial.
+
+    ``path`` is relative to the corpus' root, with forward slashes; ``item`` counts from 0 inside a file that
+    holds several trials and is 0 otherwise. ``label`` is the corpus' own label; ``valence`` and ``arousal``
+    are its own ratings. ``duration_s`` and ``sample_rate_hz`` are NaN for ready-made features.
+    ``content_hash`` is the SHA-256 of the file's bytes, or of the array's bytes for a trial among several.
+    """
+
+    id: str
+    path: str
+    item: int
+    modality: Modality | None
+    label: str | None
+    valence: float
+    arousal: float
+    group: str
+    duration_s: float
+    sample_rate_hz: float
+    content_hash: str
+
+
+MANIFEST_COLUMNS = ManifestRow._fields
+_TEXT = ("id", "path", "modality", "label", "group", "content_hash")
+_REQUIRED_TEXT = ("id", "path", "group", "content_hash")
+_NUMBERS = ("valence", "arousal", "duration_s", "sample_rate_hz")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All usable recordings of one corpus.
+
+    Attributes
+    ----------
+    corpus : name of the corpus (``dataclasses.replace(manifest, corpus="...")`` renames it).
+    frame : n rows with :data:`MANIFEST_COLUMNS`; missing text is ``None``, missing numbers NaN.
+    skipped : one line per recording that was left out because it cannot be used.
+    notes : one line per kind of recording that was left out by design (songs, files no table names).
+
+    Raises
+    ------
+    DataError
+        For missing columns, empty or duplicate ids, rows without group, paths that leave the root, wrong
+        types, and anything that is no SHA-256.
+    """
+
+    corpus: str
+    frame: pd.DataFrame
+    skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        missing = [column for column in MANIFEST_COLUMNS if column not in self.frame.columns]
+        if missing:
+            raise DataError(f"manifest columns missing: {', '.join(missing)}", where=self.corpus)
+        object.__setattr__(self, "frame", _canonical(self.frame, self.corpus))
+        self._check()
+
+    @classmethod
+    def from_rows(
+        cls,
+        corpus: str,
+        rows: Iterable[ManifestRow],
+        *,
+        skipped: Iterable[str] = (),
+        notes: Iterable[str] = (),
+    ) -> Manifest:
+        frame = pd.DataFrame(list(rows), columns=list(MANIFEST_COLUMNS))
+        return cls(corpus, frame, list(skipped), list(notes))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (16 hex digits) over every row; names of corpora and skipped recordings do not enter."""
+        return hashlib.sha256(self.frame.to_csv(index=False).encode()).hexdigest()[:16]
+
+    def save(self, path: Path) -> None:
+        """Write as Parquet, atomically."""
+        meta = {"corpus": self.corpus, "skipped": self.skipped, "notes": self.notes}
+        arrow = pa.Table.from_pandas(self.frame, schema=_SCHEMA, preserve_index=False)
+        arrow = arrow.replace_schema_metadata({b"jmml-manifest": json.dumps(meta).encode()})
+        with atomic_path(path) as temporary:
+            pq.write_table(arrow, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """Read what :meth:`save` wrote; :class:`DataError` for anything else."""
+        try:
+            arrow = pq.read_table(path)
+            meta = json.loads((arrow.schema.metadata or {})[b"jmml-manifest"])
+            frame = arrow.cast(_SCHEMA).to_pandas()
+        except FileNotFoundError:
+            raise DataError("the manifest is missing", where=path, fix="run `dvc repro`") from None
+        except (KeyError, ValueError, OSError, pa.ArrowException):
+            raise DataError("is no manifest", where=path, fix="run `dvc repro` to rebuild it") from None
+        return cls(meta["corpus"], frame, meta["skipped"], meta["notes"])
+
+    def _check(self) -> None:
+        frame, where = self.frame, self.corpus
+        for column in _REQUIRED_TEXT:
+            empty = frame[column].isna() | (frame[column] == "")
+            if empty.any():
+                at = int(np.flatnonzero(empty)[0])
+                raise DataError(f"{int(empty.sum())} rows have no {column}, first row {at}", where=where)
+        if not frame["id"].is_unique:
+            twice = frame.loc[frame["id"].duplicated(), "id"].iloc[0]
+            raise DataError(f"id '{twice}' occurs more than once", where=where)
+        for path in frame["path"].unique():
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or ".." in pure.parts or "\\" in path:
+                raise DataError(
+                    f"path '{path}' leaves the corpus", where=where, expected="a path below its root"
+                )
+        for modality in frame["modality"].dropna().unique():
+            if modality not in get_args(Modality):
+                raise DataError(
+                    f"modality '{modality}'", where=where, expected=" or ".join(get_args(Modality))
+                )
+        for hashed in frame["content_hash"]:
+            if not re.fullmatch(r"[0-9a-f]{64}", hashed):
+                raise DataError(f"content hash '{hashed}' is no SHA-256", where=where)
+        if (frame["item"] < 0).any() or (frame[["duration_s", "sample_rate_hz"]] <= 0).any(axis=None):
+            raise DataError("negative item, or a duration or sample rate that is not positive", where=where)
+
+
+_SCHEMA = pa.schema(
+    [
+        (c, pa.string() if c in _TEXT else pa.int64() if c == "item" else pa.float64())
+        for c in MANIFEST_COLUMNS
+    ]
+)
+
+
+def _canonical(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Columns in order and in one dtype each, whatever pandas version or file they came from."""
+    columns: dict[str, object] = {}
+    for name in MANIFEST_COLUMNS:
+        values = frame[name]
+        if name in _TEXT:
+            text = [None if pd.isna(value) else value for value in values]
+            wrong = next((value for value in text if not isinstance(value, str | None)), None)
+            if wrong is not None:
+                raise DataError(f"{name} {wrong!r} is no text", where=where)
+            columns[name] = pd.Series(text, dtype=object)
+        else:
+            try:
+                columns[name] = values.to_numpy(np.int64 if name == "item" else np.float64)
+            except (TypeError, ValueError):
+                raise DataError(f"column {name} holds something that is no number", where=where) from None
+    return pd.DataFrame(columns)

@@ -1,0 +1,134 @@
+"""Fitted models on disk, in formats that hold data and no code.
+
+A model's arrays go to ``<name>.safetensors`` and its description to ``<name>.json``; a classifier goes to
+one skops file. No pickle is written or read. A skops file names the types it wants to build: it is refused,
+before anything is built, unless every one is a type that skops itself trusts (scikit-learn estimators, numpy)
+or one of :data:`TRUSTED`, the helpers inside the estimators of :mod:`jmml.models.classifier`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+import skops.io
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as dump_arrays
+from sklearn.pipeline import Pipeline
+
+from jmml.errors import ModelError, UnsafeFileError
+from jmml.files import atomic_path
+
+TRUSTED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+
+
+def save_state(
+    folder: Path, name: str, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]
+) -> None:
+    """Write a model's ``arrays`` and its ``meta`` (plain JSON values) as two files of ``folder``.
+
+    The JSON file carries the SHA-256 of the arrays' file, so that halves of two models never pass as one.
+    """
+    payload = dump_arrays({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+    text = json.dumps(
+        {"arrays_sha256": sha256(payload).hexdigest(), "meta": dict(meta)}, indent=1, allow_nan=False
+    )
+    with atomic_path(folder / f"{name}.safetensors") as temporary:
+        temporary.write_bytes(payload)
+    with atomic_path(folder / f"{name}.json") as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def load_state(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """What :func:`save_state` wrote: bit-identical arrays, and the description.
+
+    Raises
+    ------
+    ModelError : a file is missing, damaged, or belongs to another model.
+    """
+    payload = _read(folder / f"{name}.safetensors")
+    description = folder / f"{name}.json"
+    try:
+        stored = json.loads(_read(description))
+        meta, expected = stored["meta"], stored["arrays_sha256"]
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(
+            "is no description of a model", where=description, fix="train the model again"
+        ) from None
+    if sha256(payload).hexdigest() != expected:
+        raise ModelError(
+            "does not hold the arrays its description was written with",
+            where=folder / f"{name}.safetensors",
+            fix="restore both files, or train the model again",
+        )
+    try:
+        return load_arrays(payload), meta
+    except SafetensorError as error:
+        raise ModelError(f"is no safetensors file ({error})", where=folder / f"{name}.safetensors") from None
+
+
+def save_classifier(path: Path, classifier: Pipeline) -> None:
+    """Write a fitted pipeline as a skops file; :class:`UnsafeFileError` if it could not be loaded again."""
+    payload = skops.io.dumps(classifier)
+    _refuse_unknown(payload, path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(payload)
+
+
+def load_classifier(path: Path) -> Pipeline:
+    """The pipeline that :func:`save_classifier` wrote; it predicts to the same bits.
+
+    Raises
+    ------
+    ModelError : the file is missing, damaged, or holds something else than a pipeline.
+    UnsafeFileError : it would build a type that is not trusted. Nothing has been built then.
+    """
+    payload = _read(path)
+    _refuse_unknown(payload, path)
+    try:
+        classifier = skops.io.loads(payload, trusted=list(TRUSTED))
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from None
+    if not isinstance(classifier, Pipeline):
+        raise ModelError(f"holds a {type(classifier).__name__}", where=path, expected="a classifier pipeline")
+    return classifier
+
+
+def _refuse_unknown(payload: bytes, path: Path) -> None:
+    # The bytes that were checked are the bytes that are loaded: the file is read once.
+    try:
+        unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED))
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
+        raise _damaged(path, error) from None
+    if unknown:
+        raise UnsafeFileError(
+            f"names types that are not trusted: {', '.join(unknown)}",
+            where=path,
+            expected="scikit-learn estimators only",
+            fix="load only classifiers that this program wrote",
+        )
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    reason = type(error).__name__
+    return ModelError(f"is no readable skops file ({reason})", where=path, fix="train the model again")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError("no such model file", where=path, fix="train the model first") from None

@@ -1,0 +1,354 @@
+"""Corpora under DVC: what ``jmml data add``, ``list``, ``show`` and ``verify`` do."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+from dvc.exceptions import DvcException, OutputNotFoundError
+from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
+from scmrepo.exceptions import SCMError
+
+from jmml.config import AdapterName, CorpusConfig, Modality, validate
+from jmml.data.corpora import ADAPTERS, detect_adapter, get_corpus
+from jmml.data.labels import map_labels
+from jmml.data.manifest import Manifest
+from jmml.data.synthetic import write_utterance as synthesise_utterance
+from jmml.errors import CorpusError, DataError, JMMLError, ProjectError, nearest
+from jmml.files import atomic_folder, atomic_path
+from pipelines.corpora import open_corpus, scan
+from pipelines.dataset_reports import (
+    AddResult,
+    CorpusCheck,
+    CorpusEntry,
+    CorpusSummary,
+    VerifyReport,
+    manifest_changes,
+    summarise,
+)
+from pipelines.progress import progress_bar
+from pipelines.project import Project
+from pipelines.settings_file import with_corpus
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are no data
+
+
+def add(
+    project: Project,
+    name: str,
+    path: Path,
+    *,
+    adapter: str | None = None,
+    modality: str | None = None,
+    use: bool = False,
+) -> AddResult:
+    """Bring a corpus into the project: check it, copy it to data/raw/NAME, track it, enter it in params.yaml.
+
+    Every recording is opened before anything is written. A failure at any later point, an interruption
+    included, takes back all that was done. A corpus that lies in data/raw/NAME already is tracked in place.
+
+    Parameters
+    ----------
+    path : folder of the corpus, or one feature table.
+    adapter : by default ``name`` where an adapter is called so, else recognised by the files.
+    modality : needed for feature tables alone; other adapters know it.
+    use : make it the task's corpus for its modality; its labels must then fit the task's label space.
+
+    Raises
+    ------
+    CorpusError, RecordingError, LabelError, UnsafeFileError
+        The name is taken or invalid, the layout is not recognised, or recordings cannot be used.
+    ProjectError
+        The project is not under git and DVC, or DVC fails.
+    """
+    source, target = Path(path).expanduser().absolute(), project.raw_dir / name
+    in_place = source.resolve() == target.resolve()
+    _check_name(project, name, source, in_place=in_place)
+    chosen = _choose_adapter(name, source, adapter)
+    reads = _choose_modality(chosen, modality)
+    corpus = open_corpus(name, chosen, reads)
+    with progress_bar(f"check {name}", "file") as progress:
+        manifest = scan(name, corpus, source, progress=progress)
+    settings = {"adapter": chosen, "modality": reads, "path": target.relative_to(project.root).as_posix()}
+    entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
+    params_text = with_corpus(project.params_path, name, entry, use=use)
+    if use:
+        map_labels(manifest.frame, chosen, project.params.task.label_space, where=name)
+    with _reported(), ExitStack() as undo:
+        if not in_place:
+            _copy(source, target)
+            undo.callback(shutil.rmtree, target, ignore_errors=True)
+        dvc_hash = _track(project, target, undo)
+        with atomic_path(project.params_path) as temporary:
+            temporary.write_text(params_text, encoding="utf-8")
+        undo.pop_all()
+    return AddResult(
+        name=name,
+        adapter=chosen,
+        modality=reads,
+        path=settings["path"],
+        samples=len(manifest),
+        groups=int(manifest.frame["group"].nunique()),
+        dvc_hash=dvc_hash,
+        used=use,
+        notes=tuple(manifest.notes),
+    )
+
+
+def list_corpora(project: Project) -> list[CorpusEntry]:
+    """Every corpus of ``params.yaml`` in its order; counts come from the manifests that exist."""
+    task = project.params.task
+    entries = []
+    with _dvc(project) as repo:
+        for name, config in project.params.corpora.items():
+            manifest = _manifest(project, name)
+            entries.append(
+                CorpusEntry(
+                    name=name,
+                    adapter=config.adapter,
+                    modality=config.modality,
+                    path=config.path,
+                    used=name in (task.speech, task.eeg),
+                    present=project.corpus_dir(name).exists(),
+                    samples=None if manifest is None else len(manifest),
+                    groups=None if manifest is None else int(manifest.frame["group"].nunique()),
+                    dvc_hash=_recorded(repo, project.corpus_dir(name)),
+                )
+            )
+    return entries
+
+
+def show(project: Project, name: str) -> CorpusSummary:
+    """What one corpus holds, from its manifest, or from its recordings where there is none yet."""
+    config = project.corpus(name)
+    manifest = _manifest(project, name)
+    if manifest is None:
+        corpus = open_corpus(name, config.adapter, config.modality)
+        with progress_bar(f"read {name}", "file") as progress:
+            manifest = scan(name, corpus, project.corpus_dir(name), progress=progress)
+    with _dvc(project) as repo:
+        dvc_hash = _recorded(repo, project.corpus_dir(name))
+    return summarise(manifest, config, project.params.task, dvc_hash=dvc_hash)
+
+
+def verify(project: Project, name: str | None = None) -> VerifyReport:
+    """Read every byte of one corpus (default: of all) and compare it with what was recorded.
+
+    Two records are checked: the hash DVC keeps of every file, recomputed here and not taken from DVC's own
+    cache of modification times; and the content hash of every sample in the manifest.
+    """
+    names = [name] if name is not None else list(project.params.corpora)
+    checks = []
+    with _dvc(project) as repo:
+        for each in names:
+            project.corpus(each)
+            checks.append(CorpusCheck(each, *_verify(project, repo, each)))
+    return VerifyReport(checks)
+
+
+def write_utterance(project: Project, path: Path, *, emotion: str, speaker_seed: int) -> str:
+    """Write one synthetic utterance of a voice no corpus holds; returns a line that says so."""
+    synthesise_utterance(path, emotion, project.params.synthetic, speaker_seed=speaker_seed)
+    return f"{path}: '{emotion}', voice {speaker_seed}"
+
+
+# Checks before anything is written ------------------------------------------------------------------------
+
+
+def _check_name(project: Project, name: str, source: Path, *, in_place: bool) -> None:
+    if not _NAME.fullmatch(name):
+        raise CorpusError(
+            f"'{name}' cannot name a corpus",
+            expected="a letter, then at most 63 letters, digits, hyphens or underscores",
+        )
+    target = project.raw_dir / name
+    if name in project.params.corpora:
+        raise CorpusError(
+            f"there is a corpus '{name}' already",
+            where=project.params_path,
+            fix=f"choose another name, or remove its entry and {target.relative_to(project.root)} first",
+        )
+    if not source.exists():
+        raise CorpusError("no such file or folder", where=source, fix="check the path")
+    relative = target.relative_to(project.root)
+    if target.exists() and not in_place:
+        raise CorpusError(
+            "the folder exists, yet params.yaml has no such corpus",
+            where=relative,
+            fix=f"remove it, or add it where it is with `jmml data add {name} {relative}`",
+        )
+    if source.resolve() in target.resolve().parents:
+        raise CorpusError("the folder contains the project it would be copied into", where=source)
+
+
+def _choose_adapter(name: str, source: Path, adapter: str | None) -> AdapterName:
+    if adapter is not None:
+        get_corpus(adapter)
+        chosen: str | None = adapter
+    else:
+        chosen = name if name in ADAPTERS else detect_adapter(source)
+    if chosen is None:
+        empty = source.is_dir() and not any(source.iterdir())
+        raise CorpusError(
+            "the folder is empty" if empty else "no adapter recognises these files",
+            where=source,
+            expected="; ".join(f"{key}: {get_corpus(key).layout}" for key in ADAPTERS),
+            fix="name the adapter with --adapter",
+        )
+    return next(known for known in get_args(AdapterName) if known == chosen)
+
+
+def _choose_modality(adapter: AdapterName, modality: str | None) -> Modality:
+    known = get_corpus(adapter).modality
+    wanted = modality or known
+    if wanted is None:
+        raise CorpusError(
+            f"adapter '{adapter}' does not say what it holds", fix="add --modality speech or eeg"
+        )
+    if wanted not in get_args(Modality):
+        raise CorpusError(f"unknown modality '{wanted}'; {nearest(wanted, get_args(Modality))}")
+    return next(valid for valid in get_args(Modality) if valid == wanted)
+
+
+# Work in the project's folder -------------------------------------------------------------------------------
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder (or put one file into a folder) so that ``target`` appears whole or not at all."""
+    files = 1 if source.is_file() else sum(1 for entry in source.rglob("*") if entry.is_file())
+    with atomic_folder(target) as temporary, progress_bar(f"copy to {target.name}", "file") as progress:
+        done = 0
+
+        def copy(a: str, b: str) -> str:
+            nonlocal done
+            done += 1
+            progress(done, files)
+            return shutil.copy2(a, b)
+
+        if source.is_file():
+            copy(str(source), str(temporary / source.name))
+        else:
+            shutil.copytree(source, temporary, dirs_exist_ok=True, ignore=_LEFT_BEHIND, copy_function=copy)
+
+
+def _track(project: Project, target: Path, undo: ExitStack) -> str:
+    """``dvc add``; registers with ``undo`` what takes it back. Returns DVC's hash."""
+    pointer, ignore = target.with_name(f"{target.name}.dvc"), target.with_name(".gitignore")
+    ignored = ignore.read_bytes() if ignore.exists() else None
+    undo.callback(lambda: ignore.unlink(missing_ok=True) if ignored is None else ignore.write_bytes(ignored))
+    undo.callback(pointer.unlink, missing_ok=True)
+    with Repo(str(project.root)) as repo:
+        (stage,) = repo.add(str(target))
+        return str(stage.outs[0].hash_info.value)
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Failures of DVC, git and the file system as one line of ours."""
+    try:
+        yield
+    except JMMLError:
+        raise
+    except (SCMError, DvcException) as error:
+        raise ProjectError(
+            f"DVC: {error}", fix="run `git init` and `dvc init` in a new project, or repair what DVC names"
+        ) from error
+    except OSError as error:  # shutil.Error, of a folder that cannot be copied, is one too
+        reason = error.strerror or str(error)
+        raise DataError(
+            f"cannot be copied: {reason}", where=error.filename, fix="nothing was added"
+        ) from error
+
+
+@contextmanager
+def _dvc(project: Project) -> Iterator[Repo]:
+    with _reported(), Repo(str(project.root)) as repo:
+        yield repo
+
+
+def _output(repo: Repo, path: Path) -> Any:
+    try:
+        return repo.find_outs_by_path(str(path))[0]
+    except OutputNotFoundError:
+        return None
+
+
+def _recorded(repo: Repo, path: Path) -> str | None:
+    """The hash that DVC recorded for a corpus, None where it was never tracked or produced."""
+    out = _output(repo, path)
+    return None if out is None or not out.hash_info else str(out.hash_info.value)
+
+
+# Verification -----------------------------------------------------------------------------------------------
+
+
+def _verify(project: Project, repo: Repo, name: str) -> tuple[int, str | None, str | None, list[str]]:
+    """Samples, recorded hash, hash of the files as they are, and one line per difference."""
+    folder = project.corpus_dir(name)
+    recorded = _recorded(repo, folder)
+    if not folder.exists():
+        return 0, recorded, None, [f"{project.params.corpora[name].path} is missing"]
+    files = _hash_files(repo, folder, name)
+    current = _hash_of_tree(files) if folder.is_dir() else next(iter(files.values()))
+    problems: list[str] = []
+    if recorded is None:
+        problems.append("DVC has no record of it")
+    elif recorded != current:
+        problems += _file_changes(_output(repo, folder), files)
+    manifest = _manifest(project, name)
+    if manifest is None:
+        return 0, recorded, current, problems
+    config = project.corpus(name)
+    try:
+        found = scan(name, open_corpus(name, config.adapter, config.modality), folder, skip_bad=True)
+    except JMMLError as error:
+        return len(manifest), recorded, current, [*problems, str(error)]
+    return len(manifest), recorded, current, problems + manifest_changes(manifest, found)
+
+
+def _hash_files(repo: Repo, path: Path, name: str) -> dict[str, str]:
+    """MD5 by file, from the bytes of every file that DVC would track."""
+    files = sorted(Path(file) for file in repo.dvcignore.find(repo.fs, str(path)))
+    hashes = {}
+    with progress_bar(f"verify {name}", "file") as progress:
+        for done, file in enumerate(files, start=1):
+            with file.open("rb") as handle:
+                md5 = hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False))
+            hashes[file.relative_to(path).as_posix()] = md5.hexdigest()
+            progress(done, len(files))
+    return hashes
+
+
+def _hash_of_tree(files: dict[str, str]) -> str:
+    """DVC's hash of a folder with these files."""
+    tree = Tree()
+    for path, md5 in files.items():
+        tree.add(tuple(path.split("/")), None, HashInfo("md5", md5))
+    tree.digest()
+    return str(tree.hash_info.value)
+
+
+def _file_changes(out: Any, new: dict[str, str]) -> list[str]:
+    """Which files differ from the recorded folder, as far as DVC's cache still holds its listing."""
+    before = out.get_obj()
+    if not isinstance(before, Tree):
+        return ["its files differ from those DVC recorded"]
+    old = {"/".join(key): info.value for key, _, info in before}
+    return (
+        [f"{path}: file is gone" for path in sorted(old.keys() - new.keys())]
+        + [f"{path}: file was added" for path in sorted(new.keys() - old.keys())]
+        + [f"{path}: file was changed" for path in sorted(old.keys() & new.keys()) if old[path] != new[path]]
+    )
+
+
+def _manifest(project: Project, name: str) -> Manifest | None:
+    path = project.manifest_path(name)
+    return Manifest.load(path) if path.exists() else None

@@ -1,0 +1,206 @@
+"""Promotion gates: pure functions from what a run left behind to a verdict.
+
+A gate takes a :class:`Candidate` and returns a :class:`Verdict`; it changes nothing and needs no store. To
+add one, write the function and enter it in :data:`GATES`. A version becomes champion when all gates pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jmml.config import Modality
+from jmml.errors import DataError, ProtocolError
+from jmml.evaluation import evidence
+from jmml.evaluation.leakage import Certificate
+from jmml.evaluation.metrics import uar
+from jmml.files import sha256_file
+
+EVIDENCE_DIGEST = "jmml.evidence_digest"
+LINEAGE_TAGS = ("jmml.git_sha", "jmml.git_dirty", "jmml.params_digest", "jmml.split_digest")
+# Metric of the run -> method of the evidence whose UAR it claims.
+CLAIMS = {"test_uar": "jmml", "raw_uar": "raw", "jec_ssl_uar": "jec-ssl", "one_hot_uar": "one-hot"}
+REQUIRED = ("test_uar", "test_uar_ci_low", "test_uar_ci_high", "one_hot_uar")
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one gate, with the reason in words."""
+
+    name: str
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a sweep's run left behind.
+
+    Attributes
+    ----------
+    folder : local copy of the run's ``evidence/`` artifacts; it may lack any file, or not exist.
+    """
+
+    status: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    folder: Path
+
+    @property
+    def evidence_path(self) -> Path:
+        return self.folder / "evidence.parquet"
+
+    @property
+    def certificate_path(self) -> Path:
+        return self.folder / "certificate.json"
+
+    @cached_property
+    def evidence(self) -> pd.DataFrame | str:
+        """The evidence, or the reason why it cannot be read."""
+        if not self.evidence_path.is_file():
+            return "evidence/evidence.parquet is missing from the run"
+        try:
+            return evidence.load(self.evidence_path)
+        except DataError as error:
+            return f"evidence/evidence.parquet {error.what}"
+
+
+Gate = Callable[[Candidate], Verdict]
+
+
+def evidence_digest(path: Path) -> str:
+    """The fingerprint a run carries of its evidence (tag ``jmml.evidence_digest``): SHA-256 of the file."""
+    return sha256_file(path)
+
+
+def held_out_uar(frame: pd.DataFrame, method: str, *, modality: str = "speech") -> float:
+    """UAR of a method: per seed over all its folds together, then the mean over seeds; NaN without rows."""
+    rows = frame[(frame["method"] == method) & (frame["modality"] == modality)]
+    scores = [uar(part["y_true"].tolist(), part["y_pred"].tolist()) for _, part in rows.groupby("seed")]
+    return float(np.mean(scores)) if scores else math.nan
+
+
+def run_finished(candidate: Candidate) -> Verdict:
+    """The sweep ran to its end."""
+    passed = candidate.status == "FINISHED"
+    return Verdict("run finished", passed, f"the run is {candidate.status}")
+
+
+def evidence_readable(candidate: Candidate) -> Verdict:
+    """The held-out predictions are there and valid."""
+    found = candidate.evidence
+    if isinstance(found, str):
+        return Verdict("evidence present", False, found)
+    return Verdict("evidence present", True, f"{len(found)} held-out predictions")
+
+
+def evidence_unchanged(candidate: Candidate) -> Verdict:
+    """The held-out predictions are those the sweep wrote."""
+    name = "evidence unchanged"
+    claimed = candidate.tags.get(EVIDENCE_DIGEST)
+    if not claimed:
+        return Verdict(name, False, f"the run has no tag {EVIDENCE_DIGEST}")
+    if not candidate.evidence_path.is_file():
+        return Verdict(name, False, "there is no evidence to compare with the recorded digest")
+    found = evidence_digest(candidate.evidence_path)
+    if found != claimed:
+        return Verdict(name, False, f"digest {found[:12]} is not the recorded {claimed[:12]}")
+    return Verdict(name, True, f"digest {found[:12]}")
+
+
+def certificate_clean(candidate: Candidate) -> Verdict:
+    """Nothing was fitted on a speaker or subject of the held-out predictions."""
+    name = "leakage certificate"
+    if isinstance(candidate.evidence, str):
+        return Verdict(name, False, "cannot be checked without evidence")
+    try:
+        text = candidate.certificate_path.read_text(encoding="utf-8")
+        certificate = Certificate.from_json(text, where="evidence/certificate.json")
+        certificate.check(_evaluated(candidate.evidence))
+    except FileNotFoundError:
+        return Verdict(name, False, "evidence/certificate.json is missing from the run")
+    except ProtocolError as error:
+        return Verdict(name, False, f"{error.where}: {error.what}")
+    return Verdict(name, True, f"{len(certificate.entries)} fitted objects saw no evaluated group")
+
+
+def metrics_recomputable(candidate: Candidate) -> Verdict:
+    """The run's held-out metrics follow from its evidence."""
+    name = "metrics recomputed"
+    missing = [key for key in REQUIRED if key not in candidate.metrics]
+    if missing:
+        return Verdict(name, False, f"the run has no metric {', '.join(missing)}")
+    if isinstance(candidate.evidence, str):
+        return Verdict(name, False, "cannot be checked without evidence")
+    for key, method in CLAIMS.items():
+        if key in candidate.metrics:
+            found = held_out_uar(candidate.evidence, method)
+            # Written so that NaN (no rows of the method) fails.
+            if not abs(found - candidate.metrics[key]) <= TOLERANCE:
+                claim = candidate.metrics[key]
+                return Verdict(name, False, f"{key} is {claim:.4f} but its evidence gives {found:.4f}")
+    low, high = candidate.metrics["test_uar_ci_low"], candidate.metrics["test_uar_ci_high"]
+    if not low <= candidate.metrics["test_uar"] <= high:
+        return Verdict(name, False, f"test_uar lies outside its interval [{low:.4f}, {high:.4f}]")
+    return Verdict(name, True, f"test_uar {candidate.metrics['test_uar']:.4f} [{low:.4f}, {high:.4f}]")
+
+
+def control_present(candidate: Candidate) -> Verdict:
+    """The label-only control was run on the very samples of the candidate."""
+    name = "one-hot control"
+    if isinstance(candidate.evidence, str):
+        return Verdict(name, False, "cannot be checked without evidence")
+    samples = {
+        method: {(row.seed, row.fold, row.id) for row in part.itertuples()}
+        for method, part in candidate.evidence.query("modality == 'speech'").groupby("method")
+    }
+    if "one-hot" not in samples:
+        return Verdict(name, False, "the evidence has no predictions of the one-hot control")
+    if samples["one-hot"] != samples.get("jmml"):
+        return Verdict(name, False, "the one-hot control was not evaluated on the candidate's samples")
+    return Verdict(name, True, f"one-hot {held_out_uar(candidate.evidence, 'one-hot'):.4f} on equal samples")
+
+
+def lineage_recorded(candidate: Candidate) -> Verdict:
+    """Code, settings and split of the run are known."""
+    name = "lineage recorded"
+    missing = [tag for tag in LINEAGE_TAGS if not candidate.tags.get(tag)]
+    if missing:
+        return Verdict(name, False, f"the run has no tag {', '.join(missing)}")
+    sha = candidate.tags["jmml.git_sha"]
+    if sha == "none":
+        return Verdict(name, False, "the code had no git commit")
+    dirty = (
+        " with uncommitted changes (kept in lineage/)" if candidate.tags["jmml.git_dirty"] == "true" else ""
+    )
+    return Verdict(name, True, f"commit {sha[:12]}{dirty}")
+
+
+GATES: tuple[Gate, ...] = (
+    run_finished,
+    evidence_readable,
+    evidence_unchanged,
+    certificate_clean,
+    metrics_recomputable,
+    control_present,
+    lineage_recorded,
+)
+
+
+def judge(candidate: Candidate) -> tuple[Verdict, ...]:
+    """The verdict of every gate, in the order of :data:`GATES`."""
+    return tuple(gate(candidate) for gate in GATES)
+
+
+def _evaluated(frame: pd.DataFrame) -> dict[Modality, list[str]]:
+    """Groups by modality; ``both`` is named by the speaker."""
+    speech = frame.loc[frame["modality"] != "eeg", "group"].unique().tolist()
+    eeg = frame.loc[frame["modality"] == "eeg", "group"].unique().tolist()
+    return {"speech": speech} | ({"eeg": eeg} if eeg else {})  # type: ignore[return-value]

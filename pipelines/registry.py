@@ -1,0 +1,480 @@
+"""Versions of the registered model ``jmml``: `challenger` is the newest, `champion` the one in use.
+
+register      run of a finished sweep -> version, alias challenger
+promote       alias champion -> a version that passes every gate (``pipelines.gates``)
+rollback      alias champion -> the champion before
+resolve       ``models:/jmml@champion``, ``models:/jmml/3`` or a folder -> a folder with the weights
+
+Nothing is deleted or overwritten. MLflow keeps no history of aliases; ours is a JSON list in the tag
+``jmml.champion_history`` of the registered model, which only grows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
+
+from jmml.errors import RegistryError, TrackingError
+from jmml.files import atomic_folder
+from pipelines import gates, store
+from pipelines.project import Project
+from pipelines.serving import weights_folder
+from pipelines.tracking import KIND, MODEL_NAME, SWEEP, Tracker, reported
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+HISTORY = "jmml.champion_history"
+SHOWN_METRICS = (*gates.REQUIRED, "raw_uar", "jec_ssl_uar", "best_val_uar")
+ADDRESS = re.compile(rf"models:/{MODEL_NAME}(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version with the figures of its run.
+
+    Attributes
+    ----------
+    run_name : name of the sweep the model comes from.
+    model_id : MLflow's identifier of the logged model behind it (``m-...``).
+    metrics : held-out metrics of the run, as far as it has them.
+    """
+
+    version: int
+    run_id: str
+    run_name: str
+    model_id: str
+    created: datetime
+    aliases: tuple[str, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{MODEL_NAME}/{self.version}"
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return {
+            **vars(self),
+            "uri": self.uri,
+            "aliases": list(self.aliases),
+            "created": self.created.isoformat(timespec="seconds"),
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """version, aliases, run, test UAR, its interval, raw, one-hot, created (UTC); "-" where unknown."""
+
+        def shown(key: str) -> str:
+            return f"{self.metrics[key]:.3f}" if key in self.metrics else "-"
+
+        low, high = shown("test_uar_ci_low"), shown("test_uar_ci_high")
+        return (
+            str(self.version),
+            ", ".join(self.aliases) or "-",
+            self.run_name or "-",
+            shown("test_uar"),
+            f"[{low}, {high}]" if "-" not in (low, high) else "-",
+            shown("raw_uar"),
+            shown("one_hot_uar"),
+            f"{self.created:%Y-%m-%d %H:%M}",
+        )
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """The champion's version as it is now, the one before, and the verdicts that allowed it."""
+
+    version: int
+    previous: int | None
+    verdicts: tuple[gates.Verdict, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return {**vars(self), "verdicts": [vars(verdict) for verdict in self.verdicts]}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Where the weights of a model lie, and what to call it."""
+
+    folder: Path
+    label: str
+    version: Version | None = None
+
+
+def register(project: Project, run_id: str | None = None) -> Version:
+    """Register the model of a finished sweep and make it the challenger.
+
+    A run that is registered already keeps its version.
+
+    Parameters
+    ----------
+    run_id : identifier or name of the sweep's run (of several with one name, the newest); default: the newest
+        finished sweep.
+
+    Raises
+    ------
+    RegistryError : there is no such run, it is not a finished sweep, or it has no model.
+    """
+    tracker = Tracker.connect(project)
+    run = _sweep_run(tracker, run_id)
+    model_id = run.outputs.model_outputs[-1].model_id
+    with reported(tracker.uri, "registering the model"), store.exclusive(tracker.uri):
+        if _registered(tracker) is None:
+            tracker.client.create_registered_model(
+                MODEL_NAME, description="Emotion recognition from speech, trained with EEG (JMML)."
+            )
+        known = {_model_id(item): item for item in _raw_versions(tracker)}
+        raw = known.get(model_id) or tracker.client.create_model_version(
+            MODEL_NAME,
+            source=f"models:/{model_id}",
+            run_id=run.info.run_id,
+            model_id=model_id,
+            tags=_version_tags(run),
+            description=_describe(run),
+        )
+        tracker.client.set_registered_model_alias(MODEL_NAME, CHALLENGER, raw.version)
+    return _find(tracker, int(raw.version))
+
+
+def list_versions(project: Project) -> list[Version]:
+    """All versions, newest first; empty before the first registration."""
+    return _versions(Tracker.connect(project))
+
+
+def promote(project: Project, version: int | None = None) -> Promotion:
+    """Make a version (default: the challenger) the champion, if every gate passes.
+
+    Raises
+    ------
+    RegistryError : nothing to promote, or one line with every gate that refuses.
+    """
+    tracker = Tracker.connect(project)
+    if version is None:
+        challenger = _aliases(tracker).get(CHALLENGER)
+        if challenger is None:
+            raise RegistryError(
+                "there is no challenger to promote",
+                fix="register a finished sweep with `jmml model register`, or name a version from "
+                "`jmml model list`",
+            )
+        version = challenger
+    candidate = _find(tracker, version)
+    champion = _aliases(tracker).get(CHAMPION)
+    if champion == version:
+        raise RegistryError(f"version {version} is the champion already")
+    verdicts = _judge(tracker, candidate)
+    failed = [f"{verdict.name}: {verdict.reason}" for verdict in verdicts if not verdict.passed]
+    if failed:
+        raise RegistryError(
+            f"promotion refused by {len(failed)} of {len(verdicts)} gates: " + " | ".join(failed),
+            where=f"version {version}",
+            fix="run the sweep again and register it",
+        )
+    _move(tracker, "promote", version, champion)
+    return Promotion(version, champion, verdicts)
+
+
+def rollback(project: Project) -> Promotion:
+    """Make the previous champion the champion again; once more goes one further back.
+
+    Raises
+    ------
+    RegistryError : there was no champion before the present one.
+    """
+    tracker = Tracker.connect(project)
+    champion = _aliases(tracker).get(CHAMPION)
+    if champion is None:
+        raise RegistryError("there is no champion yet", fix="run `jmml model promote`")
+    line: list[int] = []
+    for event in history(tracker):
+        number = int(event["version"])
+        line = line[: line.index(number) + 1] if event["action"] == "rollback" else [*line, number]
+    while line and line[-1] == champion:
+        line.pop()
+    if not line:
+        raise RegistryError(f"there was no champion before version {champion}", fix="see `jmml model list`")
+    target = _find(tracker, line[-1])
+    _move(tracker, "rollback", target.version, champion)
+    return Promotion(target.version, champion)
+
+
+def history(tracker: Tracker) -> list[dict[str, Any]]:
+    """Every move of the champion, oldest first: ``action``, ``version``, ``previous``, ``time`` (UTC)."""
+    model = _registered(tracker)
+    text = (model.tags if model else {}).get(HISTORY, "[]")
+    try:
+        events = json.loads(text)
+        return [dict(event) for event in events if int(event["version"])]
+    except (ValueError, TypeError, KeyError):
+        raise RegistryError(
+            "the history of champions is damaged",
+            where=f"tag {HISTORY} of model {MODEL_NAME}",
+            expected="a JSON list",
+            fix="repair the tag in the UI",
+        ) from None
+
+
+def resolve(project: Project, uri: str) -> Resolved:
+    """The weights behind ``models:/jmml@<alias>``, ``models:/jmml/<version>`` or the folder of a model.
+
+    Models on a server are fetched once, into ``mlruns/downloads``.
+
+    Raises
+    ------
+    RegistryError : no such alias, version or folder.
+    """
+    if not uri.startswith("models:"):
+        weights = weights_folder(Path(uri))
+        if weights is None:
+            raise RegistryError(
+                "is no model",
+                where=uri,
+                expected=f"models:/{MODEL_NAME}@{CHAMPION}, models:/{MODEL_NAME}/1 or a model's folder",
+            )
+        return Resolved(weights, str(Path(uri)))
+    match = ADDRESS.fullmatch(uri)
+    if match is None:
+        raise RegistryError(
+            "is no model address",
+            where=uri,
+            expected=f"models:/{MODEL_NAME}@{CHAMPION} or models:/{MODEL_NAME}/1",
+        )
+    tracker = Tracker.connect(project)
+    if match["number"]:
+        version = _find(tracker, int(match["number"]))
+    else:
+        version = _find(tracker, _by_alias(tracker, match["alias"]))
+    return Resolved(
+        _fetch(tracker, version),
+        uri if match["number"] else f"{uri} (version {version.version})",
+        version,
+    )
+
+
+# Reading the registry ------------------------------------------------------------------------------------
+
+
+def _registered(tracker: Tracker) -> RegisteredModel | None:
+    try:
+        return tracker.client.get_registered_model(MODEL_NAME)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise TrackingError(
+            f"reading the registry failed: {str(error).splitlines()[0]}", where=store.redacted(tracker.uri)
+        ) from error
+
+
+def _aliases(tracker: Tracker) -> dict[str, int]:
+    model = _registered(tracker)
+    return {} if model is None else {name: int(number) for name, number in model.aliases.items()}
+
+
+def _by_alias(tracker: Tracker, alias: str) -> int:
+    aliases = _aliases(tracker)
+    if alias in aliases:
+        return aliases[alias]
+    if alias == CHAMPION:
+        raise RegistryError(
+            "there is no champion yet",
+            where=f"models:/{MODEL_NAME}@{alias}",
+            fix="run `jmml model promote`"
+            if aliases
+            else "run `jmml model register`, then `jmml model promote`",
+        )
+    raise RegistryError(
+        "no such alias",
+        where=f"models:/{MODEL_NAME}@{alias}",
+        expected=f"one of {', '.join(sorted(aliases))}" if aliases else None,
+        fix="see `jmml model list`",
+    )
+
+
+def _raw_versions(tracker: Tracker) -> list[ModelVersion]:
+    found: list[ModelVersion] = []
+    token: str | None = None
+    while True:
+        page = tracker.client.search_model_versions(f"name = '{MODEL_NAME}'", page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda item: -int(item.version))
+
+
+def _versions(tracker: Tracker) -> list[Version]:
+    with reported(tracker.uri, "reading the registry"):
+        raw = _raw_versions(tracker)
+    by_number: dict[int, list[str]] = {}
+    for name, number in _aliases(tracker).items():
+        by_number.setdefault(number, []).append(name)
+    versions = []
+    for item in raw:
+        metrics = {
+            key: float(item.tags[key])
+            for key in SHOWN_METRICS
+            if key in item.tags and _is_number(item.tags[key])
+        }
+        number = int(item.version)
+        versions.append(
+            Version(
+                version=number,
+                run_id=item.run_id or "",
+                run_name=item.tags.get("jmml.sweep", ""),
+                model_id=_model_id(item),
+                created=datetime.fromtimestamp(item.creation_timestamp / 1000, UTC),
+                aliases=tuple(sorted(by_number.get(number, []))),
+                metrics=metrics,
+            )
+        )
+    return versions
+
+
+def _find(tracker: Tracker, number: int) -> Version:
+    versions = _versions(tracker)
+    for version in versions:
+        if version.version == number:
+            return version
+    raise RegistryError(
+        f"no version {number} of model '{MODEL_NAME}'",
+        expected=f"one of {', '.join(str(v.version) for v in reversed(versions))}" if versions else None,
+        fix="see `jmml model list`" if versions else "register a finished sweep with `jmml model register`",
+    )
+
+
+def _model_id(version: ModelVersion) -> str:
+    # Over REST `model_id` is missing from a version, so its source is what counts.
+    return str(version.source).removeprefix("models:/").strip("/")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# Registering ---------------------------------------------------------------------------------------------
+
+
+def _sweep_run(tracker: Tracker, run_id: str | None) -> Run:
+    """The run to register, after checking that it is a finished sweep with a model."""
+    sweeps = tracker.runs(kind=SWEEP)
+    if run_id is None:
+        for run in sweeps:
+            if run.info.status == "FINISHED" and run.outputs and run.outputs.model_outputs:
+                return run
+        raise RegistryError(
+            "there is no finished sweep with a model", fix="run `jmml sweep run DEFINITION.yaml` first"
+        )
+    named = [run.info.run_id for run in sweeps if run.info.run_name == run_id]
+    run_id = named[0] if named else run_id  # newest first
+    try:
+        run = tracker.run(run_id)
+    except TrackingError as error:
+        if isinstance(error.__cause__, MlflowException):
+            raise RegistryError(
+                "no such run", where=f"run {run_id}", fix="leave it out for the newest finished sweep"
+            ) from error
+        raise
+    if run.data.tags.get(KIND) != SWEEP:
+        kind = run.data.tags.get(KIND, "of another origin")
+        raise RegistryError(
+            f"the run is no sweep but {kind}", where=f"run {run_id}", fix="give the run of its sweep"
+        )
+    if run.info.status != "FINISHED":
+        raise RegistryError(
+            f"the run is {run.info.status}",
+            where=f"run {run_id}",
+            expected="FINISHED",
+            fix="finish the sweep first",
+        )
+    if not (run.outputs and run.outputs.model_outputs):
+        raise RegistryError("the run has no model", where=f"run {run_id}", fix="run the sweep again")
+    return run
+
+
+def _version_tags(run: Run) -> dict[str, str]:
+    copied = ("jmml.sweep", "jmml.git_sha", "jmml.outer_fold", gates.EVIDENCE_DIGEST)
+    tags = {key: run.data.tags[key] for key in copied if key in run.data.tags}
+    return tags | {key: repr(run.data.metrics[key]) for key in SHOWN_METRICS if key in run.data.metrics}
+
+
+def _describe(run: Run) -> str:
+    metrics, tags = run.data.metrics, run.data.tags
+    text = f"Best configuration of sweep {tags.get('jmml.sweep', run.info.run_name)}"
+    if "jmml.outer_fold" in tags:
+        text += f", outer fold {tags['jmml.outer_fold']}"
+    if all(key in metrics for key in gates.REQUIRED):
+        interval = f"[{metrics['test_uar_ci_low']:.3f}, {metrics['test_uar_ci_high']:.3f}]"
+        text += f": UAR {metrics['test_uar']:.3f} {interval} on unseen speakers"
+        text += f"; one-hot control {metrics['one_hot_uar']:.3f}"
+    return text + "."
+
+
+# Promoting -----------------------------------------------------------------------------------------------
+
+
+def _judge(tracker: Tracker, version: Version) -> tuple[gates.Verdict, ...]:
+    if not version.run_id:
+        return (gates.Verdict("run finished", False, "the version has no run"),)
+    run = tracker.run(version.run_id)
+    with tempfile.TemporaryDirectory() as temporary:
+        with reported(tracker.uri, "looking for evidence"):
+            present = tracker.client.list_artifacts(version.run_id, "evidence")
+        folder = Path(temporary) / "evidence"
+        if present:
+            folder = tracker.download(version.run_id, "evidence", Path(temporary))
+        return gates.judge(gates.Candidate(run.info.status, run.data.tags, run.data.metrics, folder))
+
+
+def _move(tracker: Tracker, action: str, version: int, previous: int | None) -> None:
+    """Point the champion at ``version`` and write it down."""
+    event = {
+        "action": action,
+        "version": version,
+        "previous": previous,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with reported(tracker.uri, "moving the champion"), store.exclusive(tracker.uri):
+        events = [*history(tracker), event]
+        tracker.client.set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
+        tracker.client.set_registered_model_tag(MODEL_NAME, HISTORY, json.dumps(events))
+        if _aliases(tracker).get(CHALLENGER) == version:
+            tracker.client.delete_registered_model_alias(MODEL_NAME, CHALLENGER)
+
+
+def _fetch(tracker: Tracker, version: Version) -> Path:
+    """The weights folder of a version: in place where the store is local, else a copy that is kept."""
+    cached = tracker.project.mlruns_dir / "downloads" / version.model_id
+    with reported(tracker.uri, f"fetching version {version.version}"):
+        location = tracker.client.get_logged_model(version.model_id).artifact_location
+        folder = (
+            Path(location.removeprefix("file://")) if "://" not in location.removeprefix("file://") else None
+        )
+        if location.startswith("mlflow-artifacts:") or folder is None:
+            folder = cached
+            if not cached.is_dir():
+                with atomic_folder(cached) as target:
+                    mlflow.artifacts.download_artifacts(
+                        artifact_uri=location, dst_path=str(target), tracking_uri=tracker.uri
+                    )
+    weights = weights_folder(folder) or next(
+        (found for child in sorted(folder.glob("*")) if (found := weights_folder(child))), None
+    )
+    if weights is None:
+        raise RegistryError(
+            "the model's files are missing",
+            where=f"{version.uri} at {location}",
+            fix="restore mlruns/artifacts, or promote another version",
+        )
+    return weights

@@ -1,0 +1,46 @@
+"""Stage ``featurize``: one row of features per utterance or EEG window of one corpus."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from joblib import cpu_count
+
+from jmml.data.corpora import read_table
+from jmml.data.features.extract import extract_corpus
+from jmml.data.manifest import Manifest
+from jmml.data.table import FeatureTable
+from pipelines.corpora import open_corpus
+from pipelines.project import Project
+from pipelines.stages._main import main
+
+
+def featurize(project: Project, corpus: str) -> str:
+    """Write data/features/CORPUS.parquet; a recording that cannot be read stops the stage."""
+    table = features(project, corpus)
+    table.save(project.features_path(corpus))
+    return f"{corpus}: {len(table)} rows of {len(table.names)} {table.modality} features"
+
+
+def features(project: Project, name: str) -> FeatureTable:
+    """Features by the project's settings, cached by content; a ready-made table is taken as it is."""
+    config, root = project.corpus(name), project.corpus_dir(name)
+    if config.adapter == "table":
+        return read_table(root, name, config.modality)
+    adapter = open_corpus(name, config.adapter, config.modality)
+    table, _ = extract_corpus(
+        Manifest.load(project.manifest_path(name)).frame,
+        partial(adapter.read, root),
+        config.modality,
+        project.params.features,
+        corpus=name,
+        cache_dir=project.cache_dir,
+        workers=cpu_count(),
+        progress=True,
+    )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main(featurize))

@@ -1,0 +1,25 @@
+"""Stage ``ingest``: the manifest of one corpus, every recording opened and fingerprinted."""
+
+from __future__ import annotations
+
+import sys
+
+from pipelines.corpora import open_corpus, scan
+from pipelines.progress import progress_bar
+from pipelines.project import Project
+from pipelines.stages._main import main
+
+
+def ingest(project: Project, corpus: str) -> str:
+    """Write data/manifests/CORPUS.parquet; a recording that cannot be used stops the stage."""
+    config = project.corpus(corpus)
+    with progress_bar(f"ingest {corpus}", "file") as progress:
+        adapter = open_corpus(corpus, config.adapter, config.modality)
+        manifest = scan(corpus, adapter, project.corpus_dir(corpus), progress=progress)
+    manifest.save(project.manifest_path(corpus))
+    notes = "".join(f"; {note}" for note in manifest.notes)
+    return f"{corpus}: {len(manifest)} samples of {manifest.frame['group'].nunique()} people{notes}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(ingest))

@@ -1,0 +1,35 @@
+"""Stage ``split``: the outer folds of the task, leaving speakers and EEG subjects out."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from jmml.experiment import make_split
+from jmml.files import atomic_path
+from pipelines.project import Project
+from pipelines.stages._main import main
+from pipelines.task import fingerprint, read_task
+
+# Which people share a fold is drawn once, apart from the seeds of training: all seeds see the same folds.
+SEED = 0
+
+
+def split(project: Project) -> str:
+    """Write data/splits.json and data/task.json (what the folds are made of)."""
+    task = read_task(project)
+    folds = make_split(task, groups_per_fold=project.params.protocol.groups_per_fold, seed=SEED)
+    card = fingerprint(task)
+    folds.save(project.split_path)
+    with atomic_path(project.task_path) as temporary:
+        temporary.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    views = [
+        f"{name} {card[name]['rows']} rows, {card[name]['groups']} groups"
+        for name in ("speech", "eeg")
+        if card[name]
+    ]
+    return f"{len(folds)} folds over {len(task.classes)} classes ({'; '.join(views)})"
+
+
+if __name__ == "__main__":
+    sys.exit(main(split))

@@ -1,0 +1,71 @@
+"""The task of a project, read from what the earlier stages wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from jmml.config import MethodName, Params, digest
+from jmml.data.splits import Split
+from jmml.data.table import FeatureTable
+from jmml.errors import ProtocolError
+from jmml.experiment import NEEDS_EEG, TaskData, View, load_task
+from pipelines.project import Project
+
+
+def read_task(project: Project) -> TaskData:
+    """Features and labels of the corpora that ``task`` names; ``eeg: null`` leaves that view out.
+
+    Raises
+    ------
+    DataError : the features are missing or damaged (next step: ``dvc repro``).
+    LabelError, ProtocolError : the labels do not carry the task.
+    """
+    task = project.params.task
+    speech = FeatureTable.load(project.features_path(task.speech))
+    eeg = None if task.eeg is None else FeatureTable.load(project.features_path(task.eeg))
+    return load_task(project.params, speech, eeg)
+
+
+def read_split(project: Project, task: TaskData) -> Split:
+    """The outer folds of the project, checked against the groups of ``task``."""
+    split = Split.load(project.split_path)
+    split.check(task.speech.groups, None if task.eeg is None else task.eeg.groups)
+    return split
+
+
+def methods_of(params: Params) -> list[MethodName]:
+    """The methods that are compared: with ``task.eeg: null`` those that need no EEG."""
+    chosen = [m for m in params.evaluation.methods if params.task.eeg is not None or m not in NEEDS_EEG]
+    if not chosen:
+        raise ProtocolError(
+            f"the task has no EEG, and evaluation.methods is {', '.join(params.evaluation.methods)} alone",
+            fix="set task.eeg, or add a method that needs none",
+        )
+    return chosen
+
+
+def fingerprint(task: TaskData) -> dict[str, Any]:
+    """What a task is made of, as digests and counts: equal exactly when data and labels are equal.
+
+    Normalisation is left out: it is a setting of its own, and the features are stored without it.
+    """
+
+    def view(name: str, data: View) -> dict[str, Any]:
+        counts = Counter(data.y.tolist())
+        return {
+            "corpus": task.context[f"{name}_corpus"],
+            "features": task.context[f"{name}_digest"],
+            "labels": digest([[str(i), int(y)] for i, y in zip(data.ids, data.y, strict=True)]),
+            "rows": len(data),
+            "dropped": task.dropped.get(name, 0),
+            "groups": len(set(data.groups.tolist())),
+            "classes": {label: counts[number] for number, label in enumerate(task.classes)},
+        }
+
+    return {
+        "label_space": task.label_space,
+        "classes": list(task.classes),
+        "speech": view("speech", task.speech),
+        "eeg": None if task.eeg is None else view("eeg", task.eeg),
+    }

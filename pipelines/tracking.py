@@ -1,0 +1,393 @@
+"""The only writer of tracked runs: one run per sweep, one run below it per trial.
+
+Every failure of the store becomes one :class:`~jmml.errors.TrackingError`. Nothing is dropped on the way:
+what MLflow would alter in silence (values that are not finite, texts that are too long) is refused.
+Writing the same point, parameter or trial again changes nothing, so a resumed sweep may repeat itself.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read once, when mlflow is imported
+
+import mlflow
+import numpy as np
+import requests
+import sqlalchemy
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    Experiment,
+    InputTag,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+from jmml.errors import TrackingError
+from pipelines import serving, store
+from pipelines.lineage import DatasetRef, Lineage
+from pipelines.project import Project
+
+EXPERIMENT = "jmml"
+MODEL_NAME = "jmml"
+KIND, SWEEP, TRIAL, TRIAL_ID = "jmml.kind", "sweep", "trial", "jmml.trial_id"
+PARENT = "mlflow.parentRunId"
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+Point = tuple[str, float, int, int]
+
+MAX_METRICS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100  # per request
+MAX_PARAM, MAX_TAG = 6000, 8000  # characters; MLflow would cut longer values off
+PROBE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(store.PROBE_SECONDS), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+
+def quiet() -> None:
+    """Keep the notes of MLflow and Alembic off the terminal; their errors still show."""
+    for name in ("mlflow", "alembic", "sqlalchemy.engine", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextmanager
+def reported(uri: str, doing: str) -> Iterator[None]:
+    """Turn any failure of the store while ``doing`` something into one :class:`TrackingError`."""
+    try:
+        yield
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, OSError) as error:
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TrackingError(f"{doing} failed: {text}", where=store.redacted(uri)) from error
+
+
+class Tracker:
+    """Writer and reader of the runs of one project; made by :meth:`connect`."""
+
+    def __init__(self, project: Project, client: mlflow.MlflowClient, uri: str) -> None:
+        self.project, self.client, self.uri = project, client, uri
+        self._trials: dict[tuple[str, str], str] = {}
+
+    @classmethod
+    def connect(cls, project: Project) -> Tracker:
+        """A tracker for ``project.tracking_uri``, once the store has answered.
+
+        A SQLite store is created when it is not there yet, under a file lock, and its paths are put right
+        when the project was moved.
+
+        Raises
+        ------
+        TrackingError : the store does not answer within a few seconds, or is no store.
+        """
+        uri = project.tracking_uri
+        store.check(uri)
+        quiet()
+        database = store.database_path(uri)
+        with reported(uri, "opening the tracking store"), store.exclusive(uri):
+            root = store.artifact_root(project, uri)
+            if database is not None and root is not None:
+                store.relocate(database, root)
+            client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+            try:
+                with _environment(PROBE):
+                    client.search_experiments(max_results=1)
+            except MlflowException as error:
+                if database is None:
+                    raise store.unreachable(uri, str(error).strip().splitlines()[0][:200]) from error
+                raise
+        return cls(project, client, uri)
+
+    def experiment(self, name: str = EXPERIMENT) -> Experiment:
+        """The experiment of that name, created when it is new."""
+        with reported(self.uri, f"opening experiment '{name}'"), store.exclusive(self.uri):
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                root = store.artifact_root(self.project, self.uri)
+                if root is not None:
+                    root.mkdir(parents=True, exist_ok=True)
+                identifier = self.client.create_experiment(name, None if root is None else str(root))
+                found = self.client.get_experiment(identifier)
+        if found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"experiment '{name}' was deleted",
+                where=store.redacted(self.uri),
+                fix=f"restore it with `mlflow experiments restore -x {found.experiment_id}`",
+            )
+        return found
+
+    # Runs --------------------------------------------------------------------------------------------
+
+    def start_sweep(
+        self,
+        name: str,
+        *,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        lineage: Lineage,
+        experiment: str = EXPERIMENT,
+    ) -> str:
+        """Open the run of a sweep with its parameters, datasets and lineage; the run's identifier."""
+        own = {KIND: SWEEP, "jmml.sweep": name, **lineage.tags(), **tags, **_provenance(lineage)}
+        parent = self.experiment(experiment)
+        with reported(self.uri, f"opening the run of sweep '{name}'"):
+            run_id = str(self.client.create_run(parent.experiment_id, tags=own, run_name=name).info.run_id)
+            if lineage.datasets:
+                self.client.log_inputs(run_id, [_dataset_input(ref) for ref in lineage.datasets])
+        self.log_params(run_id, params)
+        for file, text in lineage.files().items():
+            self.log_text(run_id, text, f"lineage/{file}")
+        return run_id
+
+    def start_trial(self, sweep_run_id: str, trial_id: str, params: Mapping[str, Any]) -> str:
+        """The run of one trial below its sweep: a new one, or the one this trial already has."""
+        key = (sweep_run_id, trial_id)
+        if key not in self._trials:
+            with reported(self.uri, f"opening the run of trial '{trial_id}'"):
+                sweep = self.client.get_run(sweep_run_id)
+                found = self.client.search_runs(
+                    [sweep.info.experiment_id],
+                    f"tags.`{PARENT}` = '{sweep_run_id}' and tags.`{TRIAL_ID}` = '{trial_id}'",
+                    max_results=1,
+                )
+                if found:
+                    self._trials[key] = str(found[0].info.run_id)
+                    self.client.update_run(self._trials[key], status="RUNNING")
+                else:
+                    tags = {
+                        KIND: TRIAL,
+                        TRIAL_ID: trial_id,
+                        PARENT: sweep_run_id,
+                        **{k: v for k, v in sweep.data.tags.items() if k in _INHERITED},
+                    }
+                    name = f"{sweep.info.run_name} / {trial_id}"
+                    run = self.client.create_run(sweep.info.experiment_id, tags=tags, run_name=name)
+                    self._trials[key] = str(run.info.run_id)
+        self.log_params(self._trials[key], params)
+        return self._trials[key]
+
+    def finish(self, run_id: str, status: Status) -> None:
+        """Close a run."""
+        with reported(self.uri, f"closing run {run_id}"):
+            self.client.set_terminated(run_id, status)
+
+    # Values ------------------------------------------------------------------------------------------
+
+    def log_points(self, run_id: str, points: Sequence[Point]) -> None:
+        """Write metric points ``(key, value, step, timestamp in ms)``; all are checked before any is sent.
+
+        Raises
+        ------
+        TrackingError : a value is NaN or infinite (MLflow would store another value), or the store fails.
+        """
+        bad = [(key, value, step) for key, value, step, _ in points if not math.isfinite(value)]
+        if bad:
+            key, value, step = bad[0]
+            raise TrackingError(
+                f"metric '{key}' is {value} at step {step}"
+                + (f", and {len(bad) - 1} other points are not finite" if len(bad) > 1 else ""),
+                where=f"run {run_id}",
+                expected="finite numbers",
+            )
+        metrics = [Metric(key, float(value), int(time), int(step)) for key, value, step, time in points]
+        with reported(self.uri, f"writing metrics of run {run_id}"):
+            for batch in _batches(metrics, MAX_METRICS):
+                self.client.log_batch(run_id, metrics=batch)
+
+    def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Write parameters; nested mappings become dotted names. A parameter never changes its value."""
+        flat = {key: _text(value) for key, value in flatten(params)}
+        _refuse_long(flat, MAX_PARAM, "parameter", run_id)
+        with reported(self.uri, f"writing parameters of run {run_id}"):
+            for batch in _batches([Param(key, value) for key, value in flat.items()], MAX_PARAMS):
+                self.client.log_batch(run_id, params=batch)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, object]) -> None:
+        """Write tags; an existing tag takes the new value."""
+        texts = {key: _text(value) for key, value in tags.items()}
+        _refuse_long(texts, MAX_TAG, "tag", run_id)
+        with reported(self.uri, f"writing tags of run {run_id}"):
+            for batch in _batches([RunTag(key, value) for key, value in texts.items()], MAX_TAGS):
+                self.client.log_batch(run_id, tags=batch)
+
+    # Files -------------------------------------------------------------------------------------------
+
+    def log_file(self, run_id: str, path: Path, artifact_folder: str | None = None) -> None:
+        """Copy a file into the run's artifacts."""
+        with reported(self.uri, f"storing {path.name} in run {run_id}"):
+            self.client.log_artifact(run_id, str(path), artifact_folder)
+
+    def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
+        """Store ``text`` as ``artifact_file`` (a path below the run's artifacts)."""
+        with reported(self.uri, f"storing {artifact_file} in run {run_id}"):
+            self.client.log_text(run_id, text, artifact_file)
+
+    def log_figure(self, run_id: str, path: Path, artifact_folder: str = "evidence") -> None:
+        """Copy a drawn figure (PNG) into the run's artifacts."""
+        self.log_file(run_id, path, artifact_folder)
+
+    def log_model(
+        self, run_id: str, model_dir: Path, *, input_example: Mapping[str, np.ndarray], name: str = MODEL_NAME
+    ) -> str:
+        """Store a saved recogniser as a served model of the run; its address ``models:/m-...``.
+
+        The model carries the ``jmml`` package, a signature and an input example (``pipelines.serving``).
+        """
+        with reported(self.uri, f"storing the model of run {run_id}"):
+            run = self.client.get_run(run_id)
+            logged = self.client.create_logged_model(
+                run.info.experiment_id,
+                name=name,
+                source_run_id=run_id,
+                model_type="speech emotion recognition",
+            )
+            status = "FAILED"
+            try:
+                with tempfile.TemporaryDirectory() as temporary:
+                    folder = Path(temporary) / "model"
+                    description = Model(run_id=run_id, model_id=logged.model_id)
+                    serving.save(folder, model_dir, input_example=input_example, model=description)
+                    self.client.log_model_artifacts(logged.model_id, str(folder))
+                status = "READY"
+            finally:
+                self.client.finalize_logged_model(logged.model_id, status)
+            self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        return f"models:/{logged.model_id}"
+
+    # Reading -----------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> Run:
+        """One run, by identifier."""
+        with reported(self.uri, f"reading run {run_id}"):
+            return self.client.get_run(run_id)
+
+    def runs(
+        self,
+        *,
+        kind: str = SWEEP,
+        parent: str | None = None,
+        status: str | None = None,
+        experiment: str = EXPERIMENT,
+    ) -> list[Run]:
+        """Runs of a kind, newest first; of one sweep or one status when these are given."""
+        query = [f"tags.`{KIND}` = '{kind}'"]
+        query += [f"tags.`{PARENT}` = '{parent}'"] if parent else []
+        query += [f"attributes.status = '{status}'"] if status else []
+        found: list[Run] = []
+        with reported(self.uri, "reading runs"):
+            known = self.client.get_experiment_by_name(experiment)
+            token: str | None = None
+            while known is not None:
+                page = self.client.search_runs(
+                    [known.experiment_id],
+                    " and ".join(query),
+                    order_by=["attributes.start_time DESC"],
+                    page_token=token,
+                )
+                found += page
+                token = page.token
+                if not token:
+                    break
+        return found
+
+    def download(self, run_id: str, artifact_folder: str, target: Path) -> Path:
+        """Copy an artifact folder of a run below ``target``; the folder's local path."""
+        with reported(self.uri, f"fetching {artifact_folder} of run {run_id}"):
+            return Path(self.client.download_artifacts(run_id, artifact_folder, str(target)))
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for the length of a block; MLflow reads its time limits from there."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_INHERITED = frozenset(
+    {
+        "jmml.sweep",
+        "jmml.version",
+        "jmml.git_sha",
+        "jmml.git_dirty",
+        "jmml.params_digest",
+        "jmml.split_digest",
+        "jmml.outer_fold",
+        "jmml.seed",
+        "mlflow.user",
+        "mlflow.source.name",
+        "mlflow.source.type",
+        "mlflow.source.git.commit",
+    }
+)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """``{"stage2": {"k": 3}}`` -> ``("stage2.k", 3)``."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _refuse_long(values: Mapping[str, str], limit: int, what: str, run_id: str) -> None:
+    for key, value in values.items():
+        if len(value) > limit:
+            raise TrackingError(
+                f"{what} '{key}' has {len(value)} characters",
+                where=f"run {run_id}",
+                expected=f"at most {limit}",
+                fix="store it as a file with log_text",
+            )
+
+
+def _batches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _provenance(lineage: Lineage) -> dict[str, str]:
+    """The tags behind MLflow's own columns: user, source and version."""
+    tags = {"mlflow.source.name": "jmml sweep", "mlflow.source.type": "LOCAL"}
+    if lineage.git_sha:
+        tags["mlflow.source.git.commit"] = lineage.git_sha
+    try:
+        tags["mlflow.user"] = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        tags["mlflow.user"] = str(os.getuid())
+    return tags
+
+
+def _dataset_input(ref: DatasetRef) -> DatasetInput:
+    source = {"path": ref.path, "md5": ref.dvc_hash}
+    profile = {"rows": ref.rows, "columns": ref.columns, "content_digest": ref.digest}
+    dataset = Dataset(
+        name=ref.name,
+        digest=ref.dvc_hash,
+        source_type="dvc",
+        source=json.dumps(source),
+        profile=json.dumps({key: value for key, value in profile.items() if value is not None}),
+    )
+    tags = [InputTag("mlflow.data.context", ref.context), InputTag("jmml.modality", ref.modality)]
+    return DatasetInput(dataset, tags)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app, main
+
+COMMANDS = [
+    (),
+    ("data",),
+    ("data", "add"),
+    ("data", "list"),
+    ("data", "show"),
+    ("data", "verify"),
+    ("data", "utterance"),
+    ("sweep",),
+    ("sweep", "run"),
+    ("model",),
+    ("model", "register"),
+    ("model", "list"),
+    ("model", "promote"),
+    ("model", "rollback"),
+    ("results",),
+    ("predict",),
+    ("ui",),
+]
+
+
+def run(capfd, *args: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command as the console script runs it."""
+    code = 0
+    argv, sys.argv = sys.argv, ["jmml", *args]
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    finally:
+        sys.argv = argv
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: " ".join(c) or "jmml")
+def test_every_command_explains_itself(command):
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_help_loads_no_heavy_module():
+    code = (
+        "import sys; sys.argv = ['jmml', '--help']\n"
+        "from cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'ray', 'mlflow', 'librosa', 'sklearn', 'pandas', 'numpy', 'dvc', 'pydantic'}\n"
+        "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "jmml" in done.stdout
+
+
+def test_outside_a_project_one_line_and_an_exit_code(capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JMML_PROJECT", raising=False)
+    code, out, err = run(capfd, "data", "list")
+    assert code == 10
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "JMML_PROJECT" in err
+
+
+def test_wrong_usage_is_exit_code_2(capfd):
+    assert run(capfd, "predict")[0] == 2
+    assert run(capfd, "no-such-command")[0] == 2
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    env = {k: v for k, v in os.environ.items() if k != "JMML_PROJECT"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.app", "--debug", "data", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=env,
+    )
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+
+
+def test_version(capfd):
+    code, out, _ = run(capfd, "--version")
+    assert code == 0
+    assert out.startswith("jmml ")

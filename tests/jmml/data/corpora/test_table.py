@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jmml.data.corpora import get_corpus, read_table
+from jmml.data.labels import map_labels
+from jmml.data.table import FeatureTable
+from jmml.errors import CorpusError, DataError
+from tests.jmml.data.corpora.make import make_table, table_frame
+
+
+def write(path: Path, frame: pd.DataFrame) -> Path:
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_features_units_and_index(suffix: str, tmp_path: Path) -> None:
+    table = read_table(write(tmp_path / f"lab{suffix}", table_frame()), "lab", "speech")
+    assert (table.corpus, table.modality, table.extractor) == ("lab", "speech", "external")
+    assert table.names == ("f0_mean", "jitter")
+    assert table.units == ("Hz", "1")
+    assert table.X.dtype == np.float32
+    np.testing.assert_allclose(table.X, table_frame()[["f0_mean [Hz]", "jitter"]], rtol=1e-7)
+    assert list(table.groups) == ["01", "01", "02", "02"]
+    assert list(table.index["recording"]) == list(table.index["id"]) == ["u1", "u2", "u3", "u4"]
+    assert table.index["valence"].isna().all()
+
+
+def test_survives_saving_as_a_feature_table(tmp_path: Path) -> None:
+    table = read_table(make_table(tmp_path), "lab", "eeg")
+    table.save(tmp_path / "features.parquet")
+    assert FeatureTable.load(tmp_path / "features.parquet").digest == table.digest
+
+
+def test_ratings_in_place_of_labels(tmp_path: Path) -> None:
+    frame = table_frame().drop(columns="label").assign(valence=[1, 2, 8, 9], arousal=[7.5, 1, 9, 2])
+    table = read_table(write(tmp_path / "a.csv", frame), "lab", "eeg")
+    assert "valence" not in table.names
+    assert list(map_labels(table.index, "table", "quadrants")) == ["LVHA", "LVLA", "HVHA", "HVLA"]
+
+
+def test_windows_of_one_recording(tmp_path: Path) -> None:
+    frame = table_frame().assign(recording=["t1", "t1", "t2", "t2"])
+    assert list(read_table(write(tmp_path / "a.csv", frame), "lab", "eeg").index["recording"]) == [
+        "t1", "t1", "t2", "t2",
+    ]  # fmt: skip
+
+
+def test_text_columns_are_left_out_and_recorded(tmp_path: Path) -> None:
+    frame = table_frame().assign(gender=["f", "f", "m", None])
+    table = read_table(write(tmp_path / "a.csv", frame), "lab", "speech")
+    assert table.names == ("f0_mean", "jitter")
+    assert table.settings == {"ignored": ["gender"]}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_numbers_as_codes_stay_text(suffix: str, tmp_path: Path) -> None:
+    frame = table_frame().assign(id=[1, 2, 3, 4], group=[7, 7, 8, 8])
+    table = read_table(write(tmp_path / f"a{suffix}", frame), "lab", "speech")
+    assert list(table.ids) == ["1", "2", "3", "4"]
+    assert list(table.groups) == ["7", "7", "8", "8"]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("id", "columns missing: id;"),
+        ("group", "columns missing: group;"),
+        ("label", "columns missing: label;"),
+    ],
+)
+def test_required_columns(column: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read_table(write(tmp_path / "a.csv", table_frame().drop(columns=column)), "lab", "speech")
+    assert "\n" not in str(caught.value)
+
+
+def test_one_rating_is_no_label(tmp_path: Path) -> None:
+    frame = table_frame().drop(columns="label").assign(valence=1.0)
+    with pytest.raises(DataError, match="columns missing: label;"):
+        read_table(write(tmp_path / "a.csv", frame), "lab", "speech")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"jitter": [0.1, np.nan, 0.3, 0.4]}, "1 values are not finite, first at id 'u2', feature 'jitter'"),
+        ({"jitter": [0.1, np.inf, 0.3, 0.4]}, "not finite"),
+        ({"jitter": [0.1, 1e300, 0.3, 0.4]}, "not finite"),
+        (
+            {"jitter": ["0.1", "0.2", "oops", "0.4"]},
+            r"column 'jitter' mixes numbers and text, .*'oops' in row 2",
+        ),
+        ({"id": ["u1", "u2", "u2", "u3"]}, "id 'u2' occurs more than once"),
+        ({"id": ["u1", None, "u2", "u3"]}, "1 rows have no id"),
+        ({"group": ["01", None, None, "02"]}, "2 rows have no speaker or subject"),
+        ({"jitter [1]": 1.0}, "feature names are not unique"),
+        ({"valence [1]": 1.0}, "feature 'valence' has the name of an index column"),
+        ({"valence": ["low"] * 4, "arousal": 1.0}, "column valence holds something that is no number"),
+    ],
+)
+def test_damaged_tables(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read_table(write(tmp_path / "a.csv", table_frame().assign(**change)), "lab", "speech")
+    assert "\n" not in str(caught.value)
+
+
+def test_no_feature_columns(tmp_path: Path) -> None:
+    frame = table_frame()[["id", "group", "label"]].assign(remark="x")
+    with pytest.raises(DataError, match="no numeric feature columns"):
+        read_table(write(tmp_path / "a.csv", frame), "lab", "speech")
+
+
+def test_no_rows(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no rows"):
+        read_table(write(tmp_path / "a.csv", table_frame().iloc[:0]), "lab", "speech")
+
+
+def test_a_column_twice(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,group,label,f0,f0\na,1,anger,1,2\n")
+    with pytest.raises(DataError, match="column 'f0' occurs more than once"):
+        read_table(path, "lab", "speech")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b""),
+        ("a.csv", b"\xff\xfe\x00\x80"),
+        ("a.csv", b'id,group\n"unclosed,1\n'),
+        ("a.csv", b"id,group\na,b\na,b,c,d\n"),
+        ("a.parquet", b"no parquet"),
+        ("a.parquet", b""),
+    ],
+)
+def test_files_that_are_no_tables(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=name) as caught:
+        read_table(tmp_path / name, "lab", "speech")
+    assert "\n" not in str(caught.value)
+
+
+def test_which_table_of_several(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", table_frame())
+    write(tmp_path / "b.csv", table_frame())
+    with pytest.raises(CorpusError, match=r"2 tables \(a\.csv, b\.csv\)"):
+        read_table(tmp_path, "lab", "speech")
+
+
+def test_a_file_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"x")
+    with pytest.raises(CorpusError, match=r"a '\.xlsx' file"):
+        read_table(tmp_path / "a.xlsx", "lab", "speech")
+
+
+@pytest.mark.parametrize("modality", ["speech", "eeg"])
+def test_a_table_takes_the_modality_of_the_settings(modality: str, tmp_path: Path) -> None:
+    corpus = get_corpus("table", modality)  # type: ignore[arg-type]
+    assert set(corpus.scan(make_table(tmp_path)).frame["modality"]) == {modality}
+
+
+def test_the_manifest_has_one_row_per_row(tmp_path: Path) -> None:
+    frame = get_corpus("table").scan(make_table(tmp_path)).frame
+    assert list(frame["item"]) == [0, 1, 2, 3]
+    assert frame["duration_s"].isna().all()
+    assert frame["modality"].isna().all()

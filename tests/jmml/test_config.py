@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jmml.config import Params, Stage2Config, digest, load_params, validate
+from jmml.errors import ConfigError
+
+MINIMAL = """
+corpora:
+  a: {adapter: ravdess, modality: speech, path: data/raw/a}
+task: {speech: a, eeg: null}
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_minimal_params_load_with_defaults(tmp_path):
+    params = load_params(write(tmp_path, MINIMAL))
+    assert params.method.stage2.k == 3
+    assert params.protocol.normalisation == "none"
+
+
+def test_all_problems_at_once_with_the_nearest_valid_key(tmp_path):
+    path = write(
+        tmp_path,
+        MINIMAL
+        + """
+method:
+  stage1: {pp: 4, lr: fast, epochs: 0}
+  stage2: {lam_cc: 1.0, pairing: classs}
+protcol: {inner_folds: 3}
+""",
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_params(path)
+    lines = caught.value.lines
+    assert len(lines) == 6
+    text = "\n".join(lines)
+    assert "method.stage1.pp: unknown key; did you mean 'p'?" in text
+    assert "method.stage1.lr: expected a number, got 'fast'" in text
+    assert "method.stage1.epochs: expected greater than 0, got 0" in text
+    assert "method.stage2.lam_cc: unknown key; did you mean 'lam_c'?" in text
+    assert "'class', 'class-frozen' or 'instance', got 'classs'" in text
+    assert "protcol: unknown key; did you mean 'protocol'?" in text
+    assert all(line.startswith(str(path)) for line in lines)
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("corpora: [", "no valid YAML at line"),
+        ("- a\n- b\n", "expected a mapping of settings"),
+        ("task: {speech: a, eeg: null}", "corpora: missing"),
+        (MINIMAL.replace("speech: a,", "speech: aa,"), "unknown corpus 'aa'"),
+        (MINIMAL.replace("modality: speech", "modality: eeg"), "holds eeg"),
+        (MINIMAL + "device: gpu\n", "device"),
+        (MINIMAL + "protocol: {seeds: []}\n", "protocol.seeds"),
+        (MINIMAL + "method: {stage1: {p: 4.5}}\n", "method.stage1.p: expected an integer, got 4.5"),
+        (MINIMAL + "method: {stage1: {p: '4'}}\n", "method.stage1.p: expected an integer, got '4'"),
+    ],
+)
+def test_bad_params(tmp_path, text, message):
+    with pytest.raises(ConfigError) as caught:
+        load_params(write(tmp_path, text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_an_integer_is_a_number():
+    assert validate(Stage2Config, {"lam_c": 1}).lam_c == 1.0
+
+
+settings = st.dictionaries(
+    st.text(max_size=5),
+    st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
+    max_size=5,
+)
+
+
+@given(settings)
+def test_digest_ignores_key_order(values):
+    assert digest(values) == digest(dict(reversed(values.items())))
+
+
+def test_digest_changes_with_any_value(tmp_path):
+    params = load_params(write(tmp_path, MINIMAL))
+    stage2 = params.method.stage2.model_copy(update={"k": 4})
+    changed = params.model_copy(update={"method": params.method.model_copy(update={"stage2": stage2})})
+    assert isinstance(changed, Params)
+    assert digest(params) != digest(changed)

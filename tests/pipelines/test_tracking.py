@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import logging
+import math
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from jmml.errors import TrackingError
+from pipelines import store, tracking
+from pipelines.project import Project
+from pipelines.tracking import Tracker
+from tests.pipelines.tracked import make_lineage, make_project
+
+
+@pytest.fixture(autouse=True)
+def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def tracker(project: Project) -> Tracker:
+    return Tracker.connect(project)
+
+
+@pytest.fixture
+def sweep(tracker: Tracker) -> str:
+    return tracker.start_sweep(
+        "demo", params={"trials": 2}, tags={"jmml.split_digest": "ab"}, lineage=make_lineage()
+    )
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+# Connecting ----------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_store_lies_under_mlruns_and_is_made_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    project = make_project(tmp_path / "a folder with spaces", fresh=True)
+    tracker = Tracker.connect(project)
+    run = tracker.start_sweep("demo", params={}, tags={}, lineage=make_lineage())
+    assert (project.mlruns_dir / "mlflow.db").is_file()
+    files = project.mlruns_dir / "artifacts" / run / "artifacts" / "lineage"
+    assert (files / "environment.txt").read_text() == "numpy==2.0\ntorch==2.8\n"
+    assert list(elsewhere.iterdir()) == []
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+    assert logging.getLogger("alembic").level >= logging.ERROR
+
+
+def test_processes_that_start_together_share_one_fresh_store(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "project", fresh=True).root
+    code = (
+        "import sys; from pipelines.project import Project; from pipelines.tracking import Tracker; "
+        "print(Tracker.connect(Project(sys.argv[1])).experiment().experiment_id)"
+    )
+    checkout = Path(tracking.__file__).parents[1]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(root)],
+            cwd=checkout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    results = [worker.communicate(timeout=120) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 4, results
+    assert len({out for out, _ in results}) == 1
+
+
+def test_the_environment_names_another_store(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/team/runs.db")
+    tracker = Tracker.connect(project)
+    run = tracker.start_sweep("demo", params={}, tags={}, lineage=make_lineage())
+    assert (tmp_path / "team" / "runs.db").is_file()
+    assert (tmp_path / "team" / "artifacts" / run / "artifacts" / "lineage" / "params.yaml").is_file()
+    assert not (project.mlruns_dir / "artifacts").exists()
+
+
+def test_no_server_is_one_line_with_the_address_and_the_next_step(
+    project: Project, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:secret@127.0.0.1:{closed_port}")
+    with pytest.raises(TrackingError) as caught:
+        Tracker.connect(project)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"http://***@127.0.0.1:{closed_port}" in message
+    assert "secret" not in message
+    assert "unset MLFLOW_TRACKING_URI" in message
+    assert caught.value.exit_code == 7
+
+
+def test_an_unknown_host_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.invalid")
+    with pytest.raises(TrackingError, match=r"https://mlflow\.invalid: cannot reach the tracking server"):
+        Tracker.connect(project)
+
+
+def test_a_server_that_never_answers_is_given_up_and_the_limits_are_put_back(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tracking.PROBE, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(TrackingError, match="cannot reach the tracking server"):
+            Tracker.connect(project)
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+@pytest.fixture
+def other_service() -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_service_that_is_no_mlflow_server_is_reported(
+    project: Project, monkeypatch: pytest.MonkeyPatch, other_service: int
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{other_service}")
+    with pytest.raises(TrackingError, match="404") as caught:
+        Tracker.connect(project)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns", "htp://host", "databricks"])
+def test_an_address_of_no_known_kind_lists_the_kinds(
+    project: Project, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(TrackingError, match="expected one of http://, https://, postgresql://"):
+        Tracker.connect(project)
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    database = project.mlruns_dir / "mlflow.db"
+    database.write_bytes(b"these are notes, not runs")
+    with pytest.raises(TrackingError, match=r"mlflow\.db: is no SQLite database"):
+        Tracker.connect(project)
+    assert database.read_bytes() == b"these are notes, not runs"
+
+
+def test_a_deleted_experiment_says_how_to_restore_it(tracker: Tracker) -> None:
+    identifier = tracker.experiment().experiment_id
+    tracker.client.delete_experiment(identifier)
+    with pytest.raises(TrackingError, match=f"mlflow experiments restore -x {identifier}"):
+        tracker.experiment()
+
+
+# A moved project -----------------------------------------------------------------------------------------
+
+
+def test_a_moved_project_reads_its_old_files_and_writes_at_the_new_place(tmp_path: Path) -> None:
+    before = make_project(tmp_path / "before")
+    run = Tracker.connect(before).start_sweep("demo", params={}, tags={}, lineage=make_lineage())
+    before.root.rename(tmp_path / "after")
+    tracker = Tracker.connect(Project(tmp_path / "after"))
+    folder = tracker.download(run, "lineage", tmp_path)
+    assert (folder / "params.yaml").is_file()
+    tracker.log_text(run, "later", "notes.txt")
+    assert list((tmp_path / "after" / "mlruns" / "artifacts").rglob("notes.txt"))
+    assert not (tmp_path / "before").exists()
+
+
+def test_relocating_changes_whole_folder_names_alone(tmp_path: Path, tracker: Tracker) -> None:
+    root = tracker.project.mlruns_dir
+    tracker.experiment()
+    other = f"{root}/artifacts-of-others"
+    tracker.client.create_experiment("other", other)
+    moved = tmp_path / "moved" / "mlruns" / "artifacts"
+    assert store.relocate(root / "mlflow.db", moved) == 0, "the files did not move along"
+    moved.mkdir(parents=True)
+    assert store.relocate(root / "mlflow.db", moved) == 1
+    assert tracker.client.get_experiment_by_name("other").artifact_location == other
+    assert tracker.client.get_experiment_by_name("jmml").artifact_location == str(moved)
+
+
+# Runs ----------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_carries_its_lineage(tracker: Tracker, sweep: str) -> None:
+    run = tracker.run(sweep)
+    assert run.info.run_name == "demo"
+    tags = run.data.tags
+    assert (tags["jmml.kind"], tags["jmml.git_sha"], tags["jmml.split_digest"]) == ("sweep", "5" * 40, "ab")
+    assert tags["mlflow.source.git.commit"] == "5" * 40
+    stored = {file.path for file in tracker.client.list_artifacts(sweep, "lineage")}
+    assert stored == {
+        "lineage/environment.txt",
+        "lineage/lineage.json",
+        "lineage/params.yaml",
+        "lineage/uncommitted.diff",
+    }
+
+
+def test_datasets_are_recorded_with_their_dvc_hashes_and_can_be_searched(
+    tracker: Tracker, sweep: str
+) -> None:
+    inputs = {item.dataset.name: item for item in tracker.run(sweep).inputs.dataset_inputs}
+    assert {item.dataset.source_type for item in inputs.values()} == {"dvc"}
+    corpus = inputs["talk"].dataset
+    assert len(corpus.digest) == 36
+    assert corpus.digest.endswith(".dir")
+    assert '"path": "data/raw/talk"' in corpus.source
+    assert {tag.key: tag.value for tag in inputs["talk features"].tags} == {
+        "mlflow.data.context": "features",
+        "jmml.modality": "speech",
+    }
+    experiment = tracker.experiment().experiment_id
+    found = tracker.client.search_runs([experiment], f"dataset.digest = '{corpus.digest}'")
+    assert [run.info.run_id for run in found] == [sweep]
+
+
+def test_the_environment_variables_of_the_process_stay_out(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_SERVICE_TOKEN", "xyzzy-hunter2-plugh")
+    Tracker.connect(project).start_sweep("demo", params={}, tags={}, lineage=make_lineage())
+    files = [path for path in project.mlruns_dir.rglob("*") if path.is_file()]
+    assert len(files) > 4
+    assert not any(b"xyzzy-hunter2-plugh" in path.read_bytes() for path in files)
+
+
+def test_a_trial_keeps_its_run_when_it_is_started_again(tracker: Tracker, sweep: str) -> None:
+    first = tracker.start_trial(sweep, "trial_00001", {"stage2": {"k": 3}})
+    tracker.finish(first, "FAILED")
+    assert tracker.start_trial(sweep, "trial_00001", {"stage2": {"k": 3}}) == first
+    later = Tracker.connect(tracker.project)
+    assert later.start_trial(sweep, "trial_00001", {"stage2.k": 3}) == first
+    assert later.run(first).info.status == "RUNNING"
+    other = later.start_trial(sweep, "trial_00002", {"stage2.k": 4})
+    assert other != first
+    assert {run.info.run_id for run in later.runs(kind="trial", parent=sweep)} == {first, other}
+    tags = later.run(first).data.tags
+    assert (tags["mlflow.parentRunId"], tags["jmml.git_sha"]) == (sweep, "5" * 40)
+
+
+def test_runs_are_listed_newest_first_and_by_status(tracker: Tracker, sweep: str) -> None:
+    time.sleep(0.002)  # start times have a resolution of one millisecond
+    second = tracker.start_sweep("again", params={}, tags={}, lineage=make_lineage())
+    tracker.finish(sweep, "FINISHED")
+    assert [run.info.run_id for run in tracker.runs()] == [second, sweep]
+    assert [run.info.run_id for run in tracker.runs(status="FINISHED")] == [sweep]
+
+
+def test_an_unused_store_has_no_runs(tracker: Tracker) -> None:
+    assert tracker.runs() == []
+
+
+# Values --------------------------------------------------------------------------------------------------
+
+
+def test_points_beyond_one_request_arrive_once_however_often_they_are_sent(
+    tracker: Tracker, sweep: str
+) -> None:
+    trial = tracker.start_trial(sweep, "t", {})
+    points = [("val_uar", step / 2500, step, 1_700_000_000_000 + step) for step in range(2500)]
+    tracker.log_points(trial, points)
+    tracker.log_points(trial, points[1200:])
+    stored = tracker.client.get_metric_history(trial, "val_uar")
+    assert [(m.key, m.value, m.step, m.timestamp) for m in sorted(stored, key=lambda m: m.step)] == points
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_point_that_is_not_finite_is_refused_before_anything_is_written(
+    tracker: Tracker, sweep: str, value: float
+) -> None:
+    with pytest.raises(TrackingError, match=r"metric 'edcc_cae/loss' is -?(nan|inf) at step 4"):
+        tracker.log_points(sweep, [("val_uar", 0.5, 4, 1), ("edcc_cae/loss", value, 4, 1)])
+    assert tracker.run(sweep).data.metrics == {}
+
+
+def test_parameters_are_flattened_and_never_change(tracker: Tracker, sweep: str) -> None:
+    tracker.log_params(sweep, {"stage2": {"k": 3, "lr": 0.00123456789}, "classifier": {"options": {}}})
+    params = tracker.run(sweep).data.params
+    assert params == {"trials": "2", "stage2.k": "3", "stage2.lr": "0.00123457", "classifier.options": "{}"}
+    with pytest.raises(TrackingError, match=f"writing parameters of run {sweep} failed"):
+        tracker.log_params(sweep, {"stage2.k": 4})
+    assert tracker.run(sweep).data.params["stage2.k"] == "3"
+
+
+def test_more_than_a_hundred_parameters_and_tags_are_written(tracker: Tracker, sweep: str) -> None:
+    many = {f"p{i}": i for i in range(230)}
+    tracker.log_params(sweep, many)
+    tracker.set_tags(sweep, many)
+    assert tracker.run(sweep).data.params.keys() >= many.keys()
+    assert tracker.run(sweep).data.tags.keys() >= many.keys()
+
+
+def test_texts_that_mlflow_would_cut_are_refused(tracker: Tracker, sweep: str) -> None:
+    with pytest.raises(TrackingError, match="parameter 'long' has 6001 characters; expected at most 6000"):
+        tracker.log_params(sweep, {"long": "x" * 6001})
+    with pytest.raises(TrackingError, match="tag 'long' has 8001 characters"):
+        tracker.set_tags(sweep, {"long": "x" * 8001})
+
+
+def test_a_run_that_does_not_exist_is_a_tracking_error(tracker: Tracker) -> None:
+    with pytest.raises(TrackingError, match=f"reading run {'0' * 32} failed") as caught:
+        tracker.run("0" * 32)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_does_not_exist_is_a_tracking_error(tracker: Tracker, sweep: str, tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match=r"storing absent\.png"):
+        tracker.log_figure(sweep, tmp_path / "absent.png")
