@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ import torch
 from jmml.config import LabelSpace, MethodConfig, MethodName, Modality, Normalisation, Params
 from jmml.data.features.normalise import zscore_per_group
 from jmml.data.labels import SPACES, map_labels
-from jmml.data.pairing import pair
+from jmml.data.pairing import pair, schedule
 from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
 from jmml.data.table import FeatureTable
 from jmml.errors import ProtocolError
@@ -33,17 +34,19 @@ NEEDS_EEG: frozenset[MethodName] = frozenset({"jmml"})
 
 @dataclass(frozen=True)
 class View:
-    """One modality of a task: features (n, D), class numbers (n,), group and sample id per row."""
+    """One modality of a task: features (n, D), class numbers (n,); per row its group, id, recording."""
 
     X: np.ndarray
     y: np.ndarray
     groups: np.ndarray
     ids: np.ndarray
+    recordings: np.ndarray
     names: tuple[str, ...] = ()
 
     def rows(self, keep: np.ndarray) -> View:
         """The rows where ``keep`` is true."""
-        return replace(self, X=self.X[keep], y=self.y[keep], groups=self.groups[keep], ids=self.ids[keep])
+        kept = {name: getattr(self, name)[keep] for name in ("X", "y", "groups", "ids", "recordings")}
+        return replace(self, **kept)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -66,6 +69,11 @@ class TaskData:
     normalisation: Normalisation
     context: dict[str, object] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether both views hold the same recordings, so that a person must be left out of both at once."""
+        return self.eeg is not None and not set(self.speech.recordings).isdisjoint(self.eeg.recordings)
 
 
 @dataclass(frozen=True)
@@ -106,11 +114,12 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
         known = np.array([label is not None for label in labels], dtype=bool)
         dropped[modality] = int((~known).sum())
         X = table.X.astype(np.float64)
+        recordings = table.index["recording"].to_numpy(dtype=object)
         if params.protocol.normalisation == "per-group":
             X = zscore_per_group(X, table.groups)
         order = {name: i for i, name in enumerate(SPACES[space])}
         y = np.array([order[label] for label in labels[known]], dtype=np.int64)
-        view = View(X[known], y, table.groups[known], table.ids[known], table.names)
+        view = View(X[known], y, table.groups[known], table.ids[known], recordings[known], table.names)
         views[modality] = view, {str(label) for label in labels[known]}
 
     view, present = views["speech"]
@@ -160,15 +169,23 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
 
 def make_split(task: TaskData, *, groups_per_fold: int, seed: int) -> Split:
     """Outer folds of both views; speakers and EEG subjects are left out together."""
+    return _draw_split(task, partial(outer_folds, groups_per_fold=groups_per_fold, seed=seed))
 
-    def folds(view: View | None, where: str) -> tuple[Fold, ...]:
-        if view is None:
-            return ()
-        return tuple(
-            outer_folds(view.groups, view.y, groups_per_fold=groups_per_fold, seed=seed, where=where)
+
+def _draw_split(task: TaskData, draw: Callable[..., list[Fold]]) -> Split:
+    """Folds of both views by ``draw``; of a parallel corpus, the same folds on both sides."""
+    speech = tuple(draw(task.speech.groups, task.speech.y, where="speech"))
+    if task.eeg is None:
+        return Split(speech)
+    if not task.parallel:
+        return Split(speech, tuple(draw(task.eeg.groups, task.eeg.y, where="eeg")))
+    apart = sorted(set(task.speech.groups) ^ set(task.eeg.groups))
+    if apart:
+        raise ProtocolError(
+            f"the corpora share recordings, but groups {', '.join(map(str, apart))} are in one only",
+            expected="the same people under the same names in both modalities of a parallel corpus",
         )
-
-    return Split(speech=folds(task.speech, "speech"), eeg=folds(task.eeg, "eeg"))
+    return Split(speech, speech)
 
 
 def outer_training(task: TaskData, split: Split, fold: int) -> TaskData:
@@ -181,23 +198,20 @@ def outer_training(task: TaskData, split: Split, fold: int) -> TaskData:
     return replace(task, speech=speech, eeg=eeg)
 
 
-def make_pairing(
-    config: MethodConfig, method: MethodName, y: np.ndarray, second: np.ndarray, seed: int
-) -> Pairing:
-    """The pairing of one trial: redrawn every epoch (``class``) or drawn once (``class-frozen``).
+def make_pairing(config: MethodConfig, method: MethodName, training: TaskData, seed: int) -> Pairing:
+    """The pairs of a trial, by epoch; they read training labels (or trial ids) and nothing of the test part.
 
-    Class pairing reads training labels on both sides; it is never called with held-out rows at inference.
+    The one-hot control needs no drawing: the partner of a sample is the code of its class.
     """
-    kind = config.stage2.pairing
-    if method == "one-hot":
-        return lambda epoch: y
-    base = derive_seed(seed, "pairing")
-
-    def draw(epoch: int) -> np.ndarray:
-        rng = np.random.default_rng([base, 0 if kind == "class-frozen" else epoch])
-        return pair(kind, y, second, rng=rng)
-
-    return draw
+    if method not in NEEDS_EEG or training.eeg is None:
+        return lambda epoch: training.speech.y
+    return schedule(
+        config.stage2.pairing,
+        training.speech.y,
+        training.eeg.y,
+        seed=derive_seed(seed, "pairing"),
+        pair_ids=(training.speech.recordings, training.eeg.recordings),
+    )
 
 
 def run_fold(
@@ -225,7 +239,7 @@ def run_fold(
     recogniser = new_recogniser(task, method, config, seed=seed, device=device)
     recogniser.context |= {"outer_fold": fold, "split_digest": split.digest}
     speech, eeg = _xy(training.speech), _xy(training.eeg) if method in NEEDS_EEG else None
-    pairing = make_pairing(config, method, training.speech.y, eeg[1] if eeg else training.speech.y, seed)
+    pairing = make_pairing(config, method, training, seed)
     for metrics in recogniser.iter_fit(speech, eeg, pairing=pairing, memo=memo):
         if report is not None:
             report(metrics)
@@ -249,9 +263,9 @@ def evaluate_fold(recogniser: EmotionRecogniser, task: TaskData, split: Split, f
     test_eeg = None
     if "eeg" in recogniser.heads and task.eeg is not None and eeg_fold is not None:
         test_eeg = task.eeg.rows(mask(task.eeg.groups, eeg_fold.test))
-    certificate.check({"speech": test.groups})
+    certificate.check({"speech": test.groups}, parallel=task.parallel)
     if test_eeg is not None:
-        certificate.check({"eeg": test_eeg.groups})
+        certificate.check({"eeg": test_eeg.groups}, parallel=task.parallel)
 
     columns = [f"p_{name}" for name in recogniser.classes]
     blocks = [_predict(recogniser, "speech", test, fold)]
@@ -309,12 +323,7 @@ def search_trial(
     """
     if training.eeg is None:
         raise ProtocolError("a search over JMML needs EEG", fix="set task.eeg in params.yaml")
-    splits = Split(
-        speech=tuple(
-            inner_folds(training.speech.groups, training.speech.y, n_folds=n_folds, seed=seed, where="speech")
-        ),
-        eeg=tuple(inner_folds(training.eeg.groups, training.eeg.y, n_folds=n_folds, seed=seed, where="eeg")),
-    )
+    splits = _draw_split(training, partial(inner_folds, n_folds=n_folds, seed=seed))
     models, runs, validation = [], [], []
     for fold in range(n_folds):
         inner = outer_training(training, splits, fold)
@@ -327,7 +336,7 @@ def search_trial(
             "class", held_speech.y, held_eeg.y, rng=np.random.default_rng(derive_seed(seed, "held-out"))
         )
         model = new_recogniser(training, "jmml", config, seed=seed, device=device)
-        pairing = make_pairing(config, "jmml", inner.speech.y, inner.eeg.y, seed)
+        pairing = make_pairing(config, "jmml", inner, seed)
         fitted = _xy(inner.speech), _xy(inner.eeg)
         runs.append(model.iter_fit(*fitted, pairing=pairing, held_out=(held_speech.X, held_eeg.X[rows])))
         models.append((model, fitted, pairing))

@@ -246,6 +246,7 @@ def _track(project: Project, target: Path, undo: ExitStack) -> str:
     undo.callback(lambda: ignore.unlink(missing_ok=True) if ignored is None else ignore.write_bytes(ignored))
     undo.callback(pointer.unlink, missing_ok=True)
     with Repo(str(project.root)) as repo:
+        repo.scm_context.quiet = True  # its advice on what to commit goes to stdout, where JSON may be wanted
         (stage,) = repo.add(str(target))
         return str(stage.outs[0].hash_info.value)
 

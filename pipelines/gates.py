@@ -28,6 +28,7 @@ LINEAGE_TAGS = ("jmml.git_sha", "jmml.git_dirty", "jmml.params_digest", "jmml.sp
 CLAIMS = {"test_uar": "jmml", "raw_uar": "raw", "jec_ssl_uar": "jec-ssl", "one_hot_uar": "one-hot"}
 REQUIRED = ("test_uar", "test_uar_ci_low", "test_uar_ci_high", "one_hot_uar")
 TOLERANCE = 1e-6
+NO_EVIDENCE = "cannot be checked without evidence"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def evidence_unchanged(candidate: Candidate) -> Verdict:
     if not claimed:
         return Verdict(name, False, f"the run has no tag {EVIDENCE_DIGEST}")
     if not candidate.evidence_path.is_file():
-        return Verdict(name, False, "there is no evidence to compare with the recorded digest")
+        return Verdict(name, False, NO_EVIDENCE)
     found = evidence_digest(candidate.evidence_path)
     if found != claimed:
         return Verdict(name, False, f"digest {found[:12]} is not the recorded {claimed[:12]}")
@@ -119,7 +120,7 @@ def certificate_clean(candidate: Candidate) -> Verdict:
     """Nothing was fitted on a speaker or subject of the held-out predictions."""
     name = "leakage certificate"
     if isinstance(candidate.evidence, str):
-        return Verdict(name, False, "cannot be checked without evidence")
+        return Verdict(name, False, NO_EVIDENCE)
     try:
         text = candidate.certificate_path.read_text(encoding="utf-8")
         certificate = Certificate.from_json(text, where="evidence/certificate.json")
@@ -138,7 +139,7 @@ def metrics_recomputable(candidate: Candidate) -> Verdict:
     if missing:
         return Verdict(name, False, f"the run has no metric {', '.join(missing)}")
     if isinstance(candidate.evidence, str):
-        return Verdict(name, False, "cannot be checked without evidence")
+        return Verdict(name, False, NO_EVIDENCE)
     for key, method in CLAIMS.items():
         if key in candidate.metrics:
             found = held_out_uar(candidate.evidence, method)
@@ -156,7 +157,7 @@ def control_present(candidate: Candidate) -> Verdict:
     """The label-only control was run on the very samples of the candidate."""
     name = "one-hot control"
     if isinstance(candidate.evidence, str):
-        return Verdict(name, False, "cannot be checked without evidence")
+        return Verdict(name, False, NO_EVIDENCE)
     samples = {
         method: {(row.seed, row.fold, row.id) for row in part.itertuples()}
         for method, part in candidate.evidence.query("modality == 'speech'").groupby("method")

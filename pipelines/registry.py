@@ -34,6 +34,7 @@ from pipelines.tracking import KIND, MODEL_NAME, SWEEP, Tracker, reported
 CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY = "jmml.champion_history"
 SHOWN_METRICS = (*gates.REQUIRED, "raw_uar", "jec_ssl_uar", "best_val_uar")
+LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 ADDRESS = re.compile(rf"models:/{MODEL_NAME}(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")
 
 
@@ -126,7 +127,7 @@ def register(project: Project, run_id: str | None = None) -> Version:
     """
     tracker = Tracker.connect(project)
     run = _sweep_run(tracker, run_id)
-    model_id = run.outputs.model_outputs[-1].model_id
+    model_id = _newest_model(tracker, run)
     with reported(tracker.uri, "registering the model"), store.exclusive(tracker.uri):
         if _registered(tracker) is None:
             tracker.client.create_registered_model(
@@ -135,7 +136,7 @@ def register(project: Project, run_id: str | None = None) -> Version:
         known = {_model_id(item): item for item in _raw_versions(tracker)}
         raw = known.get(model_id) or tracker.client.create_model_version(
             MODEL_NAME,
-            source=f"models:/{model_id}",
+            source=_source(tracker, model_id),
             run_id=run.info.run_id,
             model_id=model_id,
             tags=_version_tags(run),
@@ -172,10 +173,15 @@ def promote(project: Project, version: int | None = None) -> Promotion:
     if champion == version:
         raise RegistryError(f"version {version} is the champion already")
     verdicts = _judge(tracker, candidate)
-    failed = [f"{verdict.name}: {verdict.reason}" for verdict in verdicts if not verdict.passed]
+    failed: dict[str, list[str]] = {}  # by reason, as one missing file fails several gates
+    for verdict in verdicts:
+        if not verdict.passed:
+            failed.setdefault(verdict.reason, []).append(verdict.name)
     if failed:
+        count = sum(map(len, failed.values()))
+        reasons = " | ".join(f"{', '.join(names)}: {reason}" for reason, names in failed.items())
         raise RegistryError(
-            f"promotion refused by {len(failed)} of {len(verdicts)} gates: " + " | ".join(failed),
+            f"promotion refused by {count} of {len(verdicts)} gates: {reasons}",
             where=f"version {version}",
             fix="run the sweep again and register it",
         )
@@ -351,8 +357,20 @@ def _find(tracker: Tracker, number: int) -> Version:
 
 
 def _model_id(version: ModelVersion) -> str:
-    # Over REST `model_id` is missing from a version, so its source is what counts.
-    return str(version.source).removeprefix("models:/").strip("/")
+    # Over REST `model_id` is missing from a version; both forms of its source name it (see `_source`).
+    found = LOGGED_MODEL.findall(str(version.source))
+    return found[-1] if found else ""
+
+
+def _source(tracker: Tracker, model_id: str) -> str:
+    """What a version is made from: the model's address on a server, its folder in a local store.
+
+    A server refuses folders; a client that writes to the database itself would look the address up in
+    whatever store the process happens to have as its default.
+    """
+    if store.is_server(tracker.uri):
+        return f"models:/{model_id}"
+    return str(tracker.client.get_logged_model(model_id).artifact_location)
 
 
 def _is_number(text: str) -> bool:
@@ -401,6 +419,12 @@ def _sweep_run(tracker: Tracker, run_id: str | None) -> Run:
     if not (run.outputs and run.outputs.model_outputs):
         raise RegistryError("the run has no model", where=f"run {run_id}", fix="run the sweep again")
     return run
+
+
+def _newest_model(tracker: Tracker, run: Run) -> str:
+    with reported(tracker.uri, f"reading the models of run {run.info.run_id}"):
+        models = [tracker.client.get_logged_model(item.model_id) for item in run.outputs.model_outputs]
+    return str(max(models, key=lambda model: model.creation_timestamp).model_id)
 
 
 def _version_tags(run: Run) -> dict[str, str]:

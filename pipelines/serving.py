@@ -15,6 +15,8 @@ MLflow's signatures know no optional tensors, so EEG takes a second way, without
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -92,26 +94,26 @@ def save(folder: Path, model_dir: Path, *, input_example: Mapping[str, np.ndarra
 
     card = json.loads((model_dir / "recogniser.json").read_text(encoding="utf-8"))
     speech = np.asarray(input_example["speech"], dtype=np.float32)
-    save_model(
-        path=str(folder),
-        python_model=str(Path(__file__)),
-        artifacts={WEIGHTS: str(model_dir)},
-        code_paths=[str(Path(jmml.__file__).parent)],
-        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-        signature=signature(card["classes"], speech.shape[1]),
-        input_example={"speech": speech},
-        metadata={"method": card["method"], "classes": card["classes"], **_origin(card)},
-        mlflow_model=model,
-    )
+    with tempfile.TemporaryDirectory() as temporary:
+        weights = Path(temporary) / WEIGHTS  # MLflow keeps the folder's own name
+        shutil.copytree(model_dir, weights)
+        save_model(
+            path=str(folder),
+            python_model=str(Path(__file__)),
+            artifacts={WEIGHTS: str(weights)},
+            code_paths=[str(Path(jmml.__file__).parent)],
+            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            signature=signature(card["classes"], speech.shape[1]),
+            input_example={"speech": speech},
+            metadata={"method": card["method"], "classes": card["classes"], **_origin(card)},
+            mlflow_model=model,
+        )
 
 
 def weights_folder(folder: Path) -> Path | None:
     """Where the recogniser lies in ``folder``: itself, or inside a logged model; ``None`` when neither."""
-    for candidate in (folder, folder / "artifacts" / WEIGHTS):
-        if (candidate / "recogniser.json").is_file():
-            return candidate
-    inside = sorted((folder / "artifacts").glob("*/recogniser.json"))
-    return inside[0].parent if len(inside) == 1 else None
+    candidates = (folder, folder / "artifacts" / WEIGHTS)
+    return next((found for found in candidates if (found / "recogniser.json").is_file()), None)
 
 
 def _origin(card: dict[str, Any]) -> dict[str, Any]:

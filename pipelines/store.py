@@ -51,9 +51,14 @@ def database_path(uri: str) -> Path | None:
     return Path(rest.partition("?")[0]) if scheme.split("+")[0] == "sqlite" else None
 
 
+def is_server(uri: str) -> bool:
+    """Whether ``uri`` is an MLflow server, which decides itself where files go."""
+    return urlsplit(uri).scheme in ("http", "https")
+
+
 def artifact_root(project: Project, uri: str) -> Path | None:
     """Folder for the files of new runs; ``None`` where a server decides."""
-    if urlsplit(uri).scheme in ("http", "https"):
+    if is_server(uri):
         return None
     database = database_path(uri)
     return (project.mlruns_dir if database is None else database.parent.absolute()) / "artifacts"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from jmml.errors import TrackingError
 from pipelines import store
@@ -52,7 +52,7 @@ def server_command(project: Project, port: int | None = None) -> list[str]:
     TrackingError : the port is taken, or the store is itself a server.
     """
     uri = project.tracking_uri
-    if _is_server(uri):
+    if store.is_server(uri):
         raise TrackingError(
             "is a server of its own, none is started", where=store.redacted(uri), fix="open that address"
         )
@@ -74,7 +74,11 @@ def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[st
 
     tracker = Tracker.connect(project)
     uri = project.tracking_uri
-    base = store.redacted(uri).replace("***@", "").rstrip("/") if _is_server(uri) else f"http://{host}:{port}"
+    base = (
+        store.redacted(uri).replace("***@", "").rstrip("/")
+        if store.is_server(uri)
+        else f"http://{host}:{port}"
+    )
     experiment = f"{base}/#/experiments/{tracker.experiment().experiment_id}"
     pages = {"sweeps": _table(experiment, f"tags.`{KIND}` = '{SWEEP}'", "test_uar")}
     sweeps = tracker.runs(kind=SWEEP)
@@ -90,7 +94,7 @@ def serve(project: Project, *, port: int | None = None, announce: Callable[[str]
 
     For a team's server the pages are announced, and nothing is started.
     """
-    if _is_server(project.tracking_uri):
+    if store.is_server(project.tracking_uri):
         _announce(links(project), announce)
         return
     port = choose_port(port)
@@ -137,7 +141,3 @@ def _table(experiment: str, query: str, metric: str) -> str:
         f"{experiment}/runs?{MACHINE_LEARNING}&searchFilter={quote(query, safe='')}"
         f"&orderByKey={order}&orderByAsc=false"
     )
-
-
-def _is_server(uri: str) -> bool:
-    return urlsplit(uri).scheme in ("http", "https")

@@ -125,7 +125,8 @@ def confusion_counts(
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """Group names (G, sorted) and counts (G, S, C, C) by group, seed, true and predicted class.
 
-    ``frame`` holds one method and one modality; folds are pooled, since each group is tested in one of them.
+    ``frame`` holds one method and one modality; folds are pooled. A speaker is tested in one fold; an EEG
+    subject can be tested in several (EEG folds repeat when there are fewer of them), and then all count.
     """
     names = tuple(classes or classes_of(frame))
     groups, group = np.unique(frame["group"].to_numpy(dtype=str), return_inverse=True)
@@ -205,7 +206,7 @@ def compare(
             "ci_low": interval.low,
             "ci_high": interval.high,
             **_other_scores(part, names),
-            "n_samples": len(part) // counts[method].shape[1],
+            "n_samples": part["id"].nunique(),
             "n_groups": counts[method].shape[0],
             "n_seeds": counts[method].shape[1],
             "reference": reference_method,

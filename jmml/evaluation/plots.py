@@ -230,8 +230,8 @@ def _caption(table: pd.DataFrame, confidence: float) -> str:
     """What the marks mean, and every warning of the table."""
     seeds = sorted(set(table["n_seeds"]))
     lines = [
-        f"Diamond and bar: UAR with {confidence:.0%} interval over {table['n_groups'].iloc[0]} speakers, mean of "
-        f"{' or '.join(map(str, seeds))} seed{'' if seeds == [1] else 's'}. Dots: each speaker."
+        f"Diamond and bar: UAR with {confidence:.0%} interval over {table['n_groups'].iloc[0]} speakers, "
+        f"mean of {' or '.join(map(str, seeds))} seed{'' if seeds == [1] else 's'}. Dots: each speaker."
     ]
     if table["p_holm"].notna().any():
         lines.append("p: paired sign-flip test over speakers, Holm-corrected.")

@@ -86,13 +86,7 @@ def make_classifier(config: ClassifierConfig, seed: int = 0) -> Pipeline:
     >>> machine.fit(X, np.repeat(["calm", "fear", "happiness"], 10)).predict_proba(X).shape
     (30, 3)
     """
-    try:
-        estimator = CLASSIFIERS[config.name](config.options, seed)
-    except _UnknownOptionsError as error:
-        problems = [
-            f"{config.name} has no option '{name}'; {nearest(name, error.valid)}" for name in error.unknown
-        ]
-        raise ConfigError(problems, where="classifier.options") from None
+    estimator = CLASSIFIERS[config.name](config.options, seed)
     return Pipeline([("scaler", StandardScaler()), ("classifier", estimator)])
 
 
@@ -103,7 +97,6 @@ def fit_classifier(classifier: Pipeline, X: npt.ArrayLike, y: npt.ArrayLike) -> 
     ------
     ModelError : values that are not finite, fewer than two classes, or a class with too few samples to
         calibrate.
-    ConfigError : an option whose value the estimator does not accept.
     """
     matrix = check_features(X, where="classifier")
     classes, codes = check_labels(y, len(matrix), where="classifier")
@@ -119,26 +112,18 @@ def fit_classifier(classifier: Pipeline, X: npt.ArrayLike, y: npt.ArrayLike) -> 
     return classifier.fit(matrix, np.asarray(y))
 
 
-class _UnknownOptionsError(Exception):
-    def __init__(self, unknown: list[str], valid: list[str]) -> None:
-        super().__init__(unknown, valid)
-        self.unknown, self.valid = unknown, valid
-
-
 def _build(
     kind: type[BaseEstimator], defaults: Mapping[str, Option], options: Mapping[str, Option], seed: int
 ) -> BaseEstimator:
-    valid = kind().get_params()
     # What scikit-learn has deprecated would only earn a warning.
-    valid = {
-        name: value for name, value in valid.items() if not (isinstance(value, str) and value == "deprecated")
-    }
+    valid = [name for name, value in kind().get_params().items() if value != "deprecated"]
     unknown = sorted(set(options) - set(valid))
     if unknown:
-        raise _UnknownOptionsError(unknown, sorted(valid))
+        problems = [f"{kind.__name__} has no option '{name}'; {nearest(name, valid)}" for name in unknown]
+        raise ConfigError(problems, where="classifier.options")
     estimator = kind(**{"random_state": seed, **defaults, **options})
     try:
-        # What `fit` would check first; a bad value must not surface after an hour of training.
+        # What `fit` would check first; a bad value must not surface after both stages have been trained.
         estimator._validate_params()
     except ValueError as error:
         raise ConfigError([str(error)], where="classifier.options") from None

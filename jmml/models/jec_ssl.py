@@ -233,7 +233,8 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         """The concatenated blocks [Z_0 .. Z_C], Z_b = E_b / sqrt(p): (n, (C + 1) p)."""
         with torch.no_grad():
             e = self._encode(X).double().cpu() / self.p**0.5
-        return e.transpose(0, 1).reshape(len(X), -1).numpy()
+        blocks: FloatArray = e.transpose(0, 1).reshape(len(X), -1).numpy()
+        return blocks
 
     def _fitted_pls(self) -> PLS:
         pls: PLS | None = getattr(self, "pls_", None)

@@ -37,7 +37,6 @@ def features(project: Project, name: str) -> FeatureTable:
         corpus=name,
         cache_dir=project.cache_dir,
         workers=cpu_count(),
-        progress=True,
     )
     return table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,6 +24,8 @@ class Trial:
     epochs : stage-2 epochs of its configuration.
     val_uar : inner-fold UAR of the last epoch; ``best_val_uar`` of ``best_epoch``, the first of the best.
     error : why it failed, one line.
+    dropped : metrics of which a value was not finite and could not be tracked.
+    history : all metrics of each stage-2 epoch, mean over inner folds, with ``epoch``.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Trial:
     ended: float | None = None
     error: str | None = None
     dropped: set[str] = field(default_factory=set)
+    history: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -73,12 +76,15 @@ class Board:
         if known is None:
             known = Trial(trial_id, number, configuration, epochs, self.clock())
             self.trials[trial_id] = known
-        known.state, known.ended, known.error = "running", None, None
+        known.state, known.ended, known.error, known.history = "running", None, None, []
         return known
 
-    def report(self, trial_id: str, epoch: int, val_uar: float) -> Trial:
-        """Enter the score of an epoch."""
+    def report(
+        self, trial_id: str, epoch: int, val_uar: float, points: Mapping[str, float] | None = None
+    ) -> Trial:
+        """Enter the score of an epoch, with its other metrics."""
         trial = self.trials[trial_id]
+        trial.history.append({**(points or {}), "epoch": epoch})
         trial.epoch, trial.val_uar = epoch, val_uar
         if trial.best_val_uar is None or val_uar > trial.best_val_uar:
             trial.best_val_uar, trial.best_epoch = val_uar, epoch

@@ -41,6 +41,10 @@ class SweepCallback(tune.Callback):
         self.board, self.writer, self.display = board, writer, display
         self.base, self.common = base, common
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes its callbacks into the snapshot of the search, and these parts are live."""
+        return {}
+
     def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         number = next(i for i, other in enumerate(trials, 1) if other is trial)
         configuration = configuration_of(trial.config)
@@ -51,7 +55,7 @@ class SweepCallback(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
     ) -> None:
-        entry = self.board.report(trial.trial_id, int(result[TIME]), float(result[METRIC]))
+        entry = self.board.report(trial.trial_id, int(result[TIME]), float(result[METRIC]), result["points"])
         points = trial_points(result, now_ms=int(time.time() * 1000))
         # The store knows no NaN. A diverging loss must not end the sweep: the trial's tag names it instead.
         entry.dropped |= {key for key, value, _, _ in points if not math.isfinite(value)}

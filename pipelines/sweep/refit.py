@@ -6,25 +6,30 @@ that every statement about the winner can be made as a difference. Nothing is se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import ray
+import torch
 
 from jmml.config import EvaluationConfig, MethodConfig, MethodName
 from jmml.data.splits import Split
 from jmml.evaluation.evidence import compare
 from jmml.evaluation.leakage import Certificate
-from jmml.experiment import TaskData, run_fold
+from jmml.experiment import FoldResult, TaskData, run_fold
+from jmml.models.jec_ssl import JECSSL
 from jmml.recogniser import EmotionRecogniser
 from pipelines.sweep.plan import METHODS
 from pipelines.sweep.trainable import prepare_worker
 
 WINNER: MethodName = "jmml"
 CONTROL: MethodName = "one-hot"
+WORKER_START_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,12 @@ class Refit:
 
 
 @dataclass(frozen=True)
-class _SeedResult:
+class _Seed:
+    """All methods with one seed; the winner's model stays where it was fitted."""
+
     evidence: pd.DataFrame
     certificate: Certificate
     metrics: dict[str, float]
-    recogniser: EmotionRecogniser
 
 
 def refit(
@@ -63,36 +69,35 @@ def refit(
     *,
     seeds: Sequence[int],
     device: str,
-    code: str,
     evaluation: EvaluationConfig,
     gpus: float = 0.0,
-    progress: Callable[[int, int], None] | None = None,
+    worker_start_s: float = WORKER_START_S,
 ) -> Refit:
-    """Fit every method with every seed, one Ray task per seed, and evaluate the outer fold.
+    """Fit every method with every seed and evaluate the outer fold.
+
+    The first seed is fitted in this process; it takes the others as well when that is quicker than starting
+    workers for them, else they go to Ray, one task per seed. The results do not depend on where they are made.
 
     Parameters
     ----------
     config : the best configuration, with its best epoch as the number of stage-2 epochs.
-    code : version of the package that workers must have.
     gpus : share of a GPU per task.
-    progress : called with the number of seeds done and in all.
+    worker_start_s : seconds that a fresh worker needs to import everything.
     """
-    shared = ray.put((task, split))
-    tasks = {
-        _fit_seed.options(num_cpus=1, num_gpus=gpus).remote(shared, fold, config, seed, device, code): seed
-        for seed in seeds
-    }
-    done: dict[int, _SeedResult] = {}
-    waiting = list(tasks)
-    while waiting:
-        ready, waiting = ray.wait(waiting)
+    began = time.monotonic()
+    first, recogniser = _fit_seed(task, split, fold, config, seeds[0], device)
+    others = seeds[1:]
+    if len(others) * (time.monotonic() - began) < worker_start_s:
+        results = [first, *(_fit_seed(task, split, fold, config, seed, device)[0] for seed in others)]
+    else:
+        shared = ray.put((task, split))
+        remote = _fit_seed_in_worker.options(num_cpus=1, num_gpus=gpus)
+        code = version("jmml")
         try:
-            done[tasks[ready[0]]] = ray.get(ready[0])
+            tasks = [remote.remote(shared, fold, config, seed, device, code) for seed in others]
+            results = [first, *ray.get(tasks)]
         except ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
-        if progress is not None:
-            progress(len(done), len(seeds))
-    results = [done[seed] for seed in seeds]
     evidence = pd.concat([result.evidence for result in results], ignore_index=True)
     certificate = Certificate()
     for result in results:
@@ -104,19 +109,14 @@ def refit(
         confidence=evaluation.confidence,
         reference_method=CONTROL,
     )
-    return Refit(
-        evidence,
-        certificate,
-        comparison,
-        results[0].recogniser,
-        summary(comparison, [result.metrics for result in results]),
-    )
+    metrics = summary(comparison, [result.metrics for result in results])
+    return Refit(evidence, certificate, comparison, recogniser, metrics)
 
 
 def summary(comparison: pd.DataFrame, further: Sequence[dict[str, float]]) -> dict[str, float]:
     """The figures of the sweep's run: UAR of every method, the winner's interval and its difference to the
     label-only control, and the mean over seeds of what ``run_fold`` measured besides."""
-    rows: dict[str, dict[str, Any]] = comparison.set_index("method").to_dict("index")
+    rows: dict[Any, dict[Any, Any]] = comparison.set_index("method").to_dict("index")
     best = rows[WINNER]
     metrics = {
         "test_uar": best["uar"],
@@ -133,21 +133,30 @@ def summary(comparison: pd.DataFrame, further: Sequence[dict[str, float]]) -> di
     return {key: float(value) for key, value in metrics.items() if np.isfinite(value)}
 
 
-@ray.remote
 def _fit_seed(
-    shared: tuple[TaskData, Split], fold: int, config: MethodConfig, seed: int, device: str, code: str
-) -> _SeedResult:
-    """All methods with one seed; stage-1 models are shared between them."""
-    prepare_worker(seed, code)
-    task, split = shared
-    memo: dict[str, Any] = {}
+    task: TaskData, split: Split, fold: int, config: MethodConfig, seed: int, device: str
+) -> tuple[_Seed, EmotionRecogniser]:
+    """All methods with one seed, stage-1 models shared between them, and the winner's model."""
+    memo: dict[str, JECSSL] = {}
     frames, certificate = [], Certificate()
-    winner: tuple[EmotionRecogniser, dict[str, float]] | None = None
-    for method in METHODS:
-        result = run_fold(task, split, fold, method, config, seed=seed, device=device, memo=memo)
-        frames.append(result.evidence)
-        certificate.extend(result.certificate, prefix=f"{method}/seed{seed}/")
-        if method == WINNER:
-            winner = result.recogniser, result.metrics
+    winner: FoldResult | None = None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in every trial: the number of threads changes the last digits
+    try:
+        for method in METHODS:
+            result = run_fold(task, split, fold, method, config, seed=seed, device=device, memo=memo)
+            frames.append(result.evidence)
+            certificate.extend(result.certificate, prefix=f"{method}/seed{seed}/")
+            winner = result if method == WINNER else winner
+    finally:
+        torch.set_num_threads(threads)
     assert winner is not None
-    return _SeedResult(pd.concat(frames, ignore_index=True), certificate, winner[1], winner[0])
+    return _Seed(pd.concat(frames, ignore_index=True), certificate, winner.metrics), winner.recogniser
+
+
+@ray.remote
+def _fit_seed_in_worker(
+    shared: tuple[TaskData, Split], fold: int, config: MethodConfig, seed: int, device: str, code: str
+) -> _Seed:
+    prepare_worker(seed, code)
+    return _fit_seed(*shared, fold, config, seed, device)[0]

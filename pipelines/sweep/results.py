@@ -12,11 +12,11 @@ import pandas as pd
 import yaml
 
 from jmml.config import MethodConfig
-from jmml.evaluation import evidence
+from jmml.evaluation import evidence, plots
 from pipelines.gates import EVIDENCE_DIGEST, evidence_digest
 from pipelines.sweep.board import Board, Trial
 from pipelines.sweep.plan import Plan
-from pipelines.sweep.refit import Refit
+from pipelines.sweep.refit import WINNER, Refit
 from pipelines.tracking import Tracker
 
 EXAMPLE_ROWS = 3
@@ -57,6 +57,36 @@ def trials_frame(board: Board) -> pd.DataFrame:
     )
 
 
+def draw(folder: Path, plan: Plan, best: Trial, fitted: Refit) -> None:
+    """The figures of a sweep: methods compared, the winner's confusions, the correlations of its search."""
+    classes = plan.task.classes
+    plots.method_comparison(
+        fitted.comparison,
+        evidence.per_speaker(fitted.evidence, classes),
+        folder / "comparison.png",
+        chance=1 / len(classes),
+        confidence=plan.params.evaluation.confidence,
+        title=f"Sweep {plan.definition.name}: outer fold {plan.definition.outer_fold}",
+    )
+    of_winner = (fitted.evidence["method"] == WINNER) & (fitted.evidence["modality"] == "speech")
+    counts = evidence.confusion_counts(fitted.evidence[of_winner], classes)[1]
+    plots.confusion_matrix(
+        counts.sum(axis=(0, 1)),
+        classes,
+        folder / "confusion.png",
+        title="Confusion of the best configuration",
+    )
+    history = [
+        {key.removeprefix("edcc_cae/"): value for key, value in epoch.items()} for epoch in best.history
+    ]
+    if any(key.startswith("rho_") for epoch in history for key in epoch):
+        plots.correlation_history(
+            history,
+            folder / "correlation.png",
+            title=f"Trial {best.number}: correlation of the codes, mean of inner folds",
+        )
+
+
 def log(
     tracker: Tracker,
     run_id: str,
@@ -80,6 +110,7 @@ def log(
         evidence.save(fitted.evidence, folder / "evidence.parquet")
         (folder / "certificate.json").write_text(fitted.certificate.to_json(), encoding="utf-8")
         fitted.comparison.to_csv(folder / "comparison.csv", index=False)
+        draw(folder, plan, best, fitted)
         for path in sorted(folder.iterdir()):
             tracker.log_file(run_id, path, "evidence")
         digest = evidence_digest(folder / "evidence.parquet")

@@ -133,7 +133,6 @@ def run_sweep(
                     config,
                     seeds=planned.params.protocol.seeds,
                     device=planned.params.device,
-                    code=version("jmml"),
                     evaluation=planned.params.evaluation,
                     gpus=share,
                 )

@@ -16,7 +16,6 @@ from jmml.errors import SweepError
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -29,9 +28,9 @@ def ray_session(*, cpus: int, gpus: int = 0, data_bytes: int = 0) -> Iterator[No
     """Ray for the length of a block.
 
     Attaches to the cluster at ``RAY_ADDRESS`` when that is set, uses a session that is already running in
-    this process, and otherwise starts one on this machine with ``cpus`` CPUs, no dashboard and an object store
-    sized for ``data_bytes`` of features. Ray's services listen on every network interface; a session it starts
-    itself is protected by the token in ``~/.ray/auth_token``, which Ray makes when there is none.
+    this process, and otherwise starts one on this machine with ``cpus`` CPUs, no dashboard and an object
+    store sized for ``data_bytes`` of features. Ray's services listen on every network interface; a session
+    started here is protected by the token in ``~/.ray/auth_token``, which Ray makes when there is none.
 
     Raises
     ------

@@ -113,6 +113,26 @@ def test_a_search_never_sees_the_outer_groups(task, split):
     assert not set(training.eeg.groups) & set(split.eeg[2].test)
 
 
+def test_a_parallel_corpus_leaves_a_person_out_of_both_modalities():
+    speech = gaussian_table("speech")
+    eeg = gaussian_table("eeg")
+    same = {"id": speech.index["id"], "recording": speech.index["recording"], "group": speech.index["group"]}
+    parallel = load_task(small_params(), speech, replace(eeg, index=eeg.index.assign(**same)))
+    split = make_split(parallel, groups_per_fold=2, seed=0)
+    assert split.speech == split.eeg
+    result = run_fold(parallel, split, 0, "jmml", small_method(pairing="instance"), seed=0)
+    assert result.metrics["test_uar"] > 0.4
+    strangers = {**same, "group": "x" + speech.index["group"]}
+    apart = load_task(small_params(), speech, replace(eeg, index=eeg.index.assign(**strangers)))
+    with pytest.raises(ProtocolError, match="same people under the same names"):
+        make_split(apart, groups_per_fold=2, seed=0)
+
+
+def test_instance_pairing_of_corpora_recorded_apart_is_an_error(task, split):
+    with pytest.raises(ProtocolError, match="no EEG sample with the id"):
+        run_fold(task, split, 0, "jmml", small_method(pairing="instance"), seed=0)
+
+
 def test_search_reports_every_epoch_and_is_deterministic(task, split):
     training = outer_training(task, split, 0)
     runs = [list(search_trial(training, small_method(), n_folds=2, seed=0)) for _ in range(2)]

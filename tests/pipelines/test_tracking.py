@@ -20,6 +20,8 @@ from pipelines.project import Project
 from pipelines.tracking import Tracker
 from tests.pipelines.tracked import make_lineage, make_project
 
+CHECKOUT = Path(tracking.__file__).parents[1]
+
 
 @pytest.fixture(autouse=True)
 def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,11 +79,10 @@ def test_processes_that_start_together_share_one_fresh_store(tmp_path: Path) -> 
         "import sys; from pipelines.project import Project; from pipelines.tracking import Tracker; "
         "print(Tracker.connect(Project(sys.argv[1])).experiment().experiment_id)"
     )
-    checkout = Path(tracking.__file__).parents[1]
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(root)],
-            cwd=checkout,
+            cwd=CHECKOUT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -200,13 +201,24 @@ def test_a_deleted_experiment_says_how_to_restore_it(tracker: Tracker) -> None:
 def test_a_moved_project_reads_its_old_files_and_writes_at_the_new_place(tmp_path: Path) -> None:
     before = make_project(tmp_path / "before")
     run = Tracker.connect(before).start_sweep("demo", params={}, tags={}, lineage=make_lineage())
-    before.root.rename(tmp_path / "after")
-    tracker = Tracker.connect(Project(tmp_path / "after"))
-    folder = tracker.download(run, "lineage", tmp_path)
-    assert (folder / "params.yaml").is_file()
-    tracker.log_text(run, "later", "notes.txt")
-    assert list((tmp_path / "after" / "mlruns" / "artifacts").rglob("notes.txt"))
-    assert not (tmp_path / "before").exists()
+    after = before.root.rename(tmp_path / "after")
+    code = (
+        "import sys; from pipelines.project import Project; from pipelines.tracking import Tracker; "
+        "tracker, run = Tracker.connect(Project(sys.argv[1])), sys.argv[2]; "
+        "tracker.log_text(run, 'later', 'notes.txt'); "
+        "print([file.path for file in tracker.client.list_artifacts(run, 'lineage')])"
+    )
+    # Another process, as MLflow remembers the places of runs for as long as a process lives.
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(after), run],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "lineage/params.yaml" in done.stdout
+    assert (after / "mlruns" / "artifacts" / run / "artifacts" / "notes.txt").read_text() == "later"
+    assert not before.root.exists()
 
 
 def test_relocating_changes_whole_folder_names_alone(tmp_path: Path, tracker: Tracker) -> None:

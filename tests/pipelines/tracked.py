@@ -51,7 +51,7 @@ def _store() -> tempfile.TemporaryDirectory[str]:
 
 
 def make_lineage(**changes: object) -> Lineage:
-    corpus = "0123456789abcdef0123456789abcdef.dir"
+    features, corpus = "ab" * 16, "0123456789abcdef0123456789abcdef.dir"
     values: dict[str, object] = {
         "git_sha": "5" * 40,
         "git_dirty": True,
@@ -64,7 +64,7 @@ def make_lineage(**changes: object) -> Lineage:
         "params_digest": "0f" * 8,
         "params": PARAMS,
         "datasets": [
-            DatasetRef("talk features", "data/features/talk.parquet", "ab" * 16, "12" * 8, "speech", "features", 9, 5),
+            DatasetRef("talk features", "data/features/talk.parquet", features, "1", "speech", "features"),
             DatasetRef("talk", "data/raw/talk", corpus, corpus, "speech", "corpus"),
         ],
     }  # fmt: skip

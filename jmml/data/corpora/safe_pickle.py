@@ -54,8 +54,10 @@ def load_arrays(path: Path, *, where: object = None) -> dict[str, np.ndarray]:
         raise UnsafeFileError(error.what, where=path, expected=error.expected, fix=_FIX) from None
     except RecordingError as error:
         raise RecordingError(error.what, where=where, expected=error.expected) from None
-    except OSError:
+    except FileNotFoundError:
         raise RecordingError("no such file", where=where) from None
+    except OSError as error:
+        raise RecordingError(f"cannot be read ({error.strerror})", where=where) from None
     except _BROKEN as error:
         raise RecordingError(f"truncated, or no pickle ({type(error).__name__})", where=where) from None
     if not isinstance(content, dict):

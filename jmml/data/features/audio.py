@@ -83,7 +83,8 @@ def check_audio(signal: np.ndarray, sample_rate_hz: float, *, where: object) -> 
     bad = ~np.isfinite(signal)
     if bad.any():
         raise RecordingError(
-            f"{int(bad.sum())} samples are NaN or infinite, first at {int(bad.argmax()) / sample_rate_hz:.3f} s",
+            f"{int(bad.sum())} samples are NaN or infinite, "
+            f"first at {int(bad.argmax()) / sample_rate_hz:.3f} s",
             where=where,
             fix="export the recording again as PCM",
         )

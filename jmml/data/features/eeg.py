@@ -37,7 +37,7 @@ FRONTAL_PAIRS = (("F4", "F3"), ("F8", "F7"), ("AF4", "AF3"), ("FC6", "FC5"), ("F
 ASYMMETRY_BAND = "alpha"
 FLAT_V = 1e-10  # standard deviation; the noise of an amplifier is a thousand times larger
 WELCH_SEGMENT_S = 2.0
-# The band pass needs room to roll off below half the sample rate, or its impulse response grows without bound.
+# The band pass needs room to roll off below half the sample rate: its length is inverse to that room.
 HIGHEST_EDGE = 0.9
 _FLOOR_UV2 = 1e-12
 
@@ -178,7 +178,7 @@ def _check(
     for band, (_, high) in _bands(cfg).items():
         if high > HIGHEST_EDGE * sample_rate_hz / 2:
             raise RecordingError(
-                f"sample rate {sample_rate_hz:g} Hz is too low for the band '{band}', which ends at {high:g} Hz",
+                f"sample rate {sample_rate_hz:g} Hz is too low for the band '{band}' up to {high:g} Hz",
                 where=where,
                 expected=f"at least {2 * high / HIGHEST_EDGE:g} Hz",
                 fix=f"lower features.eeg.bands_hz.{band} in params.yaml",
@@ -207,10 +207,10 @@ def _check_flat(windows: np.ndarray, sample_rate_hz: float, channels: Sequence[s
     flat = windows.std(axis=2) < FLAT_V
     if flat.any():
         channel, window = (int(i) for i in np.argwhere(flat)[0])
-        length_s = windows.shape[2] / sample_rate_hz
-        others = sorted({channels[i] for i in np.flatnonzero(flat.any(axis=1))} - {channels[channel]})
+        start_s, end_s = (i * windows.shape[2] / sample_rate_hz for i in (window, window + 1))
+        others = [name for name, any_flat in zip(channels, flat.any(axis=1), strict=True) if any_flat][1:]
         raise RecordingError(
-            f"channel '{channels[channel]}' is flat from {window * length_s:g} to {(window + 1) * length_s:g} s"
+            f"channel '{channels[channel]}' is flat from {start_s:g} to {end_s:g} s"
             + (f" (flat too: {', '.join(others)})" if others else ""),
             where=where,
             expected="a signal that varies in every window",

@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from jmml.config import FeaturesConfig, Modality
@@ -145,7 +145,7 @@ def _gather(
         missing = [row for row in range(len(frame)) if row not in entries]
         workers = max(1, min(workers, len(missing) // MIN_PER_WORKER))
         job = partial(_extract_batch, read=read, modality=modality, cfg=cfg, cache=cache)
-        for batch in _run(job, [frame.iloc[rows] for rows in _batches(missing, workers)], workers):
+        for batch in _run(job, [frame.iloc[list(rows)] for rows in _batches(missing, workers)], workers):
             for row, result in batch:
                 if isinstance(result, Entry):
                     entries[row] = result

@@ -1,7 +1,7 @@
 """Functionals: how a contour over time becomes a few numbers.
 
-Each works on contours (L, T), L contours over T frames, and returns (L,). Times are in seconds, so a slope has
-the contour's unit per second whatever the hop.
+Each works on contours (L, T), L contours over T frames, and returns (L,). Times are in seconds, so a slope
+has the contour's unit per second whatever the hop.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Enrolment:
         """Rows of ``X`` (n, D) or (D,) on the scale of this speaker, as float32."""
         if X.shape[-1] != len(self.mean):
             raise ProtocolError(f"{X.shape[-1]} features, but enrolment holds {len(self.mean)}")
-        return ((X - self.mean) / self.std).astype(np.float32)
+        return np.asarray((X - self.mean) / self.std, dtype=np.float32)
 
 
 def zscore_per_group(X: np.ndarray, groups: np.ndarray) -> np.ndarray:

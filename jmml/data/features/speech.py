@@ -1,34 +1,30 @@
 """Speech features: frame-wise descriptors of one utterance, summarised by functionals.
 
-| family | descriptor | source |
-|---|---|---|
-| ``logmel_NN`` | power in a mel band, dB | librosa mel filter bank |
-| ``mfcc_NN``, ``mfcc_delta_NN``, ``mfcc_delta2_NN`` | cepstrum and its time derivatives | orthonormal DCT-II of log-mel; librosa delta |
-| ``centroid`` ... ``flux``, ``contrast_N`` | shape of the spectrum | librosa; flux: distance of successive unit spectra |
-| ``alpha_ratio``, ``hammarberg``, ``slope_*`` | spectral balance and tilt | Eyben et al. 2016 |
-| ``level`` | power of a frame, dB re the active level | |
-| ``f0``, ``harmonicity``, ``voicing`` | pitch in semitones re 27.5 Hz, HNR in dB, rhythm | :mod:`~jmml.data.features.pitch` |
+| family | descriptor |
+|---|---|
+| ``logmel_NN`` | power in a mel band, dB (librosa's filter bank) |
+| ``mfcc_NN``, ``mfcc_delta_NN``, ``mfcc_delta2_NN`` | orthonormal DCT-II of log-mel, its derivatives |
+| ``centroid``, ``bandwidth``, ``rolloff`` | of the magnitude spectrum, Hz; the roll-off holds 85 % |
+| ``flatness``, ``contrast_NN`` | geometric re arithmetic mean; peaks re valleys by octave, dB |
+| ``flux`` | distance of successive spectra, each scaled to unit length |
+| ``alpha_ratio``, ``hammarberg``, ``slope_*`` | spectral balance and tilt (GeMAPS) |
+| ``level`` | power of a frame, dB re the active level |
+| ``f0``, ``harmonicity``, ``voicing`` | pitch in semitones re 27.5 Hz, HNR in dB, rhythm of voicing |
 
-Every feature is invariant to the gain of the recording: spectra are divided by the active level, the mean power
-of frames within 30 dB of the loud ones (95th percentile). The absolute level was left out on purpose: it says
-where the microphone stood (on six speakers of nEMO, leaving it out raised the speaker-independent UAR of a
-linear SVM from 0.354 to 0.366).
+Every feature is invariant to the gain of the recording: spectra are divided by the active level, the mean
+power of frames within 30 dB of the loud ones (95th percentile). The absolute level is left out on purpose: it
+says where the microphone stood (on six speakers of nEMO, leaving it out raised the speaker-independent UAR of
+a linear SVM from 0.354 to 0.366).
 Spectral descriptors are summarised over the active frames alone: pauses say more about the room than about
 the speaker.
 
 A recording without a voiced frame has ``voicing.fraction`` 0, the f0 locations (mean, p10, p50, p90) at the
 geometric middle of the search range, and every other f0 and voicing feature at 0.
-
-Reference
----------
-F. Eyben et al. (2016), The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and
-affective computing, IEEE Transactions on Affective Computing 7(2), 190-202.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 import librosa
@@ -37,29 +33,15 @@ import scipy.fft
 import scipy.signal
 
 from jmml.config import SpeechFeatureConfig, digest
-from jmml.data.features import functionals, pitch
+from jmml.data.features import functionals, pitch, spectrum
 from jmml.data.features.audio import check_audio
-from jmml.errors import ConfigError
 
 VERSION = 1
 
 ACTIVE_RANGE_DB = 30.0
-FLOOR_DB = -80.0  # of spectral power, re the mean active power: empty bands of upsampled speech stay finite
 SEMITONE_REFERENCE_HZ = 27.5
-CONTRAST_F_MIN_HZ = 200.0
 _DELTA_WIDTH = 9
 _SYLLABLE_PROMINENCE_DB = 3.0
-_SHAPE = {
-    "centroid": "Hz",
-    "bandwidth": "Hz",
-    "rolloff": "Hz",
-    "flatness": "dB",
-    "flux": "1",
-    "alpha_ratio": "dB",
-    "hammarberg": "dB",
-    "slope_0_500": "dB/kHz",
-    "slope_500_1500": "dB/kHz",
-}
 
 
 class _Family(NamedTuple):
@@ -94,10 +76,12 @@ def _families(cfg: SpeechFeatureConfig) -> dict[str, _Family]:
         "mfcc_delta2": _Family(numbered("mfcc_delta2", cfg.n_mfcc), "dB/s^2", ("std",)),
         **{
             name: _Family((name,), unit, ("mean", "std", "p10", "p50", "p90", "slope"))
-            for name, unit in _SHAPE.items()
+            for name, unit in spectrum.SHAPE_UNITS.items()
         },
         "contrast": _Family(
-            numbered("contrast", _contrast_bands(cfg) + 1), "dB", ("mean", "std", "p10", "p90")
+            numbered("contrast", spectrum.contrast_bands(cfg.sample_rate_hz) + 1),
+            "dB",
+            ("mean", "std", "p10", "p90"),
         ),
         "level": _Family(("level",), "dB", ("mean", "std", "p10", "p50", "p90", "range", "slope"), "all"),
         "level_delta": _Family(("level_delta",), "dB/s", ("std", "mean_abs"), "all"),
@@ -138,7 +122,7 @@ def extract(
     Parameters
     ----------
     signal : (n,) or (channels, n), amplitude -1..1; channels are averaged.
-    sample_rate_hz : rate of ``signal``; resampled to ``cfg.sample_rate_hz`` (soxr, high quality) if different.
+    sample_rate_hz : rate of ``signal``, which is resampled (soxr, high quality) to ``cfg.sample_rate_hz``.
     cfg : settings.
     where : named in errors.
 
@@ -168,6 +152,7 @@ def extract(
         mono = librosa.resample(
             mono, orig_sr=sample_rate_hz, target_sr=cfg.sample_rate_hz, res_type="soxr_hq"
         )
+        check_audio(mono, cfg.sample_rate_hz, where=where)  # nothing may be left below the new band limit
     rate, hop = cfg.sample_rate_hz, max(1, round(cfg.hop_s * cfg.sample_rate_hz))
     contours, masks, scalars = _descriptors(mono, rate, hop, cfg)
     times = np.arange(masks["all"].size) * hop / rate
@@ -184,7 +169,7 @@ def extract(
 
 
 def _without_frames(name: str, family: _Family, cfg: SpeechFeatureConfig) -> np.ndarray:
-    middle = _semitones(np.sqrt(cfg.f0_min_hz * cfg.f0_max_hz)) if name == "f0" else 0.0
+    middle = float(_semitones(np.sqrt(cfg.f0_min_hz * cfg.f0_max_hz))) if name == "f0" else 0.0
     located = [middle if f in ("mean", *functionals.PERCENTILES) else 0.0 for f in family.functionals]
     return np.tile(located, (len(family.contours), 1))
 
@@ -195,8 +180,11 @@ def _descriptors(
     """Contours (L, T) per family, boolean masks (T,), and the features that are no functionals."""
     signal = signal - signal.mean(dtype=np.float64).astype(np.float32)
     n_fft, window = _fft_size(cfg), round(cfg.frame_s * rate)
-    spectrum = librosa.stft(signal, n_fft=n_fft, win_length=window, hop_length=hop, window="hann")
-    power = spectrum.real**2 + spectrum.imag**2
+    stft = librosa.stft(signal, n_fft=n_fft, win_length=window, hop_length=hop, window="hann")
+    frequency = librosa.fft_frequencies(sr=rate, n_fft=n_fft)
+    frequency = frequency[frequency <= spectrum.USED_SHARE * rate / 2]
+    stft = stft[: len(frequency)]
+    power = stft.real**2 + stft.imag**2
     total = power.sum(axis=0, dtype=np.float64)
     # The second term matters when less than a twentieth of the recording is not digital silence.
     loud = max(float(np.percentile(total, 95)), 1e-4 * float(total.max()))
@@ -204,8 +192,10 @@ def _descriptors(
     reference = float(total[active].mean())
     power /= reference  # from here on nothing depends on the gain
 
-    level = _decibel(total / reference, FLOOR_DB)[None]
-    mel = _decibel(_mel_filters(rate, n_fft, cfg.n_mels) @ power, FLOOR_DB)
+    level = spectrum.decibel(total / reference, spectrum.FLOOR_DB)[None]
+    mel = spectrum.decibel(
+        spectrum.mel_filters(rate, n_fft, cfg.n_mels)[:, : len(power)] @ power, spectrum.FLOOR_DB
+    )
     mfcc = scipy.fft.dct(mel, type=2, axis=0, norm="ortho")[: cfg.n_mfcc]
     heard = pitch.track(signal, rate, hop, cfg.f0_min_hz, cfg.f0_max_hz)
     voiced = heard.voiced & active
@@ -216,7 +206,7 @@ def _descriptors(
         "mfcc": mfcc,
         "mfcc_delta": _delta(mfcc, rate / hop, order=1),
         "mfcc_delta2": _delta(mfcc, rate / hop, order=2),
-        **_spectral_shape(power, rate, n_fft, cfg),
+        **spectrum.spectral_shape(power, frequency, rate),
         "level": level,
         "level_delta": _delta(level, rate / hop, order=1),
         "f0": semitones[None],
@@ -226,46 +216,6 @@ def _descriptors(
     masks = {"all": np.ones_like(active), "active": active, "voiced": voiced}
     scalars = _rhythm(level[0], active, voiced, f0_delta, rate / hop)
     return contours, masks, scalars
-
-
-def _spectral_shape(
-    power: np.ndarray, rate: int, n_fft: int, cfg: SpeechFeatureConfig
-) -> dict[str, np.ndarray]:
-    """Descriptors of each spectrum (bins, T), every one of them independent of the spectrum's scale."""
-    frequency = librosa.fft_frequencies(sr=rate, n_fft=n_fft)
-    magnitude = np.sqrt(power)
-    total = np.maximum(magnitude.sum(axis=0), np.finfo(np.float32).tiny)
-    share = magnitude / total
-    centroid = frequency @ share
-    bandwidth = np.sqrt(np.maximum((frequency**2) @ share - centroid**2, 0))
-    rolloff = frequency[
-        (np.cumsum(magnitude, axis=0) < 0.85 * total).sum(axis=0).clip(max=len(frequency) - 1)
-    ]
-    decibels = _decibel(power, FLOOR_DB - 40)  # single bins lie far below the sum that the floor refers to
-    mean_power = np.maximum(power.mean(axis=0), 10 ** ((FLOOR_DB - 40) / 10))
-    flatness = decibels.mean(axis=0) - 10 * np.log10(mean_power)
-    unit = magnitude / np.maximum(np.linalg.norm(magnitude, axis=0), np.finfo(np.float32).tiny)
-    flux = np.linalg.norm(np.diff(unit, axis=1, prepend=unit[:, :1]), axis=0)
-
-    def band(low: float, high: float) -> np.ndarray:
-        return np.asarray(power[(frequency >= low) & (frequency < high)])
-
-    low, high = band(50, 1000).sum(axis=0), band(1000, 5000).sum(axis=0)
-    lower_peak, upper_peak = band(0, 2000).max(axis=0), band(2000, 5000).max(axis=0, initial=0)
-    return {
-        "centroid": centroid[None],
-        "bandwidth": bandwidth[None],
-        "rolloff": rolloff[None],
-        "flatness": flatness[None],
-        "flux": flux[None],
-        "alpha_ratio": (_decibel(low, FLOOR_DB) - _decibel(high, FLOOR_DB))[None],
-        "hammarberg": (_decibel(lower_peak, FLOOR_DB - 40) - _decibel(upper_peak, FLOOR_DB - 40))[None],
-        "slope_0_500": _tilt(decibels, frequency, 0, 500)[None],
-        "slope_500_1500": _tilt(decibels, frequency, 500, 1500)[None],
-        "contrast": librosa.feature.spectral_contrast(
-            S=magnitude, sr=rate, n_bands=_contrast_bands(cfg), fmin=CONTRAST_F_MIN_HZ
-        ),
-    }
 
 
 def _rhythm(
@@ -309,39 +259,9 @@ def _delta(contours: np.ndarray, frames_per_s: float, *, order: int) -> np.ndarr
     return np.asarray(derivative * frames_per_s**order)
 
 
-def _tilt(decibels: np.ndarray, frequency: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Least-squares slope of the spectrum between two frequencies, dB per kHz."""
-    inside = (frequency >= low) & (frequency <= high)
-    centred = (frequency[inside] - frequency[inside].mean()) / 1000
-    return np.asarray(centred @ decibels[inside] / (centred @ centred))
-
-
-def _decibel(power: np.ndarray, floor_db: float) -> np.ndarray:
-    return np.asarray(10 * np.log10(np.maximum(power, 10 ** (floor_db / 10))))
-
-
 def _semitones(hertz: np.ndarray | float) -> np.ndarray:
     return np.asarray(12 * np.log2(np.asarray(hertz) / SEMITONE_REFERENCE_HZ))
 
 
 def _fft_size(cfg: SpeechFeatureConfig) -> int:
     return int(2 ** np.ceil(np.log2(cfg.frame_s * cfg.sample_rate_hz)))
-
-
-def _contrast_bands(cfg: SpeechFeatureConfig) -> int:
-    """Octave bands from 200 Hz whose lower edge lies below half the sample rate, 6 at most."""
-    return int(min(6, np.ceil(np.log2(cfg.sample_rate_hz / 2 / CONTRAST_F_MIN_HZ))))
-
-
-@lru_cache(maxsize=8)
-def _mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
-    edges = librosa.mel_frequencies(n_mels + 2, fmax=rate / 2)
-    if (edges[2:] - edges[:-2]).min() < rate / n_fft:  # a band might fall between two bins and stay empty
-        raise ConfigError(
-            [
-                f"features.speech.n_mels: {n_mels} bands are narrower than the {rate / n_fft:.1f} Hz that frame_s "
-                "resolves; use fewer bands or longer frames"
-            ]
-        )
-    # norm=None keeps the peak of each filter at 1: with the Slaney norm, levels would depend on the band width.
-    return np.asarray(librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, norm=None))

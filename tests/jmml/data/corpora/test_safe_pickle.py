@@ -163,6 +163,13 @@ def test_arrays_are_not_constructed_directly(tmp_path: Path) -> None:
         load_arrays(path)
 
 
+def test_only_plain_arrays_are_reconstructed(tmp_path: Path) -> None:
+    path = tmp_path / "s01.dat"
+    path.write_bytes(calling("numpy.core.multiarray", "_reconstruct", "class", "shape", "code"))
+    with pytest.raises(UnsafeFileError, match=r"a class other than numpy\.ndarray"):
+        load_arrays(path)
+
+
 @pytest.mark.parametrize("state", [b"}", b"N}"], ids=["dictionary", "slots"])
 def test_state_of_a_permitted_name_cannot_be_set(state: bytes, tmp_path: Path) -> None:
     """BUILD on a function would set its attributes, for every later load of the process."""
