@@ -23,7 +23,7 @@ from sklearn.base import ClassifierMixin
 from jmml.config import MethodConfig, MethodName, Modality, validate
 from jmml.errors import ConfigError, ModelError
 from jmml.files import atomic_folder
-from jmml.models.classifier import make_classifier
+from jmml.models.classifier import fit_classifier, make_classifier
 from jmml.models.edcc_cae import EDCCCAE
 from jmml.models.jec_ssl import JECSSL
 from jmml.models.persistence import load_classifier, load_state, save_classifier, save_state
@@ -36,6 +36,15 @@ FORMAT = 1
 def derive_seed(seed: int, part: str) -> int:
     """A seed of its own for each random part of a trial, so that parts can change independently."""
     return int(np.random.SeedSequence([seed, crc32(part.encode())]).generate_state(1)[0] >> 1)
+
+
+def one_hot_view(n_classes: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The label-only control's second view: class numbers (C,) and one-hot codes (C, w), w the multiple of C from k on.
+
+    A view must be as wide as the shared code. Repeating the code, rather than padding it with zeros, adds no
+    information and leaves the mean reconstruction error per column as it is.
+    """
+    return np.arange(n_classes), np.tile(np.eye(n_classes), -(-k // n_classes))
 
 
 @dataclass
@@ -113,9 +122,7 @@ class EmotionRecogniser:
                 self.stage1["eeg"] = self._fit_stage1("eeg", *eeg, memo)
                 second, y_second = self.stage1["eeg"].transform(eeg[0]), eeg[1]
             else:
-                # `smoothing` of a degenerate view is the loss's business: one-hot codes have rank C-1.
-                y_second = np.arange(len(self.classes))
-                second = np.eye(len(self.classes))
+                y_second, second = one_hot_view(len(self.classes), self.config.stage2.k)
             codes = None
             if held_out is not None and self.method == "jmml":
                 codes = (
@@ -152,7 +159,7 @@ class EmotionRecogniser:
                 else:
                     X_eeg = eeg[0][pairing(0)]
             head = make_classifier(self.config.classifier, seed=derive_seed(self.seed, f"classifier/{route}"))
-            self.heads[route] = head.fit(self.embed(X_speech, X_eeg), y)
+            self.heads[route] = fit_classifier(head, self.embed(X_speech, X_eeg), y)
 
     def _fit_stage1(
         self, modality: Modality, X: np.ndarray, y: np.ndarray, memo: MutableMapping[str, JECSSL] | None
@@ -186,7 +193,7 @@ class EmotionRecogniser:
                 raise ModelError(f"method '{self.method}' was trained without EEG and takes speech alone")
             given["X_eeg"] = self.stage1["eeg"].transform(X_eeg)
         parts = [self.stage2.transform(**given)]
-        if self.config.stage2.imagined:
+        if self.config.stage2.imagined and self.config.stage2.lam_x > 0:
             parts += [self.stage2.imagine(**{name: u}) for name, u in given.items()]
         return np.concatenate(parts, axis=1)
 

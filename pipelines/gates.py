@@ -204,4 +204,4 @@ def _evaluated(frame: pd.DataFrame) -> dict[Modality, list[str]]:
     """Groups by modality; ``both`` is named by the speaker."""
     speech = frame.loc[frame["modality"] != "eeg", "group"].unique().tolist()
     eeg = frame.loc[frame["modality"] == "eeg", "group"].unique().tolist()
-    return {"speech": speech} | ({"eeg": eeg} if eeg else {})  # type: ignore[return-value]
+    return {"speech": speech} | ({"eeg": eeg} if eeg else {})

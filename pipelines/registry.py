@@ -14,79 +14,34 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import mlflow
-from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.entities import LoggedModelOutput, Run
 from mlflow.exceptions import MlflowException
 
 from jmml.errors import RegistryError, TrackingError
 from jmml.files import atomic_folder
-from pipelines import gates, store
+from pipelines import gates, registered, store
 from pipelines.project import Project
+from pipelines.registered import (
+    CHALLENGER,
+    CHAMPION,
+    HISTORY,
+    SHOWN_METRICS,
+    Version,
+    aliases,
+    by_alias,
+    find,
+    history,
+    versions,
+)
 from pipelines.serving import weights_folder
 from pipelines.tracking import KIND, MODEL_NAME, SWEEP, Tracker, reported
 
-CHAMPION, CHALLENGER = "champion", "challenger"
-HISTORY = "jmml.champion_history"
-SHOWN_METRICS = (*gates.REQUIRED, "raw_uar", "jec_ssl_uar", "best_val_uar")
-LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 ADDRESS = re.compile(rf"models:/{MODEL_NAME}(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")
-
-
-@dataclass(frozen=True)
-class Version:
-    """One registered version with the figures of its run.
-
-    Attributes
-    ----------
-    run_name : name of the sweep the model comes from.
-    model_id : MLflow's identifier of the logged model behind it (``m-...``).
-    metrics : held-out metrics of the run, as far as it has them.
-    """
-
-    version: int
-    run_id: str
-    run_name: str
-    model_id: str
-    created: datetime
-    aliases: tuple[str, ...] = ()
-    metrics: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def uri(self) -> str:
-        return f"models:/{MODEL_NAME}/{self.version}"
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain values, for JSON."""
-        return {
-            **vars(self),
-            "uri": self.uri,
-            "aliases": list(self.aliases),
-            "created": self.created.isoformat(timespec="seconds"),
-        }
-
-    def cells(self) -> tuple[str, ...]:
-        """version, aliases, run, test UAR, its interval, raw, one-hot, created (UTC); "-" where unknown."""
-
-        def shown(key: str) -> str:
-            return f"{self.metrics[key]:.3f}" if key in self.metrics else "-"
-
-        low, high = shown("test_uar_ci_low"), shown("test_uar_ci_high")
-        return (
-            str(self.version),
-            ", ".join(self.aliases) or "-",
-            self.run_name or "-",
-            shown("test_uar"),
-            f"[{low}, {high}]" if "-" not in (low, high) else "-",
-            shown("raw_uar"),
-            shown("one_hot_uar"),
-            f"{self.created:%Y-%m-%d %H:%M}",
-        )
 
 
 @dataclass(frozen=True)
@@ -129,11 +84,11 @@ def register(project: Project, run_id: str | None = None) -> Version:
     run = _sweep_run(tracker, run_id)
     model_id = _newest_model(tracker, run)
     with reported(tracker.uri, "registering the model"), store.exclusive(tracker.uri):
-        if _registered(tracker) is None:
+        if tracker.registered_model(MODEL_NAME) is None:
             tracker.client.create_registered_model(
                 MODEL_NAME, description="Emotion recognition from speech, trained with EEG (JMML)."
             )
-        known = {_model_id(item): item for item in _raw_versions(tracker)}
+        known = {registered.model_id(item): item for item in tracker.model_versions(MODEL_NAME)}
         raw = known.get(model_id) or tracker.client.create_model_version(
             MODEL_NAME,
             source=_source(tracker, model_id),
@@ -143,12 +98,12 @@ def register(project: Project, run_id: str | None = None) -> Version:
             description=_describe(run),
         )
         tracker.client.set_registered_model_alias(MODEL_NAME, CHALLENGER, raw.version)
-    return _find(tracker, int(raw.version))
+    return find(tracker, int(raw.version))
 
 
 def list_versions(project: Project) -> list[Version]:
     """All versions, newest first; empty before the first registration."""
-    return _versions(Tracker.connect(project))
+    return versions(Tracker.connect(project))
 
 
 def promote(project: Project, version: int | None = None) -> Promotion:
@@ -160,7 +115,7 @@ def promote(project: Project, version: int | None = None) -> Promotion:
     """
     tracker = Tracker.connect(project)
     if version is None:
-        challenger = _aliases(tracker).get(CHALLENGER)
+        challenger = aliases(tracker).get(CHALLENGER)
         if challenger is None:
             raise RegistryError(
                 "there is no challenger to promote",
@@ -168,8 +123,8 @@ def promote(project: Project, version: int | None = None) -> Promotion:
                 "`jmml model list`",
             )
         version = challenger
-    candidate = _find(tracker, version)
-    champion = _aliases(tracker).get(CHAMPION)
+    candidate = find(tracker, version)
+    champion = aliases(tracker).get(CHAMPION)
     if champion == version:
         raise RegistryError(f"version {version} is the champion already")
     verdicts = _judge(tracker, candidate)
@@ -197,36 +152,21 @@ def rollback(project: Project) -> Promotion:
     RegistryError : there was no champion before the present one.
     """
     tracker = Tracker.connect(project)
-    champion = _aliases(tracker).get(CHAMPION)
+    champion = aliases(tracker).get(CHAMPION)
     if champion is None:
         raise RegistryError("there is no champion yet", fix="run `jmml model promote`")
-    line: list[int] = []
+    line: list[int] = []  # of succession, as it stands after every recorded move
     for event in history(tracker):
         number = int(event["version"])
-        line = line[: line.index(number) + 1] if event["action"] == "rollback" else [*line, number]
+        back = event["action"] == "rollback" and number in line
+        line = line[: line.index(number) + 1] if back else [*line, number]
     while line and line[-1] == champion:
         line.pop()
     if not line:
         raise RegistryError(f"there was no champion before version {champion}", fix="see `jmml model list`")
-    target = _find(tracker, line[-1])
+    target = find(tracker, line[-1])
     _move(tracker, "rollback", target.version, champion)
     return Promotion(target.version, champion)
-
-
-def history(tracker: Tracker) -> list[dict[str, Any]]:
-    """Every move of the champion, oldest first: ``action``, ``version``, ``previous``, ``time`` (UTC)."""
-    model = _registered(tracker)
-    text = (model.tags if model else {}).get(HISTORY, "[]")
-    try:
-        events = json.loads(text)
-        return [dict(event) for event in events if int(event["version"])]
-    except (ValueError, TypeError, KeyError):
-        raise RegistryError(
-            "the history of champions is damaged",
-            where=f"tag {HISTORY} of model {MODEL_NAME}",
-            expected="a JSON list",
-            fix="repair the tag in the UI",
-        ) from None
 
 
 def resolve(project: Project, uri: str) -> Resolved:
@@ -256,129 +196,14 @@ def resolve(project: Project, uri: str) -> Resolved:
         )
     tracker = Tracker.connect(project)
     if match["number"]:
-        version = _find(tracker, int(match["number"]))
+        version = find(tracker, int(match["number"]))
     else:
-        version = _find(tracker, _by_alias(tracker, match["alias"]))
+        version = find(tracker, by_alias(tracker, match["alias"]))
     return Resolved(
         _fetch(tracker, version),
         uri if match["number"] else f"{uri} (version {version.version})",
         version,
     )
-
-
-# Reading the registry ------------------------------------------------------------------------------------
-
-
-def _registered(tracker: Tracker) -> RegisteredModel | None:
-    try:
-        return tracker.client.get_registered_model(MODEL_NAME)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise TrackingError(
-            f"reading the registry failed: {str(error).splitlines()[0]}", where=store.redacted(tracker.uri)
-        ) from error
-
-
-def _aliases(tracker: Tracker) -> dict[str, int]:
-    model = _registered(tracker)
-    return {} if model is None else {name: int(number) for name, number in model.aliases.items()}
-
-
-def _by_alias(tracker: Tracker, alias: str) -> int:
-    aliases = _aliases(tracker)
-    if alias in aliases:
-        return aliases[alias]
-    if alias == CHAMPION:
-        raise RegistryError(
-            "there is no champion yet",
-            where=f"models:/{MODEL_NAME}@{alias}",
-            fix="run `jmml model promote`"
-            if aliases
-            else "run `jmml model register`, then `jmml model promote`",
-        )
-    raise RegistryError(
-        "no such alias",
-        where=f"models:/{MODEL_NAME}@{alias}",
-        expected=f"one of {', '.join(sorted(aliases))}" if aliases else None,
-        fix="see `jmml model list`",
-    )
-
-
-def _raw_versions(tracker: Tracker) -> list[ModelVersion]:
-    found: list[ModelVersion] = []
-    token: str | None = None
-    while True:
-        page = tracker.client.search_model_versions(f"name = '{MODEL_NAME}'", page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda item: -int(item.version))
-
-
-def _versions(tracker: Tracker) -> list[Version]:
-    with reported(tracker.uri, "reading the registry"):
-        raw = _raw_versions(tracker)
-    by_number: dict[int, list[str]] = {}
-    for name, number in _aliases(tracker).items():
-        by_number.setdefault(number, []).append(name)
-    versions = []
-    for item in raw:
-        metrics = {
-            key: float(item.tags[key])
-            for key in SHOWN_METRICS
-            if key in item.tags and _is_number(item.tags[key])
-        }
-        number = int(item.version)
-        versions.append(
-            Version(
-                version=number,
-                run_id=item.run_id or "",
-                run_name=item.tags.get("jmml.sweep", ""),
-                model_id=_model_id(item),
-                created=datetime.fromtimestamp(item.creation_timestamp / 1000, UTC),
-                aliases=tuple(sorted(by_number.get(number, []))),
-                metrics=metrics,
-            )
-        )
-    return versions
-
-
-def _find(tracker: Tracker, number: int) -> Version:
-    versions = _versions(tracker)
-    for version in versions:
-        if version.version == number:
-            return version
-    raise RegistryError(
-        f"no version {number} of model '{MODEL_NAME}'",
-        expected=f"one of {', '.join(str(v.version) for v in reversed(versions))}" if versions else None,
-        fix="see `jmml model list`" if versions else "register a finished sweep with `jmml model register`",
-    )
-
-
-def _model_id(version: ModelVersion) -> str:
-    # Over REST `model_id` is missing from a version; both forms of its source name it (see `_source`).
-    found = LOGGED_MODEL.findall(str(version.source))
-    return found[-1] if found else ""
-
-
-def _source(tracker: Tracker, model_id: str) -> str:
-    """What a version is made from: the model's address on a server, its folder in a local store.
-
-    A server refuses folders; a client that writes to the database itself would look the address up in
-    whatever store the process happens to have as its default.
-    """
-    if store.is_server(tracker.uri):
-        return f"models:/{model_id}"
-    return str(tracker.client.get_logged_model(model_id).artifact_location)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 # Registering ---------------------------------------------------------------------------------------------
@@ -389,7 +214,7 @@ def _sweep_run(tracker: Tracker, run_id: str | None) -> Run:
     sweeps = tracker.runs(kind=SWEEP)
     if run_id is None:
         for run in sweeps:
-            if run.info.status == "FINISHED" and run.outputs and run.outputs.model_outputs:
+            if run.info.status == "FINISHED" and _outputs(run):
                 return run
         raise RegistryError(
             "there is no finished sweep with a model", fix="run `jmml sweep run DEFINITION.yaml` first"
@@ -416,14 +241,18 @@ def _sweep_run(tracker: Tracker, run_id: str | None) -> Run:
             expected="FINISHED",
             fix="finish the sweep first",
         )
-    if not (run.outputs and run.outputs.model_outputs):
+    if not _outputs(run):
         raise RegistryError("the run has no model", where=f"run {run_id}", fix="run the sweep again")
     return run
 
 
+def _outputs(run: Run) -> list[LoggedModelOutput]:
+    return run.outputs.model_outputs if run.outputs else []
+
+
 def _newest_model(tracker: Tracker, run: Run) -> str:
     with reported(tracker.uri, f"reading the models of run {run.info.run_id}"):
-        models = [tracker.client.get_logged_model(item.model_id) for item in run.outputs.model_outputs]
+        models = [tracker.client.get_logged_model(item.model_id) for item in _outputs(run)]
     return str(max(models, key=lambda model: model.creation_timestamp).model_id)
 
 
@@ -443,6 +272,17 @@ def _describe(run: Run) -> str:
         text += f": UAR {metrics['test_uar']:.3f} {interval} on unseen speakers"
         text += f"; one-hot control {metrics['one_hot_uar']:.3f}"
     return text + "."
+
+
+def _source(tracker: Tracker, model_id: str) -> str:
+    """What a version is made from: the model's address on a server, its folder in a local store.
+
+    A server refuses folders; a client that writes to the database itself would look the address up in
+    whatever store the process happens to have as its default.
+    """
+    if store.is_server(tracker.uri):
+        return f"models:/{model_id}"
+    return str(tracker.client.get_logged_model(model_id).artifact_location)
 
 
 # Promoting -----------------------------------------------------------------------------------------------
@@ -473,7 +313,7 @@ def _move(tracker: Tracker, action: str, version: int, previous: int | None) -> 
         events = [*history(tracker), event]
         tracker.client.set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
         tracker.client.set_registered_model_tag(MODEL_NAME, HISTORY, json.dumps(events))
-        if _aliases(tracker).get(CHALLENGER) == version:
+        if aliases(tracker).get(CHALLENGER) == version:
             tracker.client.delete_registered_model_alias(MODEL_NAME, CHALLENGER)
 
 

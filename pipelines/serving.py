@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from mlflow.models import Model, ModelSignature, set_model
-from mlflow.pyfunc import PythonModel, save_model
+from mlflow.pyfunc import save_model
+from mlflow.pyfunc.model import PythonModel
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 WEIGHTS = "recogniser"  # name of the artifact that holds what EmotionRecogniser.save wrote
@@ -75,7 +76,8 @@ with warnings.catch_warnings(record=True):
 
 def signature(classes: list[str], n_features: int) -> ModelSignature:
     """Input ``speech`` float32 (-1, D); output ``emotion`` and one double per class."""
-    columns = [ColSpec(DataType.string, EMOTION), *(ColSpec(DataType.double, name) for name in classes)]
+    columns: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, EMOTION)]
+    columns += [ColSpec(DataType.double, name) for name in classes]
     return ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, n_features), "speech")]),
         outputs=Schema(columns),

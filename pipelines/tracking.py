@@ -13,7 +13,7 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -34,9 +34,11 @@ from mlflow.entities import (
     LoggedModelOutput,
     Metric,
     Param,
-    Run,
     RunTag,
 )
+from mlflow.entities import Run as Run  # named by modules that may not import mlflow
+from mlflow.entities.model_registry import ModelVersion as ModelVersion
+from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
@@ -44,6 +46,7 @@ from jmml.errors import TrackingError
 from pipelines import serving, store
 from pipelines.lineage import DatasetRef, Lineage
 from pipelines.project import Project
+from pipelines.values import as_text, batches, environment, flatten, refuse_long
 
 EXPERIMENT = "jmml"
 MODEL_NAME = "jmml"
@@ -102,7 +105,7 @@ class Tracker:
                 store.relocate(database, root)
             client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
             try:
-                with _environment(PROBE):
+                with environment(PROBE):
                     client.search_experiments(max_results=1)
             except MlflowException as error:
                 if database is None:
@@ -127,6 +130,13 @@ class Tracker:
                 fix=f"restore it with `mlflow experiments restore -x {found.experiment_id}`",
             )
         return found
+
+    def set_experiment_tag(self, key: str, value: str, experiment: str = EXPERIMENT) -> None:
+        """Tag the experiment itself, unless it has that tag already."""
+        found = self.experiment(experiment)
+        if found.tags.get(key) != value:
+            with reported(self.uri, f"tagging experiment '{experiment}'"):
+                self.client.set_experiment_tag(found.experiment_id, key, value)
 
     # Runs --------------------------------------------------------------------------------------------
 
@@ -203,23 +213,23 @@ class Tracker:
             )
         metrics = [Metric(key, float(value), int(time), int(step)) for key, value, step, time in points]
         with reported(self.uri, f"writing metrics of run {run_id}"):
-            for batch in _batches(metrics, MAX_METRICS):
+            for batch in batches(metrics, MAX_METRICS):
                 self.client.log_batch(run_id, metrics=batch)
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Write parameters; nested mappings become dotted names. A parameter never changes its value."""
-        flat = {key: _text(value) for key, value in flatten(params)}
-        _refuse_long(flat, MAX_PARAM, "parameter", run_id)
+        flat = {key: as_text(value) for key, value in flatten(params)}
+        refuse_long(flat, MAX_PARAM, "parameter", run_id)
         with reported(self.uri, f"writing parameters of run {run_id}"):
-            for batch in _batches([Param(key, value) for key, value in flat.items()], MAX_PARAMS):
+            for batch in batches([Param(key, value) for key, value in flat.items()], MAX_PARAMS):
                 self.client.log_batch(run_id, params=batch)
 
     def set_tags(self, run_id: str, tags: Mapping[str, object]) -> None:
         """Write tags; an existing tag takes the new value."""
-        texts = {key: _text(value) for key, value in tags.items()}
-        _refuse_long(texts, MAX_TAG, "tag", run_id)
+        texts = {key: str(value) for key, value in tags.items()}
+        refuse_long(texts, MAX_TAG, "tag", run_id)
         with reported(self.uri, f"writing tags of run {run_id}"):
-            for batch in _batches([RunTag(key, value) for key, value in texts.items()], MAX_TAGS):
+            for batch in batches([RunTag(key, value) for key, value in texts.items()], MAX_TAGS):
                 self.client.log_batch(run_id, tags=batch)
 
     # Files -------------------------------------------------------------------------------------------
@@ -253,7 +263,7 @@ class Tracker:
                 source_run_id=run_id,
                 model_type="speech emotion recognition",
             )
-            status = "FAILED"
+            status: Literal["READY", "FAILED"] = "FAILED"
             try:
                 with tempfile.TemporaryDirectory() as temporary:
                     folder = Path(temporary) / "model"
@@ -302,25 +312,32 @@ class Tracker:
                     break
         return found
 
+    def registered_model(self, name: str) -> RegisteredModel | None:
+        """A registered model, ``None`` before its first version."""
+        with reported(self.uri, "reading the registry"):
+            try:
+                return self.client.get_registered_model(name)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return None
+                raise
+
+    def model_versions(self, name: str) -> list[ModelVersion]:
+        """Every version of a registered model."""
+        found: list[ModelVersion] = []
+        token: str | None = None
+        with reported(self.uri, "reading the registry"):
+            while True:
+                page = self.client.search_model_versions(f"name = '{name}'", page_token=token)
+                found += page
+                token = page.token
+                if not token:
+                    return found
+
     def download(self, run_id: str, artifact_folder: str, target: Path) -> Path:
         """Copy an artifact folder of a run below ``target``; the folder's local path."""
         with reported(self.uri, f"fetching {artifact_folder} of run {run_id}"):
             return Path(self.client.download_artifacts(run_id, artifact_folder, str(target)))
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for the length of a block; MLflow reads its time limits from there."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 _INHERITED = frozenset(
@@ -339,34 +356,6 @@ _INHERITED = frozenset(
         "mlflow.source.git.commit",
     }
 )
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """``{"stage2": {"k": 3}}`` -> ``("stage2.k", 3)``."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _text(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _refuse_long(values: Mapping[str, str], limit: int, what: str, run_id: str) -> None:
-    for key, value in values.items():
-        if len(value) > limit:
-            raise TrackingError(
-                f"{what} '{key}' has {len(value)} characters",
-                where=f"run {run_id}",
-                expected=f"at most {limit}",
-                fix="store it as a file with log_text",
-            )
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _provenance(lineage: Lineage) -> dict[str, str]:

@@ -6,19 +6,42 @@ not started.
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+import urllib.request
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 from jmml.errors import TrackingError
 from pipelines import store
 from pipelines.project import Project
 
+if TYPE_CHECKING:
+    from pipelines.tracking import Run
+
 HOST = "127.0.0.1"
 FIRST_PORT, TRIED_PORTS = 5000, 50
+SHARED_VIEW = "mlflow.sharedViewState."
+SWEEP_METRICS = (
+    "test_uar",
+    "test_uar_ci_low",
+    "test_uar_ci_high",
+    "one_hot_uar",
+    "jec_ssl_uar",
+    "raw_uar",
+    "best_val_uar",
+)
+TRIAL_METRICS = ("val_uar", "val_uar_std", "epoch")
 MACHINE_LEARNING = "workflowType=machine_learning"  # without it the runs open in the view for language models
 
 
@@ -69,7 +92,11 @@ def server_command(project: Project, port: int | None = None) -> list[str]:
 
 
 def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[str, str]:
-    """Name -> address of the pages that answer the usual questions, best first."""
+    """Name -> address of the pages that answer the usual questions, best first.
+
+    The tables open with the columns that matter. Such a view is kept as a tag of the experiment, as MLflow's
+    "Share" button does; where the store may not be written, the tables open in the viewer's own columns.
+    """
     from pipelines.tracking import KIND, MODEL_NAME, PARENT, SWEEP, TRIAL, Tracker
 
     tracker = Tracker.connect(project)
@@ -80,13 +107,75 @@ def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[st
         else f"http://{host}:{port}"
     )
     experiment = f"{base}/#/experiments/{tracker.experiment().experiment_id}"
-    pages = {"sweeps": _table(experiment, f"tags.`{KIND}` = '{SWEEP}'", "test_uar")}
+
+    def table(name: str, query: str, order: str, columns: list[str]) -> str:
+        key, state = f"jmml-{name}", view_state(query, order, columns)
+        try:
+            tracker.set_experiment_tag(SHARED_VIEW + key, state)
+        except TrackingError:
+            return _plain(experiment, query, order)
+        return f"{experiment}/runs?{MACHINE_LEARNING}&viewStateShareKey={key}"
+
+    pages = {
+        "sweeps": table(
+            "sweeps", f"tags.`{KIND}` = '{SWEEP}'", "test_uar", [_metric(m) for m in SWEEP_METRICS]
+        )
+    }
     sweeps = tracker.runs(kind=SWEEP)
     if sweeps:
-        trials = f"tags.`{KIND}` = '{TRIAL}' and tags.`{PARENT}` = '{sweeps[0].info.run_id}'"
-        pages[f"trials of {sweeps[0].info.run_name}"] = _table(experiment, trials, "val_uar")
+        newest = sweeps[0].info
+        trials = tracker.runs(kind=TRIAL, parent=newest.run_id)
+        query = f"tags.`{KIND}` = '{TRIAL}' and tags.`{PARENT}` = '{newest.run_id}'"
+        columns = [*(_metric(m) for m in TRIAL_METRICS), *(_param(p) for p in _varied(trials))]
+        pages[f"trials of {newest.run_name}"] = table(
+            f"trials-{newest.run_id[:8]}", query, "val_uar", columns
+        )
     pages["models"] = f"{base}/#/models/{MODEL_NAME}"
     return pages
+
+
+def view_state(query: str, order: str, columns: list[str]) -> str:
+    """A view of the runs table as MLflow's pages store it: JSON, deflated, in base 64."""
+    state = {
+        "searchFilter": query,
+        "orderByKey": _metric(order),
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": columns,
+        "runsExpanded": {},
+        "runsPinned": [],
+        "runsHidden": [],
+    }
+    return "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
+
+
+def _metric(key: str) -> str:
+    return f"metrics.`{key}`"
+
+
+def _param(key: str) -> str:
+    return f"params.`{key}`"
+
+
+def _varied(runs: Sequence[Run]) -> list[str]:
+    """Parameters that differ between ``runs``, or all of a single run."""
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for key, value in run.data.params.items():
+            values.setdefault(key, set()).add(value)
+    return sorted(key for key, found in values.items() if len(found) > 1 or len(runs) == 1)
+
+
+def _plain(experiment: str, query: str, order: str) -> str:
+    """The runs that match ``query``, best ``order`` first, in the columns of the viewer's last visit."""
+    key = quote(_metric(order), safe="")
+    return (
+        f"{experiment}/runs?{MACHINE_LEARNING}&searchFilter={quote(query, safe='')}"
+        f"&orderByKey={key}&orderByAsc=false"
+    )
 
 
 def serve(project: Project, *, port: int | None = None, announce: Callable[[str], object] = print) -> None:
@@ -99,45 +188,57 @@ def serve(project: Project, *, port: int | None = None, announce: Callable[[str]
         return
     port = choose_port(port)
     pages = links(project, HOST, port)  # before the server starts: this may create the store
-    process = subprocess.Popen(
-        server_command(project, port), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    try:
-        _await_answer(process, port)
-        _announce(pages, announce)
-        announce("Ctrl-C stops it.")
-        process.communicate()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        process.terminate()
-        process.wait()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            server_command(project, port),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches us alone; stopping its workers is our part
+        )
+        try:
+            await_answer(process, port, log)
+            _announce(pages, announce)
+            announce("Ctrl-C stops it.")
+            process.wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            stop(process)
 
 
-def _await_answer(process: subprocess.Popen[bytes], port: int, seconds: float = 60) -> None:
+def await_answer(process: subprocess.Popen[bytes], port: int, log: BinaryIO, *, seconds: float = 90) -> None:
+    """Wait until a server just started answers.
+
+    Raises
+    ------
+    TrackingError : it ended (with the last line of its ``log``), or it stays silent.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
-            _, errors = process.communicate()
-            last = (errors.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+            log.seek(0)
+            last = (log.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
             raise TrackingError(f"the server ended at once: {last}", where=f"{HOST}:{port}")
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex((HOST, port)) == 0:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5):
                 return
-        time.sleep(0.2)
+        except OSError:
+            time.sleep(0.2)
     raise TrackingError(f"the server did not answer within {seconds:.0f} s", where=f"{HOST}:{port}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server that was started in a session of its own, with its workers."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=3)  # an open page in a browser keeps it from ending
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _announce(pages: dict[str, str], announce: Callable[[str], object]) -> None:
     width = max(map(len, pages))
     for name, address in pages.items():
         announce(f"{name:<{width}}  {address}")
-
-
-def _table(experiment: str, query: str, metric: str) -> str:
-    """The runs that match ``query``, best ``metric`` first."""
-    order = quote(f"metrics.`{metric}`", safe="")
-    return (
-        f"{experiment}/runs?{MACHINE_LEARNING}&searchFilter={quote(query, safe='')}"
-        f"&orderByKey={order}&orderByAsc=false"
-    )

@@ -53,7 +53,7 @@ def _random_forest(options: Mapping[str, Option], seed: int) -> BaseEstimator:
 
 
 def _mlp(options: Mapping[str, Option], seed: int) -> BaseEstimator:
-    defaults: dict[str, Option] = {"hidden_layer_sizes": 32, "alpha": 1e-2, "max_iter": 1000}
+    defaults: dict[str, Option] = {"hidden_layer_sizes": 32, "alpha": 1e-2, "tol": 1e-3, "max_iter": 2000}
     return _build(MLPClassifier, defaults, options, seed)
 
 

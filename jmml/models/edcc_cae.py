@@ -14,14 +14,15 @@ reconstruction of variance 1 has an error of 1 when it predicts the mean. The la
 batch normalisation without weights: by the batch in training, by the training set of the modality everywhere
 else.
 
-With pairs drawn at random inside a class the views are independent given the label, so their cross-covariance
-has rank C - 1 at most: linear correlations beyond the first C - 1 are noise. Independent views of width k
-show a mean rho^2 of k / (n - 1), which is why ``rho_held_out`` must be read next to ``rho_permuted``.
+With pairs drawn at random inside a class the views are independent given the label, so the cross-covariance
+of their codes has rank C - 1 at most, whatever the encoders: canonical correlations beyond the first C - 1
+are noise. Independent views of width k show a mean rho^2 of k / (n - 1), which is why ``rho_held_out`` must
+be read next to ``rho_permuted``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,6 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from jmml.errors import ModelError
-from jmml.models.correlation import canonical_correlations
 from jmml.models.cross_modal import CrossModalNetwork, Modality, Weights
 from jmml.models.inputs import (
     FloatArray,
@@ -41,11 +41,17 @@ from jmml.models.inputs import (
     check_same_classes,
 )
 from jmml.models.networks import load_network, network_arrays
-from jmml.models.training import Trainer, reproducible, resolve_device
+from jmml.models.pairs import (
+    ROWS_PER_DIMENSION,
+    WHERE,
+    Pairing,
+    check_held_out,
+    check_sizes,
+    mean_correlations,
+    partners,
+)
+from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
-Pairing = Callable[[int], npt.NDArray[Any]]
-WHERE = "E-DCC-CAE"
-ROWS_PER_DIMENSION = 8
 PERMUTATIONS = 5
 
 
@@ -85,11 +91,11 @@ class EDCCCAE(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        k: int = 3,
+        k: int = 6,
         hidden: int = 32,
-        epochs: int = 20,
-        batch_size: int = 128,
-        lr: float = 2e-3,
+        epochs: int = 40,
+        batch_size: int = 64,
+        lr: float = 5e-3,
         weight_decay: float = 1e-4,
         lam_r: float = 1.0,
         lam_x: float = 1.0,
@@ -169,47 +175,14 @@ class EDCCCAE(BaseEstimator):  # type: ignore[misc]
         """
         speech = check_features(X_speech, where=f"{WHERE}, speech")
         eeg = check_features(X_eeg, where=f"{WHERE}, EEG")
-        self._check_sizes(speech.shape, eeg.shape, pairing)
+        check_sizes(speech.shape, eeg.shape, k=self.k, aligned=pairing is None, correlated=self.lam_c > 0)
         classes, labels = np.array([]), None
         if y_speech is not None and y_eeg is not None:
             classes, labels = check_same_classes(y_speech, y_eeg, (len(speech), len(eeg)), where=WHERE)
         elif self.lam_y > 0:
             raise ModelError(f"lam_y = {self.lam_y} needs labels of both modalities", where=WHERE)
-        probe = None
-        if held_out is not None:
-            probe = (
-                check_features(held_out[0], where=f"{WHERE}, held-out speech", width=speech.shape[1]),
-                check_features(held_out[1], where=f"{WHERE}, held-out EEG", width=eeg.shape[1]),
-            )
-            if len(probe[0]) != len(probe[1]) or len(probe[0]) < 2 * self.k:
-                raise ModelError(
-                    f"{len(probe[0])} held-out speech rows and {len(probe[1])} EEG rows",
-                    where=WHERE,
-                    expected=f"as many of both, and at least 2 k = {2 * self.k}",
-                )
+        probe = held_out and check_held_out(held_out, (speech.shape[1], eeg.shape[1]), k=self.k)
         return self._epochs(speech, eeg, classes, labels, pairing, probe)
-
-    def _check_sizes(self, speech: tuple[int, ...], eeg: tuple[int, ...], pairing: Pairing | None) -> None:
-        n, least = speech[0], ROWS_PER_DIMENSION * self.k
-        if self.k > min(speech[1], eeg[1]):
-            raise ModelError(
-                f"k = {self.k} is wider than a view (speech {speech[1]} columns, EEG {eeg[1]})",
-                where=WHERE,
-                expected=f"k of at most {min(speech[1], eeg[1])}",
-            )
-        if pairing is None and eeg[0] != n:
-            raise ModelError(
-                f"{n} speech rows and {eeg[0]} EEG rows cannot be paired row by row",
-                where=WHERE,
-                fix="give a pairing",
-            )
-        if self.lam_c > 0 and n < least:
-            raise ModelError(
-                f"{n} training pairs are too few for k = {self.k}, even independent views would correlate",
-                where=WHERE,
-                expected=f"at least 8 k = {least} pairs",
-                fix=f"use k of at most {n // ROWS_PER_DIMENSION}" if n >= ROWS_PER_DIMENSION else None,
-            )
 
     def _epochs(
         self,
@@ -221,7 +194,7 @@ class EDCCCAE(BaseEstimator):  # type: ignore[misc]
         held_out: tuple[FloatArray, FloatArray] | None,
     ) -> Iterator[dict[str, float]]:
         device, n = resolve_device(self.device), len(speech)
-        generator = torch.Generator().manual_seed(self.seed)
+        for_weights, for_order, for_shuffles = generators(self.seed, 3)
         self.classes_ = classes
         self.scalers_: dict[Modality, Standardiser] = {
             "speech": Standardiser.fit(speech),
@@ -229,25 +202,25 @@ class EDCCCAE(BaseEstimator):  # type: ignore[misc]
         }
         self.history_: list[dict[str, float]] = []
         self.notes_: list[str] = []
-        net = CrossModalNetwork(speech.shape[1], eeg.shape[1], self.hidden, self.k, len(classes), generator)
+        net = CrossModalNetwork(speech.shape[1], eeg.shape[1], self.hidden, self.k, len(classes), for_weights)
         self.network_ = net.to(device)
         u_s, u_e = self._tensor(speech, "speech"), self._tensor(eeg, "eeg")
         y = labels and (torch.from_numpy(labels[0]).to(device), torch.from_numpy(labels[1]).to(device))
         probe = held_out and (self._tensor(held_out[0], "speech"), self._tensor(held_out[1], "eeg"))
-        batch_size = self._batch_size(n if probe is None else len(probe[0]))
         m = n if probe is None else len(probe[0])
-        shuffles = [torch.randperm(m, generator=generator).to(device) for _ in range(PERMUTATIONS)]
+        batch_size = self._batch_size(m)
+        shuffles = [torch.randperm(m, generator=for_shuffles).to(device) for _ in range(PERMUTATIONS)]
         weights = Weights(self.lam_r, self.lam_x, self.lam_c, self.lam_y, self.ridge, self.smoothing)
         trainer = Trainer(
             net.parameters(),
             lr=self.lr,
             weight_decay=self.weight_decay,
-            generator=generator,
+            generator=for_order,
             device=device,
             where=WHERE,
         )
         for epoch in range(self.epochs):
-            mate = _partners(pairing, epoch, n, len(eeg)).to(device)
+            mate = partners(pairing, epoch, n, len(eeg)).to(device)
 
             def losses(rows: Tensor, mate: Tensor = mate) -> dict[str, Tensor]:
                 own = y and (y[0][rows], y[1][mate[rows]])
@@ -259,7 +232,7 @@ class EDCCCAE(BaseEstimator):  # type: ignore[misc]
             with reproducible(), torch.no_grad():
                 net.f_s.measure(u_s)
                 net.f_e.measure(u_e)
-                rho = _correlations(net, (u_s, u_e[mate]), probe, shuffles)
+                rho = mean_correlations(net, (u_s, u_e[mate]), probe, shuffles)
             self.history_.append({"epoch": epoch + 1, **means, **rho})
             yield self.history_[-1]
 
@@ -375,40 +348,3 @@ class EDCCCAE(BaseEstimator):  # type: ignore[misc]
             raise ModelError(f"the saved model does not fit: {error}", where=WHERE) from None
         model.network_ = network.eval().to(resolve_device(device))
         return model
-
-
-def _partners(pairing: Pairing | None, epoch: int, n: int, n_eeg: int) -> Tensor:
-    """The EEG row of every speech row in this epoch, checked."""
-    if pairing is None:
-        return torch.arange(n)
-    rows = np.asarray(pairing(epoch))
-    if rows.shape != (n,) or not np.issubdtype(rows.dtype, np.integer):
-        raise ModelError(
-            f"pairing of epoch {epoch} has shape {rows.shape} and type {rows.dtype}",
-            where=WHERE,
-            expected=f"an EEG row number for each of {n} speech rows",
-        )
-    if rows.min() < 0 or rows.max() >= n_eeg:
-        raise ModelError(
-            f"pairing of epoch {epoch} names EEG rows {rows.min()} to {rows.max()}",
-            where=WHERE,
-            expected=f"0 to {n_eeg - 1}",
-        )
-    return torch.from_numpy(rows.astype(np.int64))
-
-
-def _correlations(
-    net: CrossModalNetwork,
-    train: tuple[Tensor, Tensor],
-    probe: tuple[Tensor, Tensor] | None,
-    shuffles: list[Tensor],
-) -> dict[str, float]:
-    """Mean canonical correlations of the codes, read back from the device at once."""
-    codes = net.f_s(train[0]), net.f_e(train[1])
-    rho = {"rho_train": canonical_correlations(*codes).mean()}
-    if probe is not None:
-        codes = net.f_s(probe[0]), net.f_e(probe[1])
-        rho["rho_held_out"] = canonical_correlations(*codes).mean()
-    chance = [canonical_correlations(codes[0], codes[1][rows]).mean() for rows in shuffles]
-    rho["rho_permuted"] = torch.stack(chance).mean()
-    return dict(zip(rho, torch.stack(list(rho.values())).tolist(), strict=True))

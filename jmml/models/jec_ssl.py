@@ -32,7 +32,7 @@ from jmml.errors import ModelError
 from jmml.models.inputs import FloatArray, IntArray, Standardiser, check_features, check_labels
 from jmml.models.networks import load_network, mlp, network_arrays, uniform_
 from jmml.models.pls import PLS
-from jmml.models.training import Trainer, reproducible, resolve_device
+from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
 EPSILON = 1e-6
 
@@ -130,7 +130,7 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         hidden: int = 64,
         epochs: int = 30,
         batch_size: int = 64,
-        lr: float = 1e-3,
+        lr: float = 3e-3,
         weight_decay: float = 1e-4,
         alpha: float = 1.0,
         beta: float = 0.1,
@@ -183,11 +183,11 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         self, X: FloatArray, classes: npt.NDArray[Any], codes: IntArray
     ) -> Iterator[dict[str, float]]:
         device = resolve_device(self.device)
-        generator = torch.Generator().manual_seed(self.seed)
+        for_weights, for_order = generators(self.seed, 2)
         self.classes_, self.scaler_ = classes, Standardiser.fit(X)
         self.history_: list[dict[str, float]] = []
         self.pls_: PLS | None = None
-        self.network_ = _Branches(X.shape[1], self.hidden, self.p, len(classes), generator).to(device)
+        self.network_ = _Branches(X.shape[1], self.hidden, self.p, len(classes), for_weights).to(device)
         standard = self.scaler_(X)
         x = torch.from_numpy(standard).to(device, torch.float32)
         y = torch.from_numpy(codes).to(device)
@@ -195,7 +195,7 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
             self.network_.parameters(),
             lr=self.lr,
             weight_decay=self.weight_decay,
-            generator=generator,
+            generator=for_order,
             device=device,
             where="JEC-SSL",
         )

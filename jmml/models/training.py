@@ -1,6 +1,6 @@
 """The training loop both stages share: reproducible, in memory, one host synchronisation per epoch.
 
-Randomness comes from a :class:`torch.Generator` of the model's own, so fitting neither reads nor moves the
+Randomness comes from generators of the model's own, so fitting neither reads nor moves the
 caller's global random state. Weights and the order of rows are drawn on the CPU and then moved: a seed means
 the same start on every device.
 """
@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,6 +57,16 @@ def resolve_device(name: str) -> torch.device:
                 fix="set `device: cpu` in params.yaml",
             )
     return device
+
+
+def generators(seed: int, count: int) -> list[torch.Generator]:
+    """Independent generators, one for each random part of a model.
+
+    With one generator for all, an additional layer or a set to watch would shift every draw after it, and two
+    models that differ in that one thing could no longer be compared seed by seed.
+    """
+    words = np.random.SeedSequence(seed).generate_state(count, np.uint64)
+    return [torch.Generator().manual_seed(int(word >> np.uint64(1))) for word in words]
 
 
 def minibatches(n: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:

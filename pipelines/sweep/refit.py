@@ -76,7 +76,7 @@ def refit(
     """Fit every method with every seed and evaluate the outer fold.
 
     The first seed is fitted in this process; it takes the others as well when that is quicker than starting
-    workers for them, else they go to Ray, one task per seed. The results do not depend on where they are made.
+    workers for them, else they go to Ray, one task per seed. The results are the same either way.
 
     Parameters
     ----------

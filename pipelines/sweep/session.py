@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import ray
@@ -63,9 +66,27 @@ def ray_session(*, cpus: int, gpus: int = 0, data_bytes: int = 0) -> Iterator[No
                 ) from error
             raise SweepError(f"cannot start Ray: {reason}", fix="free memory or disk, try again") from error
         try:
-            yield
+            with _termination_as_exit():
+                yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _termination_as_exit() -> Iterator[None]:
+    """Let SIGTERM raise ``SystemExit``, so that runs are closed; Ray's own handler aborts the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def write(tmp_path, text):
 
 def test_minimal_params_load_with_defaults(tmp_path):
     params = load_params(write(tmp_path, MINIMAL))
-    assert params.method.stage2.k == 3
+    assert params.method.stage2.k == 6
     assert params.protocol.normalisation == "none"
 
 
@@ -96,7 +96,7 @@ def test_digest_ignores_key_order(values):
 
 def test_digest_changes_with_any_value(tmp_path):
     params = load_params(write(tmp_path, MINIMAL))
-    stage2 = params.method.stage2.model_copy(update={"k": 4})
+    stage2 = params.method.stage2.model_copy(update={"k": 5})
     changed = params.model_copy(update={"method": params.method.model_copy(update={"stage2": stage2})})
     assert isinstance(changed, Params)
     assert digest(params) != digest(changed)

@@ -40,6 +40,16 @@ def test_no_effect_gives_chance(method):
     assert 0.1 < np.mean(scores) < 0.4
 
 
+def test_a_code_wider_than_the_number_of_classes(task, split):
+    for method in ("jmml", "one-hot"):
+        assert run_fold(task, split, 0, method, small_method(k=6), seed=0).metrics["test_uar"] > 0.4
+
+
+def test_without_cross_decoders_nothing_is_imagined(task, split):
+    recogniser = run_fold(task, split, 0, "jmml", small_method(lam_x=0.0), seed=0).recogniser
+    assert recogniser.embed(X_speech=task.speech.X[:3]).shape == (3, 3)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_permuting_test_labels_leaves_predictions_byte_identical(task, split, method):
     rng = np.random.default_rng(1)

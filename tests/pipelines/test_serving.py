@@ -36,7 +36,9 @@ import importlib.util, json, os, pathlib, sys
 
 checkout, model, output = map(pathlib.Path, sys.argv[1:])
 # An editable install of this checkout would hide a missing file: take it off every search path.
-sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", type(f).__module__)]
+sys.meta_path[:] = [
+    f for f in sys.meta_path if "editable" not in getattr(f, "__module__", type(f).__module__)
+]
 sys.path[:] = [p for p in sys.path if pathlib.Path(p or ".").resolve() != checkout]
 assert importlib.util.find_spec("jmml") is None, "this checkout can still be seen"
 
@@ -53,7 +55,8 @@ tables = {
 for name, table in tables.items():
     table.to_json(output / f"{name}.json", orient="split", double_precision=15)
 import jmml
-places = [str(pathlib.Path(m.__file__).resolve()) for n, m in sys.modules.items() if n.split(".")[0] == "jmml"]
+loaded = [m for name, m in sys.modules.items() if name.split(".")[0] == "jmml"]
+places = [str(pathlib.Path(m.__file__).resolve()) for m in loaded]
 (output / "report.json").write_text(json.dumps({"places": places, "cwd": os.getcwd()}))
 """
 
@@ -122,8 +125,10 @@ def test_input_of_another_form_is_refused(served: Path, wrong: dict[str, np.ndar
         mlflow.pyfunc.load_model(str(served)).predict(wrong)
 
 
-def test_nothing_in_the_folder_is_a_pickle_or_a_platform_module(served: Path) -> None:
-    files = [path.relative_to(served) for path in served.rglob("*") if path.is_file()]
+def test_nothing_in_the_folder_is_a_pickle_or_a_platform_module(tmp_path: Path) -> None:
+    weights, folder = save_model(tmp_path / "weights", "jmml"), tmp_path / "model"
+    serving.save(folder, weights, input_example={"speech": SPEECH}, model=Model())
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".py", ".json", ".yaml", ".txt", ".safetensors", ".skops", ""}
     packages = {path.parts[1] for path in files if path.parts[0] == "code"}
     assert packages == {"jmml"}
@@ -131,7 +136,7 @@ def test_nothing_in_the_folder_is_a_pickle_or_a_platform_module(served: Path) ->
 
 
 def test_the_requirements_cover_every_import_of_the_served_code() -> None:
-    distributions = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+    distributions = {"pydantic_core": "pydantic", "sklearn": "scikit-learn", "yaml": "pyyaml"}
     seen: set[str] = set()
     outside: set[str] = set()
     waiting = ["jmml.recogniser", "pipelines.serving"]

@@ -27,7 +27,8 @@ from jmml.errors import CorpusError, DataError, RecordingError
 
 SHOWN_PROBLEMS = 3
 MAX_BATCH = 16
-MIN_PER_WORKER = 20  # starting a process and importing librosa in it takes as long as 200 utterances
+# Starting a process and importing librosa in it takes as long as a few hundred utterances.
+MIN_PER_WORKER = 100
 
 
 class Recording(Protocol):

@@ -23,10 +23,10 @@ written down by us, not measured. EEG can thus bring nothing to speech but the l
 over a speech-only method on this data says nothing that the label-only controls do not say. Nor do the
 absolute scores mean anything: ``difficulty`` and the effect sizes set them.
 
-Each recording has its own random stream, keyed by seed, speaker or subject, and (in speech) emotion, statement
-and repetition. The same settings give the same bytes (on one machine with one set of library versions), more
-speakers or repetitions leave the earlier recordings as they were, and another effect size or difficulty
-keeps every random draw and only rescales it.
+Every random stream is keyed by what it is for: speaker or subject and, in speech, emotion, statement and
+repetition. The same settings give the same bytes (on one machine with one set of library versions); more
+speakers, subjects or repetitions leave the earlier recordings as they were; another effect size keeps the
+speakers, the subjects and their ratings.
 """
 
 from jmml.data.synthetic.affect import EMOTION_POINTS

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Arousal and valence in -1..1, after the circumplex (Russell 1980, J. Pers. Soc. Psychol. 39(6)). The signs are
-# those of Schuller et al. 2010 (IEEE T-AffC 1(2)), so that every point lies in the quadrant its label maps to.
+# Arousal and valence in -1..1, after the circumplex (Russell 1980, J. Pers. Soc. Psychol. 39(6)). The signs
+# are those of Schuller et al. 2010 (IEEE T-AffC 1(2)): every point lies in the quadrant its label maps to.
 EMOTION_POINTS: dict[str, tuple[float, float]] = {
     "neutral": (-0.50, 0.35),
     "calm": (-0.80, 0.60),
@@ -46,8 +46,8 @@ def performed_point(
     Parameters
     ----------
     point : array (..., 2), the emotion's arousal and valence.
-    strength_sd : standard deviation of the strength, whose mean is 1; never below 0.2, as an actor who is asked
-        for an emotion shows a little of it at least.
+    strength_sd : standard deviation of the strength around 1; the strength is never below 0.2, as an actor who
+        is asked for an emotion shows a little of it at least.
     noise_sd : standard deviation of the additive noise, on each axis.
 
     Returns

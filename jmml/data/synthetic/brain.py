@@ -12,15 +12,8 @@ import mne
 import numpy as np
 from scipy import signal
 
+from jmml.data.corpora.deap import EEG_CHANNELS, SAMPLE_RATE_HZ
 from jmml.data.synthetic.affect import Floats
-
-SAMPLE_RATE_HZ = 128
-# DEAP's 32 EEG channels in the order of its preprocessed files, then its eight peripheral ones.
-EEG_CHANNELS = (
-    "Fp1", "AF3", "F3", "F7", "FC5", "FC1", "C3", "T7", "CP5", "CP1", "P3", "P7", "PO3", "O1", "Oz", "Pz",
-    "Fp2", "AF4", "Fz", "F4", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2", "P4", "P8", "PO4", "O2",
-)  # fmt: skip
-PERIPHERAL_CHANNELS = ("hEOG", "vEOG", "zEMG", "tEMG", "GSR", "respiration", "plethysmograph", "temperature")
 
 
 @cache
@@ -33,7 +26,7 @@ def electrode_positions() -> Floats:
 
 @cache
 def spatial_mixing(reach: float = 0.7) -> Floats:
-    """L (32, 32) with ``L L' = 0.95 exp(-distance^2 / (2 reach^2)) + 0.05 I``: what volume conduction smears."""
+    """L (32, 32) with ``L L' = 0.95 exp(-distance^2 / (2 reach^2)) + 0.05 I``, after volume conduction."""
     xyz = electrode_positions()
     squared = ((xyz[:, None] - xyz[None]) ** 2).sum(axis=-1)
     return np.linalg.cholesky(0.95 * np.exp(-squared / (2 * reach**2)) + 0.05 * np.eye(len(xyz)))
@@ -49,7 +42,7 @@ def topography(name: str, reach: float) -> Floats:
 def frontal_laterality() -> Floats:
     """Weights (32,) in -1..1: negative on the left, positive on the right of the frontal scalp, else 0."""
     x, y = electrode_positions()[:, 0], electrode_positions()[:, 1]
-    return np.tanh(x / 0.25) / (1 + np.exp(-(y - 0.25) / 0.1))
+    return np.asarray(np.tanh(x / 0.25) / (1 + np.exp(-(y - 0.25) / 0.1)))
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, ...], samples: int, amplitude: Floats) -> Floats:
@@ -58,7 +51,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, ...], samples: int, amplit
     ``amplitude`` has one value per frequency of :func:`frequencies`.
     """
     spectrum = rng.standard_normal((*shape, len(amplitude), 2)).view(np.complex128)[..., 0] * amplitude
-    # White unit input has unit variance per sample when sum(amplitude^2) over both sides is samples^2 / 2 ...
+    # E|Z_k|^2 = 2 a_k^2, and irfft gives the variance sum over both sides of E|Z_k|^2 / samples^2.
     scale = samples / np.sqrt(4 * np.sum(amplitude**2))
     return np.asarray(np.fft.irfft(spectrum * scale, samples))
 
@@ -106,9 +99,9 @@ def add_muscle(eeg: Floats, rng: np.random.Generator, *, rate_hz: float, amplitu
             length = int(rng.integers(64, 193))  # 0.5 to 1.5 s
             start = int(rng.integers(0, samples))
             stop = min(samples, start + length)
-            burst = noise(rng, (), samples, spectrum)[: stop - start]
-            burst *= amplitude_uv * np.exp(0.4 * rng.standard_normal()) * signal.windows.hann(length)[: stop - start]
-            eeg[trial, :, start:stop] += sides[int(rng.integers(2))][:, None] * burst
+            size = amplitude_uv * np.exp(0.4 * rng.standard_normal())
+            burst = size * signal.windows.hann(length) * noise(rng, (), samples, spectrum)[:length]
+            eeg[trial, :, start:stop] += sides[int(rng.integers(2))][:, None] * burst[: stop - start]
 
 
 def peripheral(rng: np.random.Generator, blinks: Floats) -> Floats:

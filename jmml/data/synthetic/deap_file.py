@@ -2,8 +2,8 @@
 
 DEAP's ``sNN.dat`` are protocol 2 pickles of Python 2: byte strings are ``BINSTRING``, modules have their old
 names. Python 3's pickler cannot write byte strings that way (it encodes them through a call, half as large
-again), and its output changes with numpy's version. The format is small, so the opcodes are written here; both
-``pickle.load(file, encoding="latin1")`` and a reader restricted to numpy arrays accept the result.
+again), and its output changes with numpy's version. The format is small, so the opcodes are written here;
+``pickle.load(file, encoding="latin1")`` and readers restricted to numpy arrays accept the result.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def write_deap_file(path: Path, data: NDArray[Any], labels: NDArray[Any]) -> Non
 
 
 def _array(array: NDArray[Any]) -> bytes:
-    """``numpy._reconstruct(ndarray, (0,), 'b')`` followed by its state, as ``ndarray.__reduce__`` gives it."""
+    """``numpy._reconstruct(ndarray, (0,), 'b')`` and its state, as ``ndarray.__reduce__`` gives them."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     empty = (
         _name("numpy.core.multiarray", "_reconstruct")

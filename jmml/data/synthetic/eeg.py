@@ -1,16 +1,15 @@
 """The synthetic EEG corpus: subjects, what emotion does to their rhythms, ratings, and the DEAP layout.
 
-A trial is a 1/f background plus four rhythms, each with its own spatial pattern. From the end of the baseline on,
-the log power of rhythm ``b`` moves by
+A trial is a 1/f background plus four rhythms, each with its own spatial pattern. The log power of rhythm ``b`` is
 
-    s_b * effect * w_b * arousal + d * trial deviate
+    base + d * subject + d * trial + s_b * effect * w_b * arousal
 
-with the felt arousal, the subject's own responsiveness ``s_b`` and the difficulty ``d``; the alpha log power
-moves besides by ``s * effect * w * valence * laterality / 2``, where laterality is -1 over the left and +1 over the
-right frontal scalp: positive valence goes with less alpha (more activity) on the left, the approach model of
-frontal asymmetry (Davidson 1992, Brain Cogn. 20(1); review: Smith et al. 2017, Int. J. Psychophysiol. 111).
-Arousal lowers alpha and raises theta, beta and gamma (Klimesch 1999, Brain Res. Rev. 29(2-3); Koelstra et al. 2012,
-IEEE T-AffC 3(1)).
+with normal deviates ``subject`` and ``trial``, the difficulty ``d``, the felt arousal and the subject's own
+responsiveness ``s_b``; the last term sets in when the baseline ends. Over the frontal scalp, ln(right) - ln(left)
+alpha power moves likewise with ``s * effect * w * valence``: positive valence goes with less alpha (more activity)
+on the left, the approach model of frontal asymmetry (Davidson 1992, Brain and Cognition 20(1)). Arousal
+lowers alpha and raises theta, beta and gamma (Klimesch 1999, Brain Research Reviews 29(2-3)). Blinks reach the
+frontal electrodes and muscle bursts the temporal ones, more of them as ``d`` grows.
 """
 
 from __future__ import annotations
@@ -21,30 +20,31 @@ from pathlib import Path
 import numpy as np
 
 from jmml.config import SyntheticConfig
+from jmml.data.corpora.deap import BASELINE_S, SAMPLE_RATE_HZ
 from jmml.data.synthetic import brain
 from jmml.data.synthetic.affect import Floats, Stream, generator
-from jmml.data.synthetic.brain import SAMPLE_RATE_HZ
 from jmml.data.synthetic.deap_file import write_deap_file
 from jmml.files import atomic_folder
 
-BASELINE_S = 3.0
 MIDPOINT = 5.0  # of the rating scale 1..9
 MARGIN = 0.2  # ratings of valence and arousal stay this far on their quadrant's side of the midpoint
 TARGET = 2.1  # mean distance of the ratings from the midpoint
 RATING_SD = 0.9
-FELT_SD = 0.35  # what was felt beyond what was rated, in units of arousal and valence (-1..1)
+FELT_SD = 0.22  # what was felt beyond what was rated, in units of arousal and valence (-1..1)
 BACKGROUND_UV = 9.0
 LABEL_COLUMNS = ("valence", "arousal", "dominance", "liking")
 
 # rhythm: (RMS in microvolts where it is strongest, change of log power per unit of arousal,
 #          subject sd and trial sd of its log power)
 RHYTHMS: dict[str, tuple[float, float, float, float]] = {
-    "theta": (4.5, 0.45, 0.5, 0.35),
-    "alpha": (8.0, -0.60, 0.7, 0.45),
-    "beta": (4.0, 0.55, 0.5, 0.35),
-    "gamma": (2.2, 0.50, 0.6, 0.40),
+    "theta": (3.6, 0.70, 0.5, 0.28),
+    "alpha": (9.0, -0.95, 0.7, 0.36),
+    "beta": (3.4, 0.90, 0.5, 0.28),
+    "gamma": (1.9, 0.80, 0.6, 0.32),
 }
-ASYMMETRY = 0.60  # change of ln(right) - ln(left) frontal alpha power per unit of valence
+# Change of ln(right) - ln(left) frontal alpha power per unit of valence. Like the changes above it is many
+# times what is found in people: 16 short trials per subject would show nothing at a natural size.
+ASYMMETRY = 1.3
 ASYMMETRY_SUBJECT_SD, ASYMMETRY_TRIAL_SD = 0.25, 0.20
 STYLE_SD = 0.40
 GAIN_SD = 0.25  # of log amplitude: skull thickness, impedances
@@ -66,9 +66,9 @@ def write_synthetic_eeg(root: Path, config: SyntheticConfig) -> None:
     """Write the EEG corpus to ``root``: one ``sNN.dat`` per subject, in the layout of DEAP.
 
     Each file is a Python 2 pickle of ``data`` (trials, 40, (3 + trial_s) * 128) float32 in microvolts, 3 s of
-    baseline first, and ``labels`` (trials, 4) float64: valence, arousal, dominance, liking, 1..9. Trials go round
-    the four quadrants in random order, so each subject meets all of them. ``root`` is replaced as
-    a whole, when all is written.
+    baseline first, and ``labels`` (trials, 4) float64: valence, arousal, dominance, liking, 1..9. Trials
+    go round the four quadrants in random order, so each subject meets all of them. ``root`` is replaced as a
+    whole, when all is written.
     """
     with atomic_folder(root) as folder:
         for number in range(1, config.subjects + 1):
@@ -121,17 +121,15 @@ def _record(subject: Subject, labels: Floats, config: SyntheticConfig, rng: np.r
     asymmetry = subject.asymmetry + d * ASYMMETRY_TRIAL_SD * rng.standard_normal(trials)
     asymmetry_response = subject.style[-1] * ASYMMETRY * valence
     for i, (name, (rms, weight, _, trial_sd)) in enumerate(RHYTHMS.items()):
-        wave = brain.spatial_mixing() @ brain.noise(rng, (trials, 32), samples, _spectrum(name, f, subject.alpha_hz))
-        pattern = rms * _pattern(name)
+        spectrum = _spectrum(name, f, subject.alpha_hz)
+        wave = brain.spatial_mixing() @ brain.noise(rng, (trials, 32), samples, spectrum)
         steady = subject.log_power[i] + d * trial_sd * rng.standard_normal(trials)
         response = subject.style[i] * weight * arousal
-        log_power = steady[:, None] + response[:, None] * ramp
+        log_power = (steady[:, None] + response[:, None] * ramp)[:, None]  # (trials, 1, samples)
         if name == "alpha":
-            lateral = asymmetry[:, None] + asymmetry_response[:, None] * ramp
-            log_amplitude = log_power[:, None] / 2 + brain.frontal_laterality()[:, None] * lateral[:, None] / 4
-        else:
-            log_amplitude = log_power[:, None] / 2
-        eeg += pattern[:, None] * np.exp(log_amplitude) * wave
+            lateral = (asymmetry[:, None] + asymmetry_response[:, None] * ramp)[:, None]
+            log_power = log_power + brain.frontal_laterality()[:, None] * lateral / 2
+        eeg += rms * _pattern(name)[:, None] * np.exp(log_power / 2) * wave
     eeg *= subject.gain
     blinks = brain.add_blinks(eeg, rng, rate_hz=0.25 * d, amplitude_uv=100.0)
     brain.add_muscle(eeg, rng, rate_hz=0.08 * d, amplitude_uv=10.0)
@@ -140,10 +138,10 @@ def _record(subject: Subject, labels: Floats, config: SyntheticConfig, rng: np.r
 
 def _spectrum(name: str, f: Floats, alpha_hz: float) -> Floats:
     centre, width = {
-        "theta": (6.0, 0.8),
-        "alpha": (alpha_hz, 0.9),
-        "beta": (20.0, 3.5),
-        "gamma": (37.0, 4.5),
+        "theta": (6.0, 1.0),
+        "alpha": (alpha_hz, 1.0),
+        "beta": (20.0, 5.0),
+        "gamma": (38.0, 9.0),
     }[name]
     return brain.bump(f, centre, width)
 

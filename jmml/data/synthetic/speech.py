@@ -1,12 +1,12 @@
 """The synthetic speech corpus: speakers, what emotion does to their voices, and the RAVDESS layout.
 
-Every property of an utterance (a *cue*) is a sum, in the unit in which it is heard (semitones, dB, log ratios):
+Every property of an utterance (a *cue*) is a sum, in the unit in which it is heard (semitones, dB, log ratio):
 
     cue = base + d * speaker + s * effect * (wa * arousal + wv * valence) + d * utterance
 
-with the performed arousal and valence, ``speaker`` and ``utterance`` normal deviates, ``d`` the difficulty and
-``s`` the speaker's own way of showing emotion through this cue (mean 1). The directions follow the
-reviews of vocal emotion (Juslin & Laukka 2003, Psychol. Bull. 129(5); Goudbeek & Scherer 2010, JASA 128(3)):
+with the performed arousal and valence, normal deviates ``speaker`` and ``utterance``, the difficulty ``d`` and
+the speaker's own way ``s`` of showing emotion through this cue (mean 1). The directions follow the reviews of
+vocal emotion (Juslin & Laukka 2003, Psychological Bulletin 129(5); Goudbeek & Scherer 2010, JASA 128(3)):
 arousal raises F0, range, level and tempo and flattens the spectrum; valence is the weaker, mixed cue.
 """
 
@@ -25,28 +25,28 @@ from jmml.data.synthetic.voice import SAMPLE_RATE_HZ, STATEMENTS, Delivery, synt
 from jmml.errors import LabelError, nearest
 from jmml.files import atomic_folder, atomic_path
 
-RAVDESS_CODES = {name: code for code, name in enumerate(
-    ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise"), start=1)}  # fmt: skip
+_RAVDESS_ORDER = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
+RAVDESS_CODES = {emotion: code for code, emotion in enumerate(_RAVDESS_ORDER, start=1)}
 
 # cue: (base, arousal, valence, speaker sd, utterance sd)
 CUES: dict[str, tuple[float, float, float, float, float]] = {
-    "f0": (0.0, 2.6, 0.3, 2.0, 1.0),  # semitones re the median voice of the speaker's sex
-    "range": (0.8, 0.22, 0.14, 0.25, 0.20),  # log semitones
-    "final": (-2.0, 0.3, 1.6, 1.0, 1.2),  # semitones
-    "syllable": (-1.51, -0.10, -0.04, 0.10, 0.05),  # log seconds; the base is 0.22 s
-    "pause": (-2.5, -0.35, -0.15, 0.40, 0.40),  # log seconds; the base is 0.08 s
-    "level": (-30.0, 3.2, 0.0, 3.0, 1.5),  # dB re full scale
-    "tilt": (-3.0, 0.9, 0.35, 0.9, 0.4),  # dB per octave
-    "formants": (0.0, 0.0, 0.022, 0.035, 0.010),  # log ratio: smiling shortens the vocal tract
-    "open": (0.0, -0.45, 0.30, 0.50, 0.30),  # logit of the open quotient between 0.3 and 0.9
-    "jitter": (-4.3, 0.10, -0.22, 0.30, 0.20),  # log ratio; the base is 1.4 %
-    "breath": (-17.0, -1.2, 1.2, 2.5, 1.2),  # dB re the voice
-    "noise": (-62.0, 0.0, 0.0, 4.0, 1.0),  # dB re full scale
+    "f0": (0.0, 2.8, 0.6, 3.0, 0.7),  # semitones re the median voice of the speaker's sex
+    "range": (0.8, 0.24, 0.30, 0.40, 0.14),  # log semitones
+    "final": (-2.0, 0.3, 3.4, 1.5, 0.8),  # semitones
+    "syllable": (-1.51, -0.11, -0.08, 0.15, 0.035),  # log seconds; the base is 0.22 s
+    "pause": (-2.5, -0.38, -0.32, 0.60, 0.28),  # log seconds; the base is 0.08 s
+    "level": (-30.0, 3.5, 0.0, 4.5, 1.0),  # dB re full scale
+    "tilt": (-1.5, 1.0, 0.75, 1.4, 0.28),  # dB per octave
+    "formants": (0.0, 0.0, 0.047, 0.052, 0.007),  # log ratio: smiling shortens the vocal tract
+    "open": (0.0, -0.50, 0.65, 0.75, 0.20),  # logit of the open quotient between 0.3 and 0.9
+    "jitter": (-4.3, 0.10, -0.48, 0.45, 0.14),  # log ratio; the base is 1.4 %
+    "breath": (-17.0, -1.3, 2.6, 3.7, 0.85),  # dB re the voice
+    "noise": (-62.0, 0.0, 0.0, 6.0, 0.7),  # dB re full scale
 }
 _TABLE = np.array(list(CUES.values()))
 _BASE, _AFFECT, _SPEAKER_SD, _UTTERANCE_SD = _TABLE[:, 0], _TABLE[:, 1:3], _TABLE[:, 3], _TABLE[:, 4]
-STYLE_SD = 0.45  # how unequal speakers are in what each cue does under emotion
-STRENGTH_SD, PERFORMANCE_SD = 0.25, 0.30
+STYLE_SD = 0.50  # how unequal speakers are in what each cue does under emotion
+STRENGTH_SD, PERFORMANCE_SD = 0.25, 0.21
 STRONG = 1.0  # strengths above it are filed under RAVDESS's intensity 02
 MALE, FEMALE = (115.0, 1.0), (200.0, 1.16)  # median F0 in Hz and formant scale
 
@@ -64,10 +64,10 @@ class Speaker:
 def write_synthetic_speech(root: Path, config: SyntheticConfig) -> None:
     """Write the speech corpus to ``root``: one ``Actor_NN`` folder per speaker, 16 kHz 16-bit mono WAV.
 
-    Every speaker says both statements with all eight emotions, ``config.repetitions`` times. File names follow
-    RAVDESS: modality 03, vocal channel 01, emotion, intensity, statement, repetition, actor. Intensity 02 marks
-    the utterances performed more strongly than usual (never neutral ones, as in RAVDESS). ``root``
-    is replaced as a whole, when all is written.
+    Every speaker says both statements with all eight emotions, ``config.repetitions`` times. File names
+    follow RAVDESS: modality 03, vocal channel 01, emotion, intensity, statement, repetition, actor. Intensity
+    02 marks the utterances performed more strongly than usual (never neutral ones, as in RAVDESS). ``root`` is
+    replaced as a whole, when all is written.
     """
     with atomic_folder(root) as folder:
         for actor in range(1, config.speakers + 1):
@@ -125,7 +125,8 @@ def _utter(
     )
     cues = _BASE + speaker.habit + speaker.style * (_AFFECT @ felt)
     cues += d * _UTTERANCE_SD * rng.standard_normal(len(CUES))
-    return synthesise(_delivery(speaker, dict(zip(CUES, cues, strict=True))), statement, rng), float(strength[0])
+    delivery = _delivery(speaker, dict(zip(CUES, cues, strict=True)))
+    return synthesise(delivery, statement, rng), float(strength[0])
 
 
 def _delivery(speaker: Speaker, cue: dict[str, float]) -> Delivery:

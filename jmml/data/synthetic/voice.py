@@ -21,7 +21,8 @@ HOP = 80  # 5 ms, the frame step of every parameter track
 FFT = 512
 EDGE_S = 0.12  # silence before and after speech
 
-# Formants F1..F3 in Hz of an average adult male (Peterson & Barney 1952, JASA 24(2)); F4 is held at 3500.
+# Formants F1..F3 in Hz of an average adult male (Peterson & Barney 1952, JASA 24(2)).
+HIGH_FORMANTS = (3500.0, 4500.0)  # F4 and F5, which hardly move
 VOWELS: dict[str, tuple[float, float, float]] = {
     "i": (270.0, 2290.0, 3010.0),
     "I": (390.0, 1990.0, 2550.0),
@@ -32,10 +33,13 @@ VOWELS: dict[str, tuple[float, float, float]] = {
 }
 # (vowel, relative duration, loudness of the consonant before it); after RAVDESS's two statements,
 # "Kids are talking by the door" and "Dogs are sitting by the door".
-STATEMENTS: tuple[tuple[tuple[str, float, float], ...], ...] = (
-    (("I", 1.1, 0.8), ("3", 0.7, 0.2), ("O", 1.2, 0.9), ("I", 0.8, 0.3), ("A", 1.2, 0.4), ("V", 0.6, 0.5), ("O", 1.6, 0.4)),
-    (("A", 1.2, 0.4), ("3", 0.7, 0.2), ("I", 1.0, 1.0), ("i", 0.8, 0.7), ("A", 1.2, 0.4), ("V", 0.6, 0.5), ("O", 1.6, 0.4)),
-)  # fmt: skip
+Syllable = tuple[str, float, float]
+_BY_THE_DOOR: tuple[Syllable, ...] = (("A", 1.2, 0.4), ("V", 0.6, 0.5), ("O", 1.6, 0.4))
+STATEMENTS: tuple[tuple[Syllable, ...], ...] = (
+    (("I", 1.1, 0.8), ("3", 0.7, 0.2), ("O", 1.2, 0.9), ("I", 0.8, 0.3), *_BY_THE_DOOR),
+    (("A", 1.2, 0.4), ("3", 0.7, 0.2), ("I", 1.0, 1.0), ("i", 0.8, 0.7), *_BY_THE_DOOR),
+)
+_BANDWIDTHS = (0.13, 0.07, 0.06, 0.06, 0.06)  # of F1..F5, relative to the formant, on top of 30 Hz
 PAUSE_AFTER = 3  # the pause, where there is one, falls between verb and place
 
 
@@ -74,7 +78,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class _Tracks:
-    """Parameter tracks at the frame step: voicing and frication 0..1, formants (frames, 4) in Hz, F0 in Hz."""
+    """Parameter tracks at the frame step: voicing and frication 0..1, formants (frames, 5) and F0 in Hz."""
 
     voicing: Floats
     frication: Floats
@@ -104,7 +108,7 @@ def synthesise(delivery: Delivery, statement: int, rng: np.random.Generator) -> 
     return np.tanh(speech + noise)  # a limiter: loud voices saturate as they do in recorders, and never wrap
 
 
-def _plan(delivery: Delivery, syllables: tuple[tuple[str, float, float], ...], rng: np.random.Generator) -> _Tracks:
+def _plan(delivery: Delivery, syllables: tuple[Syllable, ...], rng: np.random.Generator) -> _Tracks:
     lengths = delivery.syllable_s * np.array([s[1] for s in syllables])
     lengths *= np.exp(0.1 * rng.standard_normal(len(syllables)))
     pauses = np.zeros(len(syllables))
@@ -122,7 +126,7 @@ def _plan(delivery: Delivery, syllables: tuple[tuple[str, float, float], ...], r
     frication = (hiss / (1 + np.exp(-(t - starts) / edge)) / (1 + np.exp((t - onset) / edge))).sum(axis=1)
 
     centres = (onset + ends) / 2
-    targets = np.array([[*VOWELS[s[0]], 3500.0] for s in syllables])
+    targets = np.array([[*VOWELS[vowel], *HIGH_FORMANTS] for vowel, _, _ in syllables])
     targets = targets * delivery.formant_scale * np.exp(0.03 * rng.standard_normal(targets.shape))
     formants = np.column_stack([np.interp(t[:, 0], centres, column) for column in targets.T])
 
@@ -149,12 +153,12 @@ def _glottis(f0_hz: Floats, delivery: Delivery, rng: np.random.Generator) -> Flo
 
 def _filter(source: Floats, formants_hz: Floats, tilt_db: float) -> Floats:
     """Formant cascade ``prod_i F_i^2 / (F_i^2 - f^2 + j f B_i)`` and tilt, applied frame by frame."""
-    stft = signal.ShortTimeFFT(signal.windows.hann(2 * HOP * 2, sym=False), HOP, SAMPLE_RATE_HZ, mfft=FFT)
+    stft = signal.ShortTimeFFT(signal.windows.hann(4 * HOP, sym=False), HOP, SAMPLE_RATE_HZ, mfft=FFT)
     spectrum = stft.stft(source)
     slices = np.clip(np.arange(stft.p_min, stft.p_max(len(source))), 0, len(formants_hz) - 1)
     f = stft.f[:, None]
     response = 10 ** (tilt_db * np.log2(np.maximum(f, 300) / 300) / 20) * np.ones((1, len(slices)), complex)
-    for formant, ratio in zip(formants_hz[slices].T, (0.13, 0.07, 0.06, 0.06), strict=True):
+    for formant, ratio in zip(formants_hz[slices].T, _BANDWIDTHS, strict=True):
         bandwidth = 30 + ratio * formant
         response *= formant**2 / (formant**2 - f**2 + 1j * f * bandwidth)
     return np.asarray(stft.istft(spectrum * response, 0, len(source)))

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
+from jmml.config import Stage1Config
 from jmml.errors import ModelError
 from jmml.models.jec_ssl import JECSSL, _Branches
 
@@ -84,7 +85,7 @@ def test_losses_and_gradients_are_finite_on_tiny_batches_and_constant_branches(n
 
 def test_training_lowers_every_weighted_term_and_separates_the_classes() -> None:
     X, y = data()
-    fitted = model(epochs=40, beta=1.0).fit(X, y)
+    fitted = model(epochs=40, lr=5e-3, beta=1.0).fit(X, y)
     first, last = fitted.history_[0], fitted.history_[-1]
     for name in ("loss", "loss_reconstruction", "loss_class", "loss_decorrelation"):
         assert last[name] < first[name], name
@@ -140,6 +141,10 @@ def test_stepwise_fitting_ends_in_the_same_model() -> None:
     steps = list(islice(stepwise.iter_fit(X, y), 8))  # not one call beyond the last epoch
     assert steps == stepwise.history_
     np.testing.assert_array_equal(stepwise.transform(X), model().fit(X, y).transform(X))
+
+
+def test_its_parameters_are_the_settings_of_the_configuration() -> None:
+    assert set(JECSSL().get_params()) == {*Stage1Config.model_fields, "seed", "device"}
 
 
 def test_scikit_learn_can_clone_it() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from jmml.errors import ModelError
 from jmml.models.networks import load_network, mlp, network_arrays
-from jmml.models.training import Trainer, minibatches, reproducible, resolve_device
+from jmml.models.training import Trainer, generators, minibatches, reproducible, resolve_device
 
 
 @given(n=st.integers(1, 400), batch_size=st.integers(1, 150), seed=st.integers(0, 99))
@@ -35,6 +35,14 @@ def test_settings_of_torch_are_restored_even_after_an_error() -> None:
         assert torch.are_deterministic_algorithms_enabled() == mode
     finally:
         torch.set_num_threads(threads)
+
+
+def test_generators_are_reproducible_and_differ() -> None:
+    first, again = ([torch.rand(3, generator=g) for g in generators(5, 3)] for _ in range(2))
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert len({tuple(draw.tolist()) for draw in first}) == 3
+    # A further part leaves the draws of the others as they were.
+    assert torch.equal(torch.rand(3, generator=generators(5, 4)[0]), first[0])
 
 
 def test_unknown_and_absent_devices_are_named() -> None:

@@ -1,4 +1,4 @@
-"""A project folder whose stages have been run, on Gaussian features: six speakers, six subjects, four classes."""
+"""A project folder whose stages have been run: Gaussian features, six speakers and subjects, four classes."""
 
 from __future__ import annotations
 

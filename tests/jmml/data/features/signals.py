@@ -8,7 +8,9 @@ from scipy.signal import lfilter
 RATE = 16000
 
 
-def sine(frequency_hz: float, *, seconds: float = 1.0, rate: float = RATE, amplitude: float = 0.3) -> np.ndarray:
+def sine(
+    frequency_hz: float, *, seconds: float = 1.0, rate: float = RATE, amplitude: float = 0.3
+) -> np.ndarray:
     t = np.arange(round(seconds * rate)) / rate
     return (amplitude * np.sin(2 * np.pi * frequency_hz * t)).astype(np.float32)
 
@@ -18,7 +20,7 @@ def noise(*, seconds: float = 1.0, rate: float = RATE, amplitude: float = 0.1, s
 
 
 def vowels(seed: int, *, seconds: float = 2.0, rate: int = RATE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gliding, formant-filtered voiced stretches between noisy pauses: signal, F0 in Hz, voiced (all (n,))."""
+    """Gliding vowels between noisy pauses: the signal, its F0 in Hz and where it is voiced, each (n,)."""
     rng = np.random.default_rng(seed)
     n = round(seconds * rate)
     t = np.arange(n) / rate

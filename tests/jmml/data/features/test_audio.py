@@ -122,7 +122,9 @@ def test_wav_streamed_to_a_pipe_has_no_announced_size(tmp_path: Path) -> None:
 def test_not_finite(tmp_path: Path, value: float) -> None:
     signal = noise()
     signal[800] = value
-    refused(write(tmp_path / "a.wav", signal, subtype="FLOAT"), "1 samples are NaN or infinite, first at 0.050 s")
+    refused(
+        write(tmp_path / "a.wav", signal, subtype="FLOAT"), "1 samples are NaN or infinite, first at 0.050 s"
+    )
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.25])

@@ -17,7 +17,7 @@ GROUPS = np.array(["a", "b", "c", "d"], dtype=object).repeat(10)
 def test_each_group_equals_a_standard_scaler_of_its_own() -> None:
     got = zscore_per_group(X, GROUPS)
     for group in "abcd":
-        rows = GROUPS == group
+        rows = np.equal(GROUPS, group)
         np.testing.assert_allclose(got[rows], StandardScaler().fit_transform(X[rows]), atol=1e-5)
 
 

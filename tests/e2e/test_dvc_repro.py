@@ -1,0 +1,156 @@
+"""The pipeline as DVC runs it: from nothing to metrics, and again only what changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.e2e.workspace import Workspace
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+STAGES = ["synthesize", "ingest", "ingest", "featurize", "featurize", "split", "train", "evaluate"]
+
+
+def ran(output: str) -> list[str]:
+    """Stages that were run, by the commands DVC echoes."""
+    return re.findall(r"> python -m pipelines\.stages\.(\w+)", output)
+
+
+def scores(workspace: Workspace) -> dict[str, dict[str, float]]:
+    return json.loads((workspace.root / "results/metrics.json").read_text())
+
+
+def test_everything_runs_once_and_git_sees_only_what_it_should(first_run: tuple[Workspace, str]) -> None:
+    workspace, output = first_run
+    assert sorted(ran(output)) == sorted(STAGES)
+    new = workspace.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
+    assert sorted(new) == ["?? dvc.lock", "?? results/metrics.json"]
+    assert "Data and pipelines are up to date." in workspace.run("dvc", "repro", stderr=True)
+
+
+def test_metrics_agree_with_the_evidence(first_run: tuple[Workspace, str]) -> None:
+    workspace, _ = first_run
+    figures = scores(workspace)
+    methods = {"raw", "jec-ssl", "jmml", "one-hot"}
+    assert set(figures) == methods | {"eeg_only", "chance", "jmml_minus_one-hot"}
+    assert figures["chance"] == 0.25
+    evidence = pd.read_parquet(workspace.root / "results/evidence.parquet")
+    evidence["right"] = evidence["y_pred"] == evidence["y_true"]
+    recall = evidence.groupby(["modality", "method", "y_true"])["right"].mean()
+    uar = recall.groupby(level=["modality", "method"]).mean()
+    assert set(uar["speech"].index) == methods
+    assert set(uar["eeg"].index) == {"jmml"}
+    for method in methods:
+        assert figures[method]["uar"] == pytest.approx(uar["speech", method], abs=1e-6)
+        assert figures[method]["ci_low"] <= figures[method]["uar"] <= figures[method]["ci_high"]
+    assert figures["eeg_only"]["uar"] == pytest.approx(uar["eeg", "jmml"], abs=1e-6)
+    difference = uar["speech", "jmml"] - uar["speech", "one-hot"]
+    assert figures["jmml_minus_one-hot"]["diff"] == pytest.approx(difference, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("changed", "stages"),
+    [
+        ({"evaluation": {"confidence": 0.9}}, {"evaluate"}),
+        ({"protocol": {"seeds": [1]}}, {"train", "evaluate"}),
+        ({"method": {"classifier": {"name": "linear-svm", "options": {}}}}, {"train"}),
+        ({"protocol": {"inner_folds": 3}}, set()),
+        ({"task": {"label_space": "binary-arousal"}}, {"split"}),
+        ("jmml/data/synthetic/eeg.py", {"synthesize"}),
+        ("jmml/data/features/eeg.py", {"featurize@synthetic-eeg", "featurize@synthetic-speech"}),
+        ("jmml/models/jec_ssl.py", {"train"}),
+        ("jmml/evaluation/metrics.py", {"evaluate"}),
+        ("README.md", set()),
+    ],
+    ids=str,
+)
+def test_a_change_concerns_the_stages_that_depend_on_it(
+    reproduced: Workspace, changed: str | dict[str, object], stages: set[str]
+) -> None:
+    if isinstance(changed, str):
+        with (reproduced.root / changed).open("a") as file:
+            file.write("\n# a remark\n")
+    else:
+        reproduced.edit(**changed)
+    assert set(json.loads(reproduced.run("dvc", "status", "--json"))) == stages
+
+
+def test_metrics_diff_and_plots(reproduced: Workspace) -> None:
+    before = scores(reproduced)
+    reproduced.edit(evaluation={"confidence": 0.6})
+    assert ran(reproduced.run("dvc", "repro")) == ["evaluate"]
+    diff = json.loads(reproduced.run("dvc", "metrics", "diff", "--json"))["results/metrics.json"]
+    assert diff["raw.ci_high"]["old"] == before["raw"]["ci_high"]
+    assert diff["raw.ci_high"]["new"] == scores(reproduced)["raw"]["ci_high"] < before["raw"]["ci_high"]
+    assert "raw.uar" not in diff
+
+    reproduced.run("dvc", "plots", "show")
+    page = (reproduced.root / "dvc_plots/index.html").read_text()
+    assert "rho_permuted" in page
+    assert "jec_ssl/speech/loss" in page
+    assert '"actual"' in page
+    drawn = {path.name for path in (reproduced.root / "dvc_plots/static").iterdir()}
+    names = ("comparison", "confusion", "correlation")
+    assert drawn == {f"workspace_results_plots_{name}.png" for name in names}
+
+
+def test_another_corpus_beside_the_task_leaves_its_models_alone(
+    reproduced: Workspace, tmp_path: Path
+) -> None:
+    table = pd.DataFrame(
+        {"id": ["a", "b"], "group": ["x", "y"], "label": ["anger", "sadness"], "f0 [Hz]": [210.0, 140.0]}
+    )
+    table.to_csv(tmp_path / "lab.csv", index=False)
+    reproduced.run("jmml", "data", "add", "lab", str(tmp_path / "lab.csv"), "--modality", "speech")
+    assert ran(reproduced.run("dvc", "repro")) == ["ingest", "featurize", "split"]
+    assert json.loads(reproduced.run("dvc", "status", "--json")) == {}
+
+
+def test_the_same_seed_gives_the_same_bytes(reproduced: Workspace) -> None:
+    def contents() -> dict[str, bytes]:
+        # skops files name their parts by memory address; that they hold the same is shown by the evidence
+        made = [path for top in ("data", "models", "results") for path in (reproduced.root / top).rglob("*")]
+        return {
+            str(path.relative_to(reproduced.root)): path.read_bytes()
+            for path in made
+            if path.is_file() and path.suffix != ".skops" and "cache" not in path.parts
+        }
+
+    before = contents()
+    assert "results/evidence.parquet" in before
+    assert "models/cv/jmml/fold0-seed0/edcc_cae.safetensors" in before
+    assert ran(reproduced.run("dvc", "repro", "--force", "--downstream", "split")) == STAGES[-3:]
+    after = contents()
+    assert [name for name in before | after if before.get(name) != after.get(name)] == []
+
+
+def test_without_eeg_the_methods_that_need_none_remain(reproduced: Workspace) -> None:
+    reproduced.edit(task={"eeg": None}, evaluation={"methods": ["raw", "jmml"]})
+    assert ran(reproduced.run("dvc", "repro")) == ["split", "train", "evaluate"]
+    assert set(scores(reproduced)) == {"raw", "chance"}
+
+
+def test_every_mistake_in_the_settings_is_reported_at_once(reproduced: Workspace) -> None:
+    path = reproduced.root / "params.yaml"
+    path.write_text(path.read_text().replace("  k: 3", "  k: three").replace("  bootstrap:", "  bootstrapp:"))
+    output = reproduced.run("python", "-m", "pipelines.stages.split", code=3, stderr=True)
+    assert output.splitlines() == [
+        f"error: {path}: method.stage2.k: expected an integer, got 'three'",
+        f"error: {path}: evaluation.bootstrapp: unknown key; did you mean 'bootstrap'? "
+        "(valid: bootstrap, confidence, methods)",
+    ]
+
+
+def test_a_failing_cell_of_training_is_named_and_the_models_stay(reproduced: Workspace) -> None:
+    reproduced.edit(method={"classifier": {"name": "logistic-regression", "options": {"CC": 1.0}}})
+    output = reproduced.run("python", "-m", "pipelines.stages.train", code=3, stderr=True)
+    assert output.startswith("error: ")
+    assert re.search(r"\(method 'raw', fold [01], seed 0\)$", output.strip())
+    assert len(output.splitlines()) == 1
+    assert (reproduced.root / "models/cv/raw/fold0-seed0/recogniser.json").exists()
+    assert [path.name for path in (reproduced.root / "models").iterdir()] == ["cv"]

@@ -1,0 +1,89 @@
+"""A project folder of its own for tests that run the product as a person would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from pipelines.project import Project
+
+SOURCE = Path(__file__).parents[2]
+FOLDERS = ("jmml", "pipelines", "cli", ".dvc")
+LITTER = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")  # of Python and of DVC
+FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", ".dvcignore", ".gitignore")
+# The smallest corpora on which every fold holds every class, and one seed.
+SMALL = {
+    "synthetic": {"speakers": 4, "repetitions": 1, "subjects": 4, "trials": 8, "trial_s": 4.0},
+    "protocol": {"seeds": [0], "inner_folds": 2},
+    "evaluation": {"bootstrap": 200},
+}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A checkout of the code under test with settings of its own, under git and DVC."""
+
+    root: Path
+
+    @property
+    def project(self) -> Project:
+        return Project(self.root)
+
+    def run(self, *command: str, code: int = 0, stderr: bool = False) -> str:
+        """Run a command in the folder; its standard output, followed by its standard error if wanted.
+
+        The interpreter of the tests comes first on the path, and the code in the folder first in Python's.
+        """
+        drop = {
+            "JMML_PROJECT",
+            "JMML_DEBUG",
+            "MLFLOW_TRACKING_URI",
+            "GIT_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+        }
+        env = {name: value for name, value in os.environ.items() if name not in drop} | {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PYTHONPATH": str(self.root),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            **{f"GIT_{who}_{what}": f"test{at}" for who in ("AUTHOR", "COMMITTER")
+               for what, at in (("NAME", ""), ("EMAIL", "@localhost"))},
+        }  # fmt: skip
+        done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == code, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + (done.stderr if stderr else "")
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", "state")
+
+    def edit(self, **sections: object) -> None:
+        """Merge settings into ``params.yaml``: mappings by key, anything else replaced."""
+        path = self.root / "params.yaml"
+        settings = yaml.safe_load(path.read_text())
+        for name, value in sections.items():
+            settings[name] = settings[name] | value if isinstance(value, dict) else value
+        path.write_text(yaml.safe_dump(settings, sort_keys=False))
+
+    def copy(self, target: Path) -> Workspace:
+        shutil.copytree(self.root, target, symlinks=True)
+        return Workspace(target)
+
+
+def make_workspace(root: Path, **settings: object) -> Workspace:
+    """Copy the code under test into ``root``, apply small settings, commit."""
+    for name in FOLDERS:
+        shutil.copytree(SOURCE / name, root / name, ignore=LITTER)
+    for name in FILES:
+        shutil.copy(SOURCE / name, root / name)
+    workspace = Workspace(root)
+    workspace.edit(**(SMALL | settings))
+    workspace.run("git", "init", "--quiet")
+    workspace.commit()
+    return workspace

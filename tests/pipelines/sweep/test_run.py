@@ -1,0 +1,337 @@
+"""Whole sweeps on Ray and a SQLite store: one Ray session for the file, tiny trials."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from rich.console import Console
+
+from jmml.config import MethodConfig, validate
+from jmml.errors import ModelError, SweepError, TrackingError
+from jmml.evaluation import evidence
+from pipelines.gates import Candidate, judge
+from pipelines.sweep import runner
+from pipelines.sweep.definition import check
+from pipelines.sweep.runner import InterruptedSweepError, run_sweep
+from pipelines.sweep.session import ray_session
+from pipelines.sweep.spaces import configure
+from pipelines.tracking import PARENT, SWEEP, TRIAL, Tracker
+from tests.pipelines.sweep import fakes
+from tests.pipelines.sweep.projects import SEEDS, definition, write_project
+
+pytestmark = pytest.mark.slow
+EPOCHS = 3  # of stage 2 in the project's settings
+GRID = {"stage1.p": {"choice": [5, 3, 4]}, "stage2.epochs": {"choice": [fakes.EPOCHS]}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray_once():
+    with ray_session(cpus=2):
+        yield
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sweep") / "project"
+    made = write_project(root)
+    (root / ".gitignore").write_text("/mlruns/\n/data/\n")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "start"]):
+        author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+        subprocess.run(["git", "-C", str(root), *author, *command], check=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def tracker(project):
+    return Tracker.connect(project)
+
+
+def make(project, **changes):
+    return check(definition(**changes), project.params.method)
+
+
+def newest(tracker):
+    return tracker.runs(kind=SWEEP)[0]
+
+
+def children(tracker, run_id):
+    runs = tracker.runs(kind=TRIAL, parent=run_id)
+    return sorted(runs, key=lambda run: run.data.tags["jmml.trial_id"])
+
+
+def history(tracker, run, key):
+    points = tracker.client.get_metric_history(run.info.run_id, key)
+    return {point.step: point.value for point in points}
+
+
+@pytest.fixture(scope="module")
+def console():
+    return Console(file=io.StringIO(), width=80)
+
+
+@pytest.fixture(scope="module")
+def finished(project, console):
+    """The real thing: three random configurations, both stages, refit, evidence."""
+    return run_sweep(project, make(project), console=console)
+
+
+def test_one_run_per_sweep_and_one_below_it_per_trial(finished, tracker):
+    parent = tracker.run(finished.run_id)
+    trials = children(tracker, finished.run_id)
+    assert parent.info.status == "FINISHED"
+    assert [run.data.tags["jmml.trial_id"] for run in trials] == ["001", "002", "003"]
+    assert {run.info.status for run in trials} == {"FINISHED"}
+    assert all(run.data.tags[PARENT] == finished.run_id for run in trials)
+
+
+def test_every_epoch_of_every_trial_is_tracked(finished, tracker):
+    stage1 = finished.plan.params.method.stage1.epochs
+    for run, trial in zip(children(tracker, finished.run_id), finished.trials, strict=True):
+        scores = history(tracker, run, "val_uar")
+        assert sorted(scores) == list(range(1, EPOCHS + 1))
+        assert max(scores.values()) == trial.best_val_uar
+        assert min(step for step, value in scores.items() if value == trial.best_val_uar) == trial.best_epoch
+        keys = set(run.data.metrics)
+        assert {"val_uar_std", "edcc_cae/rho_train", "edcc_cae/rho_held_out"} <= keys
+        for key in keys - {"best_val_uar"}:
+            steps = stage1 if key.startswith("jec_ssl/") else EPOCHS
+            assert sorted(history(tracker, run, key)) == list(range(1, steps + 1)), key
+
+
+def test_a_trial_carries_its_whole_configuration(finished, tracker):
+    for run, trial in zip(children(tracker, finished.run_id), finished.trials, strict=True):
+        params = run.data.params
+        assert params["stage1.p"] == str(trial.configuration["stage1.p"])
+        assert float(params["stage2.lam_c"]) == pytest.approx(trial.configuration["stage2.lam_c"], rel=1e-5)
+        assert params["stage2.hidden"] == str(finished.plan.params.method.stage2.hidden)
+        assert {"seed", "outer_fold", "inner_folds"} <= set(params)
+
+
+def test_the_best_configuration_is_the_argmax_of_the_tracked_scores(finished, tracker):
+    runs = children(tracker, finished.run_id)
+    table = {
+        (number, step): value
+        for number, run in enumerate(runs, 1)
+        for step, value in history(tracker, run, "val_uar").items()
+    }
+    number, epoch = max(table, key=lambda key: (table[key], -key[0], -key[1]))
+    assert (finished.best.number, finished.best.best_epoch) == (number, epoch)
+    searched = finished.trials[number - 1].configuration
+    expected = configure(finished.plan.params.method, {**searched, "stage2.epochs": epoch})
+    assert finished.config == expected
+    parent = tracker.run(finished.run_id)
+    assert parent.data.tags["jmml.best_trial"] == str(number)
+    assert parent.data.tags["jmml.best_trial_run"] == runs[number - 1].info.run_id
+    assert parent.data.metrics["best_val_uar"] == table[number, epoch]
+
+
+def test_the_run_passes_every_gate(finished, tracker, tmp_path):
+    parent = tracker.run(finished.run_id)
+    folder = tracker.download(finished.run_id, "evidence", tmp_path)
+    candidate = Candidate(parent.info.status, parent.data.tags, parent.data.metrics, folder)
+    assert [verdict for verdict in judge(candidate) if not verdict.passed] == []
+    frame = evidence.load(folder / "evidence.parquet")
+    assert set(frame["method"]) == {"raw", "jec-ssl", "jmml", "one-hot"}
+    assert set(frame["seed"]) == set(SEEDS)
+    speech, eeg = finished.plan.split.fold(0)
+    assert set(frame["group"]) == {*speech.test, *eeg.test}
+    pd.testing.assert_frame_equal(
+        pd.read_csv(folder / "comparison.csv")[["method", "uar"]], finished.comparison[["method", "uar"]]
+    )
+    for figure in ("comparison.png", "confusion.png", "correlation.png"):
+        assert (folder / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_logged_files_describe_the_sweep(finished, tracker, tmp_path):
+    folder = tracker.download(finished.run_id, "", tmp_path)
+    written = yaml.safe_load((folder / "definition.yaml").read_text())
+    assert check(written, MethodConfig()) == finished.plan.definition
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    assert validate(MethodConfig, best["method"]) == finished.config
+    table = pd.read_csv(folder / "trials.csv")
+    assert table["best_val_uar"].tolist() == [trial.best_val_uar for trial in finished.trials]
+    assert table["stage2.lam_c"].tolist() == [t.configuration["stage2.lam_c"] for t in finished.trials]
+
+
+def test_the_model_and_the_inputs_are_tracked(finished, tracker):
+    model = tracker.client.get_logged_model(finished.model_uri.removeprefix("models:/"))
+    assert model.status.value == "READY"
+    assert model.source_run_id == finished.run_id
+    inputs = tracker.run(finished.run_id).inputs.dataset_inputs
+    assert {item.dataset.name for item in inputs} >= {"lab-speech features", "lab-eeg features"}
+
+
+def test_one_line_per_trial_without_a_terminal(finished, console):
+    lines = console.file.getvalue().splitlines()
+    assert len([text for text in lines if text.startswith("trial ")]) == 3
+    assert lines[-1].startswith(f"refitting trial {finished.best.number} ")
+
+
+def test_results_lie_below_mlruns(finished, project):
+    assert (project.mlruns_dir / "sweeps" / "tiny" / finished.run_id).is_dir()
+
+
+def test_the_same_seed_gives_the_same_sweep(finished, project):
+    again = run_sweep(project, make(project, concurrent=1))
+    assert [t.configuration for t in again.trials] == [t.configuration for t in finished.trials]
+    assert [t.best_val_uar for t in again.trials] == [t.best_val_uar for t in finished.trials]
+    assert [t.history for t in again.trials] == [t.history for t in finished.trials]
+    pd.testing.assert_frame_equal(again.comparison, finished.comparison)
+
+
+def test_refitting_in_workers_gives_the_same_evidence(finished, project):
+    planned = finished.plan
+    there = runner.refit(
+        planned.task,
+        planned.split,
+        planned.definition.outer_fold,
+        finished.config,
+        seeds=SEEDS,
+        device="cpu",
+        evaluation=planned.params.evaluation,
+        worker_start_s=0.0,
+    )
+    pd.testing.assert_frame_equal(there.comparison, finished.comparison)
+    assert there.metrics == finished.metrics
+
+
+@pytest.fixture(scope="module")
+def witnessed(project, tmp_path_factory):
+    """A search by Optuna with another outer fold, and what its workers saw."""
+    folder = tmp_path_factory.mktemp("seen")
+    space = {"stage1.p": {"int": [2, 9]}, "stage2.lr": {"loguniform": [1e-4, 1e-2]}}
+    space |= {"stage2.imagined": {"choice": [True, False]}, "stage1.hidden": {"logint": [8, 64]}}
+    planned = make(project, algorithm="optuna", space=space, trials=8, outer_fold=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_RUN_ID", "0123")
+        result = run_sweep(project, planned, search=fakes.Witness(folder))
+    return result, [json.loads(path.read_text()) for path in folder.glob("*.json")]
+
+
+def test_trials_see_the_training_groups_alone(witnessed, project):
+    fold = {modality: folds[1] for modality, folds in json.loads(project.split_path.read_text()).items()
+            if modality in ("speech", "eeg")}  # fmt: skip
+    _, seen = witnessed
+    assert len(seen) == 8
+    for trial in seen:
+        for modality in ("speech", "eeg"):
+            assert trial[modality] == sorted(fold[modality]["train"])
+            assert not set(trial[modality]) & set(fold[modality]["test"])
+
+
+def test_every_trial_starts_in_a_clean_worker(witnessed):
+    _, seen = witnessed
+    for trial in seen:
+        assert trial["options"] == {"n_folds": 2, "seed": 0, "device": "cpu"}
+        assert trial["threads"] == 1
+        assert trial["MLFLOW_RUN_ID"] is None
+        assert trial["draws"] == seen[0]["draws"]  # reused actors start every trial afresh
+        assert not trial["writable"]  # the one copy in the object store
+
+
+def test_optuna_proposes_inside_the_space(witnessed):
+    result, _ = witnessed
+    for trial in result.trials:
+        configuration = trial.configuration
+        assert list(configuration) == ["stage1.p", "stage2.lr", "stage2.imagined", "stage1.hidden"]
+        assert 2 <= configuration["stage1.p"] <= 9
+        assert isinstance(configuration["stage1.p"], int)
+        assert 1e-4 <= configuration["stage2.lr"] <= 1e-2
+        assert isinstance(configuration["stage2.imagined"], bool)
+        assert 8 <= configuration["stage1.hidden"] <= 64
+    assert result.best.configuration["stage1.p"] == max(t.configuration["stage1.p"] for t in result.trials)
+
+
+def test_the_worst_are_stopped_and_failures_are_recorded(project, tracker, capfd):
+    scheduler = {"name": "asha", "grace_epochs": 1, "reduction": 2}
+    planned = make(project, algorithm="grid", space=GRID, scheduler=scheduler, concurrent=1)
+    result = run_sweep(project, planned, search=fakes.fails_for_p4)
+    assert capfd.readouterr() == ("", "")  # Ray tells the terminal nothing, not even of the failure
+    assert [trial.configuration["stage1.p"] for trial in result.trials] == [5, 3, 4]
+    assert [trial.state for trial in result.trials] == ["finished", "stopped", "failed"]
+    assert result.trials[2].error == "stage1.p: no such width; expected 3"
+    assert (result.best.number, result.best.best_epoch) == (1, 3)
+    runs = children(tracker, result.run_id)
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED", "FAILED"]
+    assert [run.data.tags["jmml.state"] for run in runs] == ["finished", "stopped", "failed"]
+    assert len(history(tracker, runs[1], "val_uar")) < fakes.EPOCHS
+    assert runs[2].data.tags["jmml.error"] == "stage1.p: no such width; expected 3"
+    # A value that is not finite is left out by name: not the whole metric, and not the trial.
+    assert runs[0].data.tags["jmml.not_finite"] == "edcc_cae/loss"
+    assert sorted(history(tracker, runs[0], "edcc_cae/loss")) == [1, 3, 4]
+    assert newest(tracker).info.status == "FINISHED"
+
+
+def test_when_all_trials_fail_the_first_error_is_shown(project, tracker):
+    planned = make(project, algorithm="grid", space=GRID, concurrent=1)
+    with pytest.raises(SweepError) as caught:
+        run_sweep(project, planned, search=fakes.always_fails)
+    assert caught.value.exit_code == 9
+    text = str(caught.value)
+    assert "all 3 trials failed; trial 1 (stage1.p=5 stage2.epochs=4): ValueError: bad p=5" in text
+    assert "second line" not in text
+    run = newest(tracker)
+    assert run.info.status == "FAILED"
+    assert run.info.run_id in text
+    assert {child.info.status for child in children(tracker, run.info.run_id)} == {"FAILED"}
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "status"),
+    [
+        (KeyboardInterrupt(), InterruptedSweepError, "KILLED"),
+        (signal.SIGTERM, InterruptedSweepError, "KILLED"),
+        (ModelError("cannot be fitted"), ModelError, "FAILED"),
+        (RuntimeError("out of memory\nmore"), SweepError, "FAILED"),
+    ],
+)
+def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatch, raised, expected, status):
+    def stop(*args, **kwargs):
+        if isinstance(raised, signal.Signals):
+            os.kill(os.getpid(), raised)
+            time.sleep(10)  # the signal ends it
+        raise raised
+
+    def search(project, planned, board, writer, *rest):
+        """One finished trial and one that still runs, as the loop of Tune would leave them."""
+        for number, name in enumerate(("001", "002"), 1):
+            board.start(name, number, {"stage1.p": 3}, epochs=1)
+            writer.start(name, {})
+        board.report("001", 1, 0.5)
+        board.end("001")
+        writer.finish("001", "FINISHED", {})
+
+    monkeypatch.setattr(runner, "_search", search)
+    monkeypatch.setattr(runner, "refit", stop)
+    with pytest.raises(expected) as caught:
+        run_sweep(project, make(project, trials=2))
+    assert caught.value.exit_code == (130 if status == "KILLED" else expected.exit_code)
+    assert "\n" not in str(caught.value)
+    run = newest(tracker)
+    assert run.info.status == status
+    assert [child.info.status for child in children(tracker, run.info.run_id)] == ["FINISHED", "KILLED"]
+
+
+def test_an_unreachable_store_stops_before_anything_starts(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(TrackingError, match="cannot reach the tracking server"):
+        run_sweep(project, make(project))
+
+
+def test_no_run_is_left_running(finished, tracker):
+    for kind in (SWEEP, TRIAL):
+        assert tracker.runs(kind=kind, status="RUNNING") == []
+
+
+def test_trials_of_the_real_search_learn_something(finished):
+    assert np.mean([trial.best_val_uar for trial in finished.trials]) > 0.3  # chance 0.25
+    assert os.environ.get("RAY_AIR_NEW_OUTPUT") is not None  # set while a session is open
