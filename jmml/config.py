@@ -44,16 +44,18 @@ class Section(BaseModel):
 class SyntheticConfig(Section):
     """The embedded default: two non-parallel corpora, see ``jmml.data.synthetic``.
 
-    Effect sizes scale how far arousal and valence move the signals; ``difficulty`` scales the nuisance
-    variation (speaker voices, subject gains, artefacts, label noise of the performance) against them.
+    ``speakers`` say two statements in eight emotions, ``repetitions`` times each; ``subjects`` watch ``trials``
+    trials of ``trial_s`` seconds, after 3 s of baseline. Effect sizes scale how far arousal and valence move
+    the signals (0: not at all); ``difficulty`` scales all that hides it (differences between speakers and
+    between subjects, variation between performances, artefacts).
     """
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     speakers: Annotated[int, Field(ge=2, le=99)] = 8
-    repetitions: PositiveInt = 2
+    repetitions: Annotated[int, Field(ge=1, le=99)] = 2
     subjects: Annotated[int, Field(ge=2, le=99)] = 8
     trials: Annotated[int, Field(ge=4, le=400)] = 16
-    trial_s: PositiveFloat = 8.0
+    trial_s: Annotated[float, Field(ge=1.0)] = 8.0
     difficulty: PositiveFloat = 1.0
     speech_effect: Weight = 1.0
     eeg_effect: Weight = 1.0

@@ -41,7 +41,7 @@ SWEEP_METRICS = (
     "raw_uar",
     "best_val_uar",
 )
-TRIAL_METRICS = ("val_uar", "val_uar_std", "epoch")
+TRIAL_METRICS = ("best_val_uar", "val_uar", "val_uar_std")
 MACHINE_LEARNING = "workflowType=machine_learning"  # without it the runs open in the view for language models
 
 
@@ -118,7 +118,7 @@ def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[st
 
     pages = {
         "sweeps": table(
-            "sweeps", f"tags.`{KIND}` = '{SWEEP}'", "test_uar", [_metric(m) for m in SWEEP_METRICS]
+            "sweeps", f"tags.`{KIND}` = '{SWEEP}'", SWEEP_METRICS[0], [_metric(m) for m in SWEEP_METRICS]
         )
     }
     sweeps = tracker.runs(kind=SWEEP)

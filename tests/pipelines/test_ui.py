@@ -80,7 +80,7 @@ def sweep(project: Project) -> tuple[str, list[str]]:
     trials = []
     for score, name in enumerate(("t1", "t2", "t3")):
         trials.append(tracker.start_trial(run, name, {"stage1.p": 8, "stage2.k": score}))
-        tracker.log_points(trials[-1], [("val_uar", score / 10, 1, 1)])
+        tracker.log_points(trials[-1], [("best_val_uar", score / 10, 1, 1)])
     return run, trials
 
 
@@ -117,7 +117,7 @@ def test_links_open_the_tables_best_first_in_the_columns_that_matter(
     assert answered(tracker, experiment, states["sweeps"]) == [sweep[0]]
     assert answered(tracker, experiment, states["trials of demo"]) == sweep[1][::-1]
     columns = states["trials of demo"]["selectedColumns"]
-    assert columns[0] == "metrics.`val_uar`"
+    assert columns[0] == "metrics.`best_val_uar`"
     assert "params.`stage2.k`" in columns
     assert "params.`stage1.p`" not in columns, "equal in all trials"
     assert "metrics.`one_hot_uar`" in states["sweeps"]["selectedColumns"]

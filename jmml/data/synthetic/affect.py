@@ -46,8 +46,8 @@ def performed_point(
     Parameters
     ----------
     point : array (..., 2), the emotion's arousal and valence.
-    strength_sd : standard deviation of the strength around 1; the strength is never below 0.2, as an actor who
-        is asked for an emotion shows a little of it at least.
+    strength_sd : standard deviation of the strength around 1; it is never below 0.2, as an actor who is asked
+        for an emotion shows a little of it at least.
     noise_sd : standard deviation of the additive noise, on each axis.
 
     Returns

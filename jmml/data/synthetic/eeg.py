@@ -1,15 +1,16 @@
 """The synthetic EEG corpus: subjects, what emotion does to their rhythms, ratings, and the DEAP layout.
 
-A trial is a 1/f background plus four rhythms, each with its own spatial pattern. The log power of rhythm ``b`` is
+A trial is a 1/f background plus four rhythms, each with its own spatial pattern. The log power of rhythm
+``b`` is
 
     base + d * subject + d * trial + s_b * effect * w_b * arousal
 
 with normal deviates ``subject`` and ``trial``, the difficulty ``d``, the felt arousal and the subject's own
-responsiveness ``s_b``; the last term sets in when the baseline ends. Over the frontal scalp, ln(right) - ln(left)
-alpha power moves likewise with ``s * effect * w * valence``: positive valence goes with less alpha (more activity)
-on the left, the approach model of frontal asymmetry (Davidson 1992, Brain and Cognition 20(1)). Arousal
-lowers alpha and raises theta, beta and gamma (Klimesch 1999, Brain Research Reviews 29(2-3)). Blinks reach the
-frontal electrodes and muscle bursts the temporal ones, more of them as ``d`` grows.
+responsiveness ``s_b``; the last term sets in when the baseline ends. Over the frontal scalp, alpha power
+ln(right) - ln(left) moves likewise with ``s * effect * w * valence``: positive valence goes with less alpha
+(more activity) on the left, the approach model of frontal asymmetry (Davidson 1992, Brain and Cognition 20(1)).
+Arousal lowers alpha and raises theta, beta and gamma (Klimesch 1999, Brain Research Reviews 29(2-3)). Blinks
+reach the frontal electrodes and muscle bursts the temporal ones, more of them as ``d`` grows.
 """
 
 from __future__ import annotations

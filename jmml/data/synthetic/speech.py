@@ -1,13 +1,13 @@
 """The synthetic speech corpus: speakers, what emotion does to their voices, and the RAVDESS layout.
 
-Every property of an utterance (a *cue*) is a sum, in the unit in which it is heard (semitones, dB, log ratio):
+Every property of an utterance (a *cue*) is a sum, in the unit in which it is heard (semitones, dB, log units):
 
     cue = base + d * speaker + s * effect * (wa * arousal + wv * valence) + d * utterance
 
-with the performed arousal and valence, normal deviates ``speaker`` and ``utterance``, the difficulty ``d`` and
-the speaker's own way ``s`` of showing emotion through this cue (mean 1). The directions follow the reviews of
-vocal emotion (Juslin & Laukka 2003, Psychological Bulletin 129(5); Goudbeek & Scherer 2010, JASA 128(3)):
-arousal raises F0, range, level and tempo and flattens the spectrum; valence is the weaker, mixed cue.
+with the performed arousal and valence, normal deviates ``speaker`` and ``utterance``, the difficulty ``d``
+and the speaker's own way ``s`` of showing emotion through this cue (mean 1). The directions follow the
+reviews of vocal emotion (Juslin & Laukka 2003, Psychological Bulletin 129(5); Goudbeek & Scherer 2010, JASA
+128(3)): arousal raises F0, range, level and tempo and flattens the spectrum; valence is the weaker, mixed cue.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CUES: dict[str, tuple[float, float, float, float, float]] = {
 _TABLE = np.array(list(CUES.values()))
 _BASE, _AFFECT, _SPEAKER_SD, _UTTERANCE_SD = _TABLE[:, 0], _TABLE[:, 1:3], _TABLE[:, 3], _TABLE[:, 4]
 STYLE_SD = 0.50  # how unequal speakers are in what each cue does under emotion
-STRENGTH_SD, PERFORMANCE_SD = 0.25, 0.21
+STRENGTH_SD, PERFORMANCE_SD = 0.25, 0.24
 STRONG = 1.0  # strengths above it are filed under RAVDESS's intensity 02
 MALE, FEMALE = (115.0, 1.0), (200.0, 1.16)  # median F0 in Hz and formant scale
 
@@ -66,7 +66,7 @@ def write_synthetic_speech(root: Path, config: SyntheticConfig) -> None:
 
     Every speaker says both statements with all eight emotions, ``config.repetitions`` times. File names
     follow RAVDESS: modality 03, vocal channel 01, emotion, intensity, statement, repetition, actor. Intensity
-    02 marks the utterances performed more strongly than usual (never neutral ones, as in RAVDESS). ``root`` is
+    02 marks utterances performed more strongly than usual (never neutral ones, as in RAVDESS). ``root`` is
     replaced as a whole, when all is written.
     """
     with atomic_folder(root) as folder:
