@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,14 +91,16 @@ class SweepDefinition(Section):
         return yaml.safe_dump(data, sort_keys=False)
 
 
-def load_definition(source: str | Path, base: MethodConfig, overrides: Sequence[str] = ()) -> SweepDefinition:
+def load_definition(
+    source: str | Path, *, overrides: Sequence[str] = (), name: str | None = None
+) -> SweepDefinition:
     """Read, override and check a definition.
 
     Parameters
     ----------
-    source : a YAML file, or the name of a definition that ships with the project (:func:`shipped`).
-    base : the settings of ``params.yaml`` that hold wherever the definition says nothing.
+    source : a YAML file, or the name of a definition that ships with the project (:data:`READY_MADE`).
     overrides : texts for :func:`override`.
+    name : name of the sweep instead of the definition's.
 
     Raises
     ------
@@ -110,12 +111,12 @@ def load_definition(source: str | Path, base: MethodConfig, overrides: Sequence[
     if not isinstance(data, dict):
         raise ConfigError(["expected a sweep definition with name, trials and space"], where=path)
     problems = [problem for text in overrides if (problem := override(data, text))]
-    return check(data, base, where=path, problems=problems)
+    if name is not None:
+        data["name"] = name
+    return check(data, where=path, problems=problems)
 
 
-def check(
-    data: dict[str, Any], base: MethodConfig, *, where: object = None, problems: Sequence[str] = ()
-) -> SweepDefinition:
+def check(data: dict[str, Any], *, where: object = None, problems: Sequence[str] = ()) -> SweepDefinition:
     """The definition in ``data``, or one :class:`ConfigError` with ``problems`` and all its own."""
     found = list(problems)
     space = data.get("space")
@@ -123,7 +124,7 @@ def check(
     found += [problem for key in named if (problem := spaces.key_problem(key))]
     if space == {}:
         found.append("space: empty, nothing to search; add a setting, e.g. stage2.k: {choice: [2, 4]}")
-        data = {**data, "space": {"stage2.k": {"choice": [base.stage2.k]}}}
+        data = {**data, "space": {"stage2.k": {"choice": [2, 4]}}}
     definition: SweepDefinition | None = None
     try:
         definition = validate(SweepDefinition, data)
@@ -135,12 +136,31 @@ def check(
         for key, entry in named.items()
         if spaces.key_problem(key) is None and (dimension := _parsed(entry)) is not None
     }
-    found += spaces.corner_problems(valid, base)
+    found += spaces.bound_problems(valid)
     if definition is not None and not found:
-        found += _consistency(definition, base)
+        found += _counts(definition)
     if found or definition is None:
         raise ConfigError(found, where=where)
     return definition
+
+
+def check_against(definition: SweepDefinition, base: MethodConfig) -> None:
+    """Check a definition with the settings of a project, which hold wherever it says nothing.
+
+    Raises
+    ------
+    ConfigError : the scheduler waits longer than trials run, settings contradict each other somewhere in the
+        space, or a classifier lacks an option.
+    """
+    found = spaces.corner_problems(definition.space, base)
+    longest, grace = definition.max_epochs(base), definition.scheduler.grace_epochs
+    if definition.scheduler.name != "none" and grace > longest:
+        found.append(
+            f"scheduler.grace_epochs: {grace}, but trials run at most {longest} epochs of stage 2 "
+            "(method.stage2.epochs)"
+        )
+    if found:
+        raise ConfigError(found, where=definition.name)
 
 
 def override(data: dict[str, Any], text: str) -> str | None:
@@ -178,27 +198,26 @@ def override(data: dict[str, Any], text: str) -> str | None:
     return None
 
 
-def shipped() -> dict[str, Path]:
-    """Definitions that come with the project, by name."""
-    folder = Path(str(resources.files("pipelines.sweep") / "definitions"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+# Definitions that come with the project, by name.
+READY_MADE: dict[str, Path] = {
+    path.stem: path for path in sorted((Path(__file__).parent / "definitions").glob("*.yaml"))
+}
 
 
 def _resolve(source: str | Path) -> Path:
     path = Path(source)
     if path.suffix in (".yaml", ".yml") or path.exists():
         return path
-    known = shipped()
-    if str(source) not in known:
+    if str(source) not in READY_MADE:
         raise ConfigError(
-            [f"no sweep definition of that name; {nearest(str(source), known)}, or give a YAML file"],
+            [f"no sweep definition of that name; {nearest(str(source), READY_MADE)}, or give a YAML file"],
             where=source,
         )
-    return known[str(source)]
+    return READY_MADE[str(source)]
 
 
-def _consistency(definition: SweepDefinition, base: MethodConfig) -> list[str]:
-    """What single settings cannot show."""
+def _counts(definition: SweepDefinition) -> list[str]:
+    """Trials against the size of the space, and whether it can be counted."""
     problems = []
     total, algorithm = spaces.size(definition.space), definition.algorithm
     if ALGORITHMS[algorithm].finite:
@@ -217,12 +236,6 @@ def _consistency(definition: SweepDefinition, base: MethodConfig) -> list[str]:
         problems.append(
             f"trials: {definition.trials}, but the space holds {total:g} configurations; "
             f"set trials to {total:g} or less, or widen the space"
-        )
-    longest, grace = definition.max_epochs(base), definition.scheduler.grace_epochs
-    if definition.scheduler.name != "none" and grace > longest:
-        problems.append(
-            f"scheduler.grace_epochs: {grace}, but trials run at most {longest} epochs of stage 2 "
-            "(method.stage2.epochs)"
         )
     return problems
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
+
+import yaml
 
 from jmml.config import MethodName, Params
 from jmml.data.splits import Split, inner_folds
@@ -14,7 +17,7 @@ from jmml.errors import ConfigError, ProtocolError
 from jmml.experiment import TaskData, outer_training
 from pipelines.project import Project
 from pipelines.sweep import spaces
-from pipelines.sweep.definition import SweepDefinition, load_definition
+from pipelines.sweep.definition import SweepDefinition, check_against, load_definition
 from pipelines.task import read_split, read_task
 
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
@@ -57,11 +60,32 @@ class Plan:
             "refit": len(METHODS) * len(self.params.protocol.seeds),
         }
 
+    def as_dict(self) -> dict[str, Any]:
+        """The plan for machines; a continuous space has the size null."""
+        speech, eeg = self.split.fold(self.definition.outer_fold)
+        return {
+            "definition": yaml.safe_load(self.definition.to_yaml()),
+            "trials": self.trials,
+            "space_size": None if math.isinf(self.space_size) else int(self.space_size),
+            "concurrent": self.concurrent,
+            "max_epochs": self.definition.max_epochs(self.params.method),
+            "inner_folds": self.params.protocol.inner_folds,
+            "seeds": list(self.params.protocol.seeds),
+            "held_out": {"speech": list(speech.test), "eeg": list(eeg.test) if eeg else []},
+            "fits": self.fits,
+        }
+
+    def lines(self) -> list[str]:
+        """The plan for people, one heading and text per line."""
+        rows = self.rows()
+        width = max(len(heading) for heading, _ in rows)
+        return [f"{heading:<{width}}  {text}" for heading, text in rows]
+
     def rows(self) -> list[tuple[str, str]]:
-        """The plan for people, as heading and text."""
+        """Headings and texts of :meth:`lines`."""
         d, protocol = self.definition, self.params.protocol
         speech, eeg = self.split.fold(d.outer_fold)
-        size = "continuous" if self.space_size == float("inf") else f"{self.space_size:g} configurations"
+        size = "continuous" if math.isinf(self.space_size) else f"{self.space_size:g} configurations"
         scheduler = d.scheduler.name
         if scheduler != "none":
             scheduler += f", from epoch {d.scheduler.grace_epochs}, keeps 1/{d.scheduler.reduction} per rung"
@@ -99,10 +123,8 @@ def plan(project: Project, source: str | Path | SweepDefinition, *, overrides: S
     DataError, ProtocolError : the features or the split are missing, or cannot carry the inner folds.
     """
     params = project.params
-    if isinstance(source, SweepDefinition):
-        definition = source
-    else:
-        definition = load_definition(source, params.method, overrides)
+    definition = _definition(source, overrides)
+    check_against(definition, params.method)
     if params.task.eeg is None:
         raise ProtocolError("a sweep searches both stages and needs EEG", fix="set task.eeg in params.yaml")
     task = read_task(project)
@@ -147,6 +169,12 @@ def assert_blind(training: TaskData, split: Split, fold: int) -> None:
 def data_bytes(task: TaskData) -> int:
     """Size of a task's features in memory."""
     return sum(view.X.nbytes for view in (task.speech, task.eeg) if view is not None)
+
+
+def _definition(source: str | Path | SweepDefinition, overrides: Sequence[str]) -> SweepDefinition:
+    if isinstance(source, SweepDefinition):
+        return source
+    return load_definition(source, overrides=overrides)
 
 
 def _size(task: TaskData) -> str:

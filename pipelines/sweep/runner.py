@@ -9,16 +9,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from ray import tune
 from rich.console import Console
 
-from jmml.config import MethodConfig
 from jmml.errors import JMMLError, SweepError, TrackingError
 from jmml.experiment import search_trial
 from pipelines import lineage
@@ -27,6 +24,7 @@ from pipelines.sweep import results
 from pipelines.sweep.board import Board, Trial
 from pipelines.sweep.callback import SweepCallback, name
 from pipelines.sweep.definition import SweepDefinition
+from pipelines.sweep.outcome import SweepResult
 from pipelines.sweep.plan import Plan, data_bytes, plan
 from pipelines.sweep.refit import refit
 from pipelines.sweep.search import ALGORITHMS, SCHEDULERS
@@ -44,35 +42,12 @@ class InterruptedSweepError(SweepError):
     exit_code = 130  # 128 + SIGINT, as shells have it
 
 
-@dataclass(frozen=True)
-class SweepResult:
-    """A finished sweep.
-
-    Attributes
-    ----------
-    run_id : the sweep's run in the tracking store; its trials are the runs below it.
-    trials : every trial, in the order of their numbers.
-    config : the configuration that was refitted: the best trial's, with its best epoch as stage-2 epochs.
-    comparison : one row per method on the outer fold (``jmml.evaluation.evidence.compare``).
-    model_uri : address of the logged model.
-    """
-
-    run_id: str
-    plan: Plan
-    trials: list[Trial]
-    best: Trial
-    config: MethodConfig
-    comparison: pd.DataFrame
-    metrics: dict[str, float]
-    model_uri: str
-    seconds: float
-
-
 def run_sweep(
     project: Project,
     source: str | Path | SweepDefinition,
     *,
     overrides: Sequence[str] = (),
+    quiet: bool = False,
     console: Console | None = None,
     search: Callable[..., Points] = search_trial,
 ) -> SweepResult:
@@ -81,7 +56,8 @@ def run_sweep(
     Parameters
     ----------
     source, overrides : see :func:`pipelines.sweep.plan.plan`.
-    console : where progress is shown; None shows nothing.
+    quiet : show no progress.
+    console : where progress is shown; default: the standard error output.
     search : scores one configuration; exchanged in tests.
 
     Raises
@@ -97,8 +73,9 @@ def run_sweep(
     tracker = Tracker.connect(project)
     origin = lineage.collect(project, [corpus for corpus in (task.speech, task.eeg) if corpus])
     gpus = _gpus(planned.params.device)
-    if console is not None and not console.is_terminal:
-        console.print(f"sweep {definition.name}: starting Ray", highlight=False)
+    shown = None if quiet else console or Console(stderr=True)
+    if shown is not None:
+        shown.print(f"sweep {definition.name}: starting Ray", highlight=False)
     with ray_session(cpus=planned.concurrent, gpus=gpus, data_bytes=data_bytes(planned.task)):
         run_id = tracker.start_sweep(
             definition.name,
@@ -114,7 +91,7 @@ def run_sweep(
         writer = TrialWriter(tracker, run_id)
         with _closing(tracker, writer, board, run_id):
             tracker.log_text(run_id, definition.to_yaml(), "definition.yaml")
-            with Display(board, console) as display:
+            with Display(board, shown) as display:
                 share = gpus / planned.concurrent
                 _search(project, planned, board, writer, display, run_id, search, share)
                 writer.close()

@@ -38,6 +38,7 @@ OPTIONS = "classifier.options."
 # PyYAML reads 1e-4 (no dot) as text; in a search space it can only be meant as a number.
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 _MAX_ENUMERATED = 100_000
+_MAX_CORNERS = 4096
 
 
 class Dimension(Section):
@@ -187,32 +188,58 @@ def configure(base: MethodConfig, values: Mapping[str, Any]) -> MethodConfig:
     return validate(MethodConfig, data)
 
 
-def corner_problems(space: Space, base: MethodConfig) -> list[str]:
-    """Settings that leave their own bounds somewhere in ``space``, each at its first such value.
-
-    Each dimension is tried at all its corners with the others at their first; a classifier whose options are
-    searched is built for each name, so that an option it does not know is found before any trial.
-    """
-    first = {key: dimension.corners()[0] for key, dimension in space.items()}
-    problems: dict[str, None] = {}
+def bound_problems(space: Space) -> list[str]:
+    """Settings that leave their own bounds somewhere in ``space``, each with its first such value."""
+    problems = []
     for key, dimension in space.items():
         for value in dimension.corners():
-            try:
-                configure(base, {key: value})
-            except ConfigError as error:
-                problems[f"space.{'; '.join(error.problems)}"] = None
+            own = [text for text in _problems(MethodConfig(), {key: value}) if text.startswith(f"{key}:")]
+            if own:
+                problems.append(f"space.{own[0]}")
                 break
-    if not problems and any(key.startswith("classifier.") for key in space):
+    return problems
+
+
+def corner_problems(space: Space, base: MethodConfig) -> list[str]:
+    """Settings that contradict each other, or ``base``, at some corner of ``space``.
+
+    The first contradiction between settings, and every classifier that does not know an option searched for.
+    """
+    problems = []
+    for corner in _corners(space):
+        if found := _problems(base, corner):
+            return [f"space: it allows {found[0]}; narrow one of the two"]
+    if any(key.startswith("classifier.") for key in space):
         from jmml.models.classifier import make_classifier
 
+        first = {key: dimension.corners()[0] for key, dimension in space.items()}
         searched = space.get("classifier.name")
         for name in searched.values if searched else (base.classifier.name,):
-            config = configure(base, {**first, "classifier.name": name}).classifier
             try:
-                make_classifier(config, seed=0)
+                make_classifier(configure(base, {**first, "classifier.name": name}).classifier, seed=0)
             except ConfigError as error:
-                problems[f"space: {'; '.join(error.problems)}"] = None
-    return list(problems)
+                problems.append(f"space: {'; '.join(error.problems)}")
+    return list(dict.fromkeys(problems))
+
+
+def _problems(base: MethodConfig, values: Configuration) -> list[str]:
+    try:
+        configure(base, values)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _corners(space: Space) -> Iterator[Configuration]:
+    """All corners of a space, or a random part of them where there are too many to try."""
+    corners = [dimension.corners() for dimension in space.values()]
+    if math.prod(map(len, corners)) <= _MAX_CORNERS:
+        combinations: Iterator[tuple[Scalar, ...]] = itertools.product(*corners)
+    else:
+        rng = np.random.default_rng(0)
+        picks = ([int(rng.integers(len(c))) for c in corners] for _ in range(_MAX_CORNERS))
+        combinations = (tuple(c[i] for c, i in zip(corners, pick, strict=True)) for pick in picks)
+    return (dict(zip(space, combination, strict=True)) for combination in combinations)
 
 
 def show(value: object) -> str:

@@ -67,7 +67,18 @@ def test_metrics_agree_with_the_evidence(first_run: tuple[Workspace, str]) -> No
         ("jmml/evaluation/metrics.py", {"evaluate"}),
         ("README.md", set()),
     ],
-    ids=str,
+    ids=[
+        "confidence",
+        "seeds",
+        "classifier",
+        "inner-folds",
+        "label-space",
+        "synthetic-code",
+        "feature-code",
+        "model-code",
+        "evaluation-code",
+        "readme",
+    ],
 )
 def test_a_change_concerns_the_stages_that_depend_on_it(
     reproduced: Workspace, changed: str | dict[str, object], stages: set[str]

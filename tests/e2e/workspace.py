@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -17,10 +18,14 @@ SOURCE = Path(__file__).parents[2]
 FOLDERS = ("jmml", "pipelines", "cli", ".dvc")
 LITTER = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")  # of Python and of DVC
 FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", ".dvcignore", ".gitignore")
+NOT_INHERITED = frozenset(
+    ("JMML_PROJECT", "JMML_DEBUG", "MLFLOW_TRACKING_URI", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+)
 # The smallest corpora on which every fold holds every class, and one seed.
 SMALL = {
     "synthetic": {"speakers": 4, "repetitions": 1, "subjects": 4, "trials": 8, "trial_s": 4.0},
     "protocol": {"seeds": [0], "inner_folds": 2},
+    "method": {"stage2": {"k": 3}},  # 32 training utterances carry no more than 4
     "evaluation": {"bootstrap": 200},
 }
 
@@ -40,21 +45,13 @@ class Workspace:
 
         The interpreter of the tests comes first on the path, and the code in the folder first in Python's.
         """
-        drop = {
-            "JMML_PROJECT",
-            "JMML_DEBUG",
-            "MLFLOW_TRACKING_URI",
-            "GIT_DIR",
-            "GIT_WORK_TREE",
-            "GIT_INDEX_FILE",
-        }
-        env = {name: value for name, value in os.environ.items() if name not in drop} | {
+        env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": str(self.root),
             "GIT_CONFIG_GLOBAL": os.devnull,
-            **{f"GIT_{who}_{what}": f"test{at}" for who in ("AUTHOR", "COMMITTER")
-               for what, at in (("NAME", ""), ("EMAIL", "@localhost"))},
-        }  # fmt: skip
+            **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "test@localhost" for who in ("AUTHOR", "COMMITTER")},
+        }
         done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == code, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout + (done.stderr if stderr else "")
@@ -64,11 +61,9 @@ class Workspace:
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", "state")
 
     def edit(self, **sections: object) -> None:
-        """Merge settings into ``params.yaml``: mappings by key, anything else replaced."""
+        """Merge settings into ``params.yaml``: mappings key by key, anything else replaced."""
         path = self.root / "params.yaml"
-        settings = yaml.safe_load(path.read_text())
-        for name, value in sections.items():
-            settings[name] = settings[name] | value if isinstance(value, dict) else value
+        settings = merged(yaml.safe_load(path.read_text()), sections)
         path.write_text(yaml.safe_dump(settings, sort_keys=False))
 
     def copy(self, target: Path) -> Workspace:
@@ -76,14 +71,21 @@ class Workspace:
         return Workspace(target)
 
 
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return old | {
+        key: merged(old[key], value) if isinstance(value, dict) and isinstance(old.get(key), dict) else value
+        for key, value in new.items()
+    }
+
+
 def make_workspace(root: Path, **settings: object) -> Workspace:
-    """Copy the code under test into ``root``, apply small settings, commit."""
+    """Copy the code under test into ``root``, apply small settings (then ``settings``), commit."""
     for name in FOLDERS:
         shutil.copytree(SOURCE / name, root / name, ignore=LITTER)
     for name in FILES:
         shutil.copy(SOURCE / name, root / name)
     workspace = Workspace(root)
-    workspace.edit(**(SMALL | settings))
+    workspace.edit(**merged(SMALL, settings))
     workspace.run("git", "init", "--quiet")
     workspace.commit()
     return workspace

@@ -22,7 +22,7 @@ import numpy as np
 from jmml.config import SyntheticConfig
 from jmml.data.synthetic.affect import EMOTION_POINTS, Floats, Stream, generator, performed_point
 from jmml.data.synthetic.voice import SAMPLE_RATE_HZ, STATEMENTS, Delivery, synthesise
-from jmml.errors import LabelError, nearest
+from jmml.errors import ConfigError, LabelError, RecordingError, nearest
 from jmml.files import atomic_folder, atomic_path
 
 _RAVDESS_ORDER = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
@@ -85,19 +85,26 @@ def write_synthetic_speech(root: Path, config: SyntheticConfig) -> None:
 
 
 def write_utterance(path: Path, emotion: str, config: SyntheticConfig, *, speaker_seed: int = 0) -> None:
-    """Write one WAV of a speaker who is not in the corpus (of any seed or size), for trying out a model.
+    """Write one WAV of a speaker who is in no synthetic corpus, for trying out a model.
 
     Parameters
     ----------
+    path : the file to write; its name ends in ``.wav``.
     emotion : one of the eight of RAVDESS, by canonical name.
-    speaker_seed : not negative; another number, another speaker and performance.
+    speaker_seed : 0 or more; another number, another speaker and performance.
 
     Raises
     ------
     LabelError : the emotion is not among the eight.
+    RecordingError : the name does not end in ``.wav``.
+    ConfigError : a negative ``speaker_seed``.
     """
     if emotion not in EMOTION_POINTS:
         raise LabelError(f"unknown emotion '{emotion}'; {nearest(emotion, EMOTION_POINTS)}")
+    if path.suffix.lower() != ".wav":
+        raise RecordingError("synthetic utterances are WAV", where=path, expected="a name that ends in .wav")
+    if speaker_seed < 0:
+        raise ConfigError([f"expected 0 or more, got {speaker_seed}"], where="speaker_seed")
     speaker = _draw_speaker(
         generator(config.seed, Stream.FRESH_SPEAKER, speaker_seed), speaker_seed, config.difficulty
     )

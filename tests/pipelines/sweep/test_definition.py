@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jmml.config import MethodConfig, validate
 from jmml.errors import ConfigError
 from pipelines.sweep import spaces
-from pipelines.sweep.definition import SweepDefinition, check, load_definition, shipped
+from pipelines.sweep.definition import READY_MADE, SweepDefinition, check, check_against, load_definition
 from tests.pipelines.sweep.projects import definition
 
 BASE = validate(MethodConfig, {"stage2": {"epochs": 20}})
@@ -19,25 +19,26 @@ BASE = validate(MethodConfig, {"stage2": {"epochs": 20}})
 
 def problems(**changes: object) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        check(definition(**changes), BASE)
+        check(definition(**changes))
     return caught.value.problems
 
 
 def overridden(tmp_path, *overrides: str, **changes: object) -> SweepDefinition:
     path = tmp_path / "sweep.yaml"
     path.write_text(yaml.safe_dump(definition(**changes)))
-    return load_definition(path, BASE, overrides)
+    return load_definition(path, overrides=overrides)
 
 
 @pytest.mark.parametrize("name", ["demo", "quick"])
 def test_shipped_definitions_are_valid_for_the_default_method(name):
-    loaded = load_definition(name, BASE)
+    loaded = load_definition(name)
+    check_against(loaded, MethodConfig())
     assert loaded.name == name
     assert loaded.trials >= {"demo": 4, "quick": 8}[name]
 
 
 def test_every_shipped_definition_is_tested():
-    assert set(shipped()) == {"demo", "quick"}
+    assert set(READY_MADE) == {"demo", "quick"}
 
 
 def test_all_problems_are_reported_at_once_with_the_nearest_key():
@@ -87,7 +88,7 @@ def test_a_space_that_is_no_mapping(space):
 
 def test_missing_parts_are_named():
     with pytest.raises(ConfigError) as caught:
-        check({}, BASE)
+        check({})
     assert sorted(caught.value.problems) == ["name: missing", "space: missing", "trials: missing"]
 
 
@@ -100,7 +101,7 @@ def test_a_grid_is_run_as_a_whole():
     space = {"stage1.p": {"choice": [3, 4]}, "stage2.k": {"int": [2, 4]}}
     (found,) = problems(algorithm="grid", space=space, trials=5)
     assert "5 is less than the grid of 6 configurations" in found
-    assert check(definition(algorithm="grid", space=space, trials=100), BASE).n_trials() == 6
+    assert check(definition(algorithm="grid", space=space, trials=100)).n_trials() == 6
 
 
 @pytest.mark.parametrize("algorithm", ["random", "optuna"])
@@ -110,28 +111,35 @@ def test_more_trials_than_configurations(algorithm):
 
 
 def test_grace_beyond_the_last_epoch():
-    (found,) = problems(scheduler={"name": "asha", "grace_epochs": 21})
-    assert "21, but trials run at most 20 epochs" in found
-    searched = {"stage2.epochs": {"int": [5, 30]}, "stage2.lr": {"uniform": [0.1, 0.2]}}
-    assert (
-        check(definition(scheduler={"name": "asha", "grace_epochs": 21}, space=searched), BASE).max_epochs(
-            BASE
-        )
-        == 30
-    )
+    scheduler = {"name": "asha", "grace_epochs": 21}
+    with pytest.raises(ConfigError, match="21, but trials run at most 20 epochs"):
+        check_against(check(definition(scheduler=scheduler)), BASE)
+    check_against(check(definition(scheduler="none")), BASE)
+    space = {"stage2.epochs": {"int": [5, 30]}, "stage2.lr": {"uniform": [0.1, 0.2]}}
+    longer = check(definition(scheduler=scheduler, space=space))
+    check_against(longer, BASE)
+    assert longer.max_epochs(BASE) == 30
+
+
+def test_options_must_suit_the_classifier_of_the_project():
+    space = {"classifier.options.n_estimators": {"int": [10, 50]}}
+    loaded = check(definition(space={**space, "classifier.name": {"choice": ["random-forest"]}}))
+    check_against(loaded, BASE)
+    with pytest.raises(ConfigError, match="n_estimators"):
+        check_against(check(definition(space=space)), BASE)
 
 
 def test_a_missing_file_and_an_unknown_name(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
-        load_definition(tmp_path / "none.yaml", BASE)
+        load_definition(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="did you mean 'demo'"):
-        load_definition("dmo", BASE)
+        load_definition("dmo")
 
 
 def test_a_file_that_is_no_mapping(tmp_path):
     (tmp_path / "s.yaml").write_text("- 1\n")
     with pytest.raises(ConfigError, match="expected a sweep definition"):
-        load_definition(tmp_path / "s.yaml", BASE)
+        load_definition(tmp_path / "s.yaml")
 
 
 def test_overrides(tmp_path):
@@ -189,16 +197,16 @@ def test_wrong_overrides_are_reported_with_the_other_problems(tmp_path):
 
 NUMBERS = st.floats(1e-3, 10)
 ENTRIES = st.one_of(
-    st.lists(st.integers(1, 20), min_size=1, max_size=4).map(lambda v: {"choice": v}),
-    st.tuples(st.integers(1, 9), st.integers(1, 9)).map(lambda v: {"int": sorted(v)}),
+    st.lists(st.integers(1, 8), min_size=1, max_size=4).map(lambda v: {"choice": v}),
+    st.tuples(st.integers(1, 8), st.integers(1, 8)).map(lambda v: {"int": sorted(v)}),
 )
 
 
 @given(ENTRIES, st.tuples(NUMBERS, NUMBERS).map(sorted), st.integers(0, 100))
 def test_a_written_definition_reads_as_itself(k, weights, seed):
     space = {"stage2.k": k, "stage2.lam_c": {"uniform": [weights[0], weights[1] + 0.1]}}
-    first = check(definition(space=space, seed=seed), BASE)
-    again = check(yaml.safe_load(first.to_yaml()), BASE)
+    first = check(definition(space=space, seed=seed))
+    again = check(yaml.safe_load(first.to_yaml()))
     assert again == first
     assert spaces.draw(again.space, 2, seed=seed) == spaces.draw(first.space, 2, seed=seed)
 

@@ -31,7 +31,7 @@ PROGRAM = textwrap.dedent(
 
     project = Project(Path(sys.argv[1]))
     space = {"stage1.p": {"choice": [3, 4, 5, 6]}, "stage2.epochs": {"choice": [fakes.EPOCHS]}}
-    planned = check(definition(algorithm="grid", space=space, trials=4), project.params.method)
+    planned = check(definition(algorithm="grid", space=space, trials=4))
     try:
         run_sweep(project, planned, console=Console(), search=fakes.slow_after_the_first)
     except JMMLError as error:

@@ -19,7 +19,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planned(project):
-    return plan(project, check(definition(trials=5), project.params.method))
+    return plan(project, check(definition(trials=5)))
 
 
 def test_counts(planned):
@@ -51,6 +51,16 @@ def test_nothing_of_the_outer_fold_is_in_what_trials_get(planned):
     assert data_bytes(planned.training) == data_bytes(planned.task) * 4 // 6
 
 
+def test_the_plan_for_machines_and_for_people(planned):
+    data = planned.as_dict()
+    assert check(data["definition"]) == planned.definition
+    assert (data["trials"], data["space_size"], data["max_epochs"]) == (5, None, 3)
+    assert data["held_out"]["speech"] == list(planned.split.fold(0)[0].test)
+    lines = planned.lines()
+    assert len(lines) == len(planned.rows())
+    assert all("\n" not in text for text in lines)
+
+
 def test_data_with_outer_groups_is_refused(planned):
     with pytest.raises(ProtocolError, match=r"speech: groups .* of outer fold 0 would reach the trials"):
         assert_blind(planned.task, planned.split, 0)
@@ -61,27 +71,27 @@ def test_data_with_outer_groups_is_refused(planned):
 
 def test_a_fold_that_does_not_exist(project):
     with pytest.raises(ConfigError, match="outer_fold: 3, but the split has folds 0 to 2"):
-        plan(project, check(definition(outer_fold=3), project.params.method))
+        plan(project, check(definition(outer_fold=3)))
 
 
 def test_too_many_inner_folds(tmp_path):
     project = write_project(tmp_path, protocol={"groups_per_fold": 2, "inner_folds": 5, "seeds": [0]})
     with pytest.raises(ProtocolError, match="5 inner folds cannot be drawn from 4 groups"):
-        plan(project, check(definition(), project.params.method))
+        plan(project, check(definition()))
 
 
 def test_a_task_without_eeg(tmp_path):
     task = {"speech": "lab-speech", "eeg": None, "label_space": "quadrants"}
     project = write_project(tmp_path, task=task)
     with pytest.raises(ProtocolError, match="needs EEG"):
-        plan(project, check(definition(), project.params.method))
+        plan(project, check(definition()))
 
 
 def test_features_that_are_missing(tmp_path):
     project = write_project(tmp_path)
     project.features_path("lab-eeg").unlink()
     with pytest.raises(DataError, match="dvc repro"):
-        plan(project, check(definition(), project.params.method))
+        plan(project, check(definition()))
 
 
 def test_a_definition_file_with_overrides(project, tmp_path):

@@ -55,8 +55,12 @@ def tracker(project):
     return Tracker.connect(project)
 
 
-def make(project, **changes):
-    return check(definition(**changes), project.params.method)
+def make(**changes):
+    return check(definition(**changes))
+
+
+def sweep(project, planned, **options):
+    return run_sweep(project, planned, quiet=True, **options)
 
 
 def newest(tracker):
@@ -81,7 +85,7 @@ def console():
 @pytest.fixture(scope="module")
 def finished(project, console):
     """The real thing: three random configurations, both stages, refit, evidence."""
-    return run_sweep(project, make(project), console=console)
+    return run_sweep(project, make(), console=console)
 
 
 def test_one_run_per_sweep_and_one_below_it_per_trial(finished, tracker):
@@ -154,7 +158,7 @@ def test_the_run_passes_every_gate(finished, tracker, tmp_path):
 def test_the_logged_files_describe_the_sweep(finished, tracker, tmp_path):
     folder = tracker.download(finished.run_id, "", tmp_path)
     written = yaml.safe_load((folder / "definition.yaml").read_text())
-    assert check(written, MethodConfig()) == finished.plan.definition
+    assert check(written) == finished.plan.definition
     best = yaml.safe_load((folder / "best.yaml").read_text())
     assert validate(MethodConfig, best["method"]) == finished.config
     table = pd.read_csv(folder / "trials.csv")
@@ -176,12 +180,25 @@ def test_one_line_per_trial_without_a_terminal(finished, console):
     assert lines[-1].startswith(f"refitting trial {finished.best.number} ")
 
 
+def test_the_outcome_for_people_and_for_machines(finished):
+    assert [row[0] for row in finished.rows()] == finished.comparison["method"].tolist()
+    assert all(len(row) == len(finished.columns) for row in finished.rows())
+    lines = finished.lines()
+    assert f"best of 3 trials (3 finished): trial {finished.best.number}" in "\n".join(lines)
+    assert lines[-1].endswith("Next: jmml model register")
+    data = json.loads(json.dumps(finished.as_dict()))
+    assert data["trials"] == {"finished": 3, "stopped": 0, "failed": 0}
+    assert validate(MethodConfig, data["method"]) == finished.config
+    scores = {row["method"]: row["uar"] for row in data["methods"]}
+    assert scores["jmml"] == data["metrics"]["test_uar"]
+
+
 def test_results_lie_below_mlruns(finished, project):
     assert (project.mlruns_dir / "sweeps" / "tiny" / finished.run_id).is_dir()
 
 
 def test_the_same_seed_gives_the_same_sweep(finished, project):
-    again = run_sweep(project, make(project, concurrent=1))
+    again = sweep(project, make(concurrent=1))
     assert [t.configuration for t in again.trials] == [t.configuration for t in finished.trials]
     assert [t.best_val_uar for t in again.trials] == [t.best_val_uar for t in finished.trials]
     assert [t.history for t in again.trials] == [t.history for t in finished.trials]
@@ -210,10 +227,10 @@ def witnessed(project, tmp_path_factory):
     folder = tmp_path_factory.mktemp("seen")
     space = {"stage1.p": {"int": [2, 9]}, "stage2.lr": {"loguniform": [1e-4, 1e-2]}}
     space |= {"stage2.imagined": {"choice": [True, False]}, "stage1.hidden": {"logint": [8, 64]}}
-    planned = make(project, algorithm="optuna", space=space, trials=8, outer_fold=1)
+    planned = make(algorithm="optuna", space=space, trials=8, outer_fold=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_RUN_ID", "0123")
-        result = run_sweep(project, planned, search=fakes.Witness(folder))
+        result = sweep(project, planned, search=fakes.Witness(folder))
     return result, [json.loads(path.read_text()) for path in folder.glob("*.json")]
 
 
@@ -253,8 +270,8 @@ def test_optuna_proposes_inside_the_space(witnessed):
 
 def test_the_worst_are_stopped_and_failures_are_recorded(project, tracker, capfd):
     scheduler = {"name": "asha", "grace_epochs": 1, "reduction": 2}
-    planned = make(project, algorithm="grid", space=GRID, scheduler=scheduler, concurrent=1)
-    result = run_sweep(project, planned, search=fakes.fails_for_p4)
+    planned = make(algorithm="grid", space=GRID, scheduler=scheduler, concurrent=1)
+    result = sweep(project, planned, search=fakes.fails_for_p4)
     assert capfd.readouterr() == ("", "")  # Ray tells the terminal nothing, not even of the failure
     assert [trial.configuration["stage1.p"] for trial in result.trials] == [5, 3, 4]
     assert [trial.state for trial in result.trials] == ["finished", "stopped", "failed"]
@@ -272,9 +289,9 @@ def test_the_worst_are_stopped_and_failures_are_recorded(project, tracker, capfd
 
 
 def test_when_all_trials_fail_the_first_error_is_shown(project, tracker):
-    planned = make(project, algorithm="grid", space=GRID, concurrent=1)
+    planned = make(algorithm="grid", space=GRID, concurrent=1)
     with pytest.raises(SweepError) as caught:
-        run_sweep(project, planned, search=fakes.always_fails)
+        sweep(project, planned, search=fakes.always_fails)
     assert caught.value.exit_code == 9
     text = str(caught.value)
     assert "all 3 trials failed; trial 1 (stage1.p=5 stage2.epochs=4): ValueError: bad p=5" in text
@@ -313,7 +330,7 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
     monkeypatch.setattr(runner, "_search", search)
     monkeypatch.setattr(runner, "refit", stop)
     with pytest.raises(expected) as caught:
-        run_sweep(project, make(project, trials=2))
+        sweep(project, make(trials=2))
     assert caught.value.exit_code == (130 if status == "KILLED" else expected.exit_code)
     assert "\n" not in str(caught.value)
     run = newest(tracker)
@@ -324,7 +341,7 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
 def test_an_unreachable_store_stops_before_anything_starts(project, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(TrackingError, match="cannot reach the tracking server"):
-        run_sweep(project, make(project))
+        sweep(project, make())
 
 
 def test_no_run_is_left_running(finished, tracker):

@@ -157,7 +157,7 @@ def test_corners_find_each_setting_that_leaves_its_bounds():
         "stage2.pairing": dimension(choice=["class", "klass"]),
         "stage2.lam_c": dimension(uniform=[0, 1]),
     }
-    problems = spaces.corner_problems(space, BASE)
+    problems = spaces.bound_problems(space)
     assert [problem.split(":")[0] for problem in problems] == [
         "space.stage1.p",
         "space.stage2.k",
@@ -165,6 +165,25 @@ def test_corners_find_each_setting_that_leaves_its_bounds():
     ]
     assert "got 0" in problems[0]
     assert "integer" in problems[1]
+
+
+def test_corners_find_settings_that_contradict_each_other():
+    wide = dimension(int=[2, 12])
+    (problem,) = spaces.corner_problems({"stage2.k": wide, "stage1.r": dimension(int=[6, 24])}, BASE)
+    assert "stage2.k = 12" in problem
+    assert "stage1.r = 6" in problem
+    assert spaces.corner_problems({"stage2.k": wide, "stage1.r": dimension(int=[12, 24])}, BASE) == []
+    (problem,) = spaces.corner_problems({"stage2.k": wide}, BASE)  # against what is not searched
+    assert f"stage1.r = {BASE.stage1.r}" in problem
+
+
+def test_corners_of_a_large_space_are_sampled():
+    space = {key: dimension(choice=[0.1, 0.2, 0.3]) for key in spaces.valid_keys() if ".lam_" in key}
+    space |= {key: dimension(choice=[1e-4, 1e-3, 1e-2]) for key in ("stage1.lr", "stage2.lr")}
+    space |= {"stage1.r": dimension(choice=[3, 4, 5]), "stage2.k": dimension(choice=[2, 3, 4])}
+    space["stage1.p"] = dimension(choice=[1, 2, 3])
+    assert 3 ** len(space) > 4096
+    assert "wider" in spaces.corner_problems(space, BASE)[0]
 
 
 def test_corners_find_classifier_options_that_do_not_exist():

@@ -1,0 +1,121 @@
+"""The comparison of methods as people read it: what ``dvc repro`` computed, laid out as a table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from jmml.errors import DataError
+from pipelines.project import Project
+from pipelines.summary import CLAIM, CONTROL
+
+NEXT = "run `dvc repro`"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of every method on speakers it never saw, and the primary contrast.
+
+    Attributes
+    ----------
+    table : one row per method and modality (``jmml.evaluation.evidence.compare``).
+    metrics : the content of ``results/metrics.json``.
+    label_space, groups_per_fold, confidence : the settings that the title and the columns name.
+    """
+
+    table: pd.DataFrame
+    metrics: dict[str, Any]
+    label_space: str
+    groups_per_fold: int
+    confidence: float
+
+    names: ClassVar[dict[str, str]] = {
+        "raw": "raw speech",
+        "jec-ssl": "JEC-SSL only",
+        "jmml": "JMML",
+        "one-hot": "one-hot control",
+    }
+
+    @property
+    def title(self) -> str:
+        first = self.table.iloc[0]
+        return (
+            f"UAR on unseen speakers: {self.label_space}, {first['n_groups']} speakers, leave "
+            f"{self.groups_per_fold} out, {first['n_seeds']} seeds, chance {self.metrics['chance']:.3f}"
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        return ["method", "UAR", f"{100 * self.confidence:g} % interval", "accuracy", "macro F1", "ECE", "UAR - raw"]
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """One row per method, in the order of :attr:`columns`; EEG-only inference last."""
+        return [
+            (
+                self._name(row),
+                f"{row['uar']:.3f}",
+                f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
+                f"{row['accuracy']:.3f}",
+                f"{row['macro_f1']:.3f}",
+                f"{row['ece']:.3f}",
+                "" if pd.isna(row["diff"]) else f"{row['diff']:+.3f} (p {row['p_holm']:.2f})",
+            )
+            for row in self.table.to_dict("records")
+        ]
+
+    def notes(self) -> list[str]:
+        """The primary contrast in words, and what to read with caution."""
+        lines = []
+        contrast = self.metrics.get(f"{CLAIM}_minus_{CONTROL}")
+        if contrast and contrast["diff_low"] is not None:
+            verdict = (
+                "EEG added more than labels do"
+                if contrast["diff_low"] > 0
+                else "worse than bare labels"
+                if contrast["diff_high"] < 0
+                else "no evidence that EEG added more than labels do"
+            )
+            lines.append(
+                f"Primary contrast, JMML - one-hot control: {contrast['diff']:+.3f} "
+                f"({contrast['diff_low']:+.3f} to {contrast['diff_high']:+.3f}, p {contrast['p']:.2f}): {verdict}."
+            )
+        remarks = {note for note in self.table["note"].dropna().astype(str) if note}
+        return lines + [f"Note: {note}." for note in sorted(remarks)]
+
+    def as_dict(self) -> dict[str, Any]:
+        methods = self.table[self.table["modality"] == "speech"].drop(columns="modality")
+        return {
+            "label_space": self.label_space,
+            "chance": self.metrics["chance"],
+            "methods": methods.to_dict("records"),
+            "eeg_only": self.metrics.get("eeg_only"),
+            "primary_contrast": self.metrics.get(f"{CLAIM}_minus_{CONTROL}"),
+        }
+
+    def _name(self, row: dict[str, Any]) -> str:
+        name = self.names.get(row["method"], row["method"])
+        return name if row["modality"] == "speech" else f"{name}, EEG only"
+
+
+def load_comparison(project: Project) -> Comparison:
+    """Read ``results/``; :class:`~jmml.errors.DataError` when the evaluation has not run."""
+    table_path, metrics_path = project.results_dir / "comparison.csv", project.results_dir / "metrics.json"
+    try:
+        table = pd.read_csv(table_path)
+        metrics = json.loads(metrics_path.read_text(encoding="utf-8"))
+        table["uar"], metrics["chance"]  # noqa: B018 - the columns and keys that make it a comparison
+    except FileNotFoundError as error:
+        raise DataError("nothing has been evaluated yet", where=error.filename, fix=NEXT) from None
+    except (ValueError, KeyError):
+        raise DataError("is no evaluation", where=project.results_dir, fix=NEXT) from None
+    params = project.params
+    return Comparison(
+        table,
+        metrics,
+        label_space=params.task.label_space,
+        groups_per_fold=params.protocol.groups_per_fold,
+        confidence=params.evaluation.confidence,
+    )
