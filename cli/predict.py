@@ -47,6 +47,7 @@ def predict(
     out = console()
     out.print(f"[dim]{result.model} ({result.method}, {result.label_space})[/dim]")
     for item in result.predictions:
-        out.print(f"[bold]{item.file}[/bold]  {item.emotion}  {item.probabilities[item.emotion]:.2f}")
+        words = f" ({item.meaning})" if item.meaning != item.emotion else ""
+        out.print(f"[bold]{item.file}[/bold]  {item.emotion}{words}  {item.probabilities[item.emotion]:.2f}")
         for name, value in sorted(item.probabilities.items(), key=lambda pair: -pair[1]):
             out.print(f"  {name:<10} {value:5.2f}  [cyan]{'█' * round(30 * value)}[/cyan]")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from dvc.exceptions import DvcException, OutputNotFoundError
 from dvc.repo import Repo
@@ -16,13 +15,13 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 from scmrepo.exceptions import SCMError
 
-from jmml.config import AdapterName, CorpusConfig, Modality, validate
-from jmml.data.corpora import ADAPTERS, detect_adapter, get_corpus
+from jmml.config import CorpusConfig, validate
 from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.data.synthetic import write_utterance as synthesise_utterance
-from jmml.errors import CorpusError, DataError, JMMLError, ProjectError, nearest
+from jmml.errors import DataError, JMMLError, ProjectError
 from jmml.files import atomic_folder, atomic_path
+from pipelines.admission import check_name, choose_adapter, choose_modality
 from pipelines.corpora import open_corpus, scan
 from pipelines.dataset_reports import (
     AddResult,
@@ -37,7 +36,6 @@ from pipelines.progress import progress_bar
 from pipelines.project import Project
 from pipelines.settings_file import with_corpus
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are no data
 
 
@@ -71,9 +69,9 @@ def add(
     """
     source, target = Path(path).expanduser().absolute(), project.raw_dir / name
     in_place = source.resolve() == target.resolve()
-    _check_name(project, name, source, in_place=in_place)
-    chosen = _choose_adapter(name, source, adapter)
-    reads = _choose_modality(chosen, modality)
+    check_name(project, name, source, in_place=in_place)
+    chosen = choose_adapter(name, source, adapter)
+    reads = choose_modality(chosen, modality)
     corpus = open_corpus(name, chosen, reads)
     with progress_bar(f"check {name}", "file") as progress:
         manifest = scan(name, corpus, source, progress=progress)
@@ -160,64 +158,6 @@ def write_utterance(project: Project, path: Path, *, emotion: str, speaker_seed:
     return f"{path}: '{emotion}', voice {speaker_seed}"
 
 
-# Checks before anything is written ------------------------------------------------------------------------
-
-
-def _check_name(project: Project, name: str, source: Path, *, in_place: bool) -> None:
-    if not _NAME.fullmatch(name):
-        raise CorpusError(
-            f"'{name}' cannot name a corpus",
-            expected="a letter, then at most 63 letters, digits, hyphens or underscores",
-        )
-    target = project.raw_dir / name
-    if name in project.params.corpora:
-        raise CorpusError(
-            f"there is a corpus '{name}' already",
-            where=project.params_path,
-            fix=f"choose another name, or remove its entry and {target.relative_to(project.root)} first",
-        )
-    if not source.exists():
-        raise CorpusError("no such file or folder", where=source, fix="check the path")
-    relative = target.relative_to(project.root)
-    if target.exists() and not in_place:
-        raise CorpusError(
-            "the folder exists, yet params.yaml has no such corpus",
-            where=relative,
-            fix=f"remove it, or add it where it is with `jmml data add {name} {relative}`",
-        )
-    if source.resolve() in target.resolve().parents:
-        raise CorpusError("the folder contains the project it would be copied into", where=source)
-
-
-def _choose_adapter(name: str, source: Path, adapter: str | None) -> AdapterName:
-    if adapter is not None:
-        get_corpus(adapter)
-        chosen: str | None = adapter
-    else:
-        chosen = name if name in ADAPTERS else detect_adapter(source)
-    if chosen is None:
-        empty = source.is_dir() and not any(source.iterdir())
-        raise CorpusError(
-            "the folder is empty" if empty else "no adapter recognises these files",
-            where=source,
-            expected="; ".join(f"{key}: {get_corpus(key).layout}" for key in ADAPTERS),
-            fix="name the adapter with --adapter",
-        )
-    return next(known for known in get_args(AdapterName) if known == chosen)
-
-
-def _choose_modality(adapter: AdapterName, modality: str | None) -> Modality:
-    known = get_corpus(adapter).modality
-    wanted = modality or known
-    if wanted is None:
-        raise CorpusError(
-            f"adapter '{adapter}' does not say what it holds", fix="add --modality speech or eeg"
-        )
-    if wanted not in get_args(Modality):
-        raise CorpusError(f"unknown modality '{wanted}'; {nearest(wanted, get_args(Modality))}")
-    return next(valid for valid in get_args(Modality) if valid == wanted)
-
-
 # Work in the project's folder -------------------------------------------------------------------------------
 
 
@@ -264,9 +204,7 @@ def _reported() -> Iterator[None]:
         ) from error
     except OSError as error:  # shutil.Error, of a folder that cannot be copied, is one too
         reason = error.strerror or str(error)
-        raise DataError(
-            f"cannot be copied: {reason}", where=error.filename, fix="nothing was added"
-        ) from error
+        raise DataError(reason, where=error.filename, fix="repair that; nothing was changed") from error
 
 
 @contextmanager

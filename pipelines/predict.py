@@ -12,6 +12,7 @@ from jmml.config import SpeechFeatureConfig, validate
 from jmml.data.features import speech
 from jmml.data.features.audio import load_audio
 from jmml.data.features.normalise import Enrolment
+from jmml.data.labels import MEANINGS
 from jmml.errors import ModelError, RecordingError
 from jmml.recogniser import EmotionRecogniser
 from pipelines.project import Project
@@ -22,10 +23,11 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 
 @dataclass(frozen=True)
 class Prediction:
-    """One recording: its most probable emotion and all class probabilities."""
+    """One recording: its most probable emotion (in words, ``meaning``) and all class probabilities."""
 
     file: str
     emotion: str
+    meaning: str
     probabilities: dict[str, float]
 
 
@@ -87,7 +89,8 @@ def predict_files(
     predictions = [
         Prediction(
             file=str(path),
-            emotion=model.classes[int(row.argmax())],
+            emotion=(emotion := model.classes[int(row.argmax())]),
+            meaning=MEANINGS.get(emotion, emotion),
             probabilities={name: float(p) for name, p in zip(model.classes, row, strict=True)},
         )
         for path, row in zip(_expand(files), proba, strict=True)

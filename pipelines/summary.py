@@ -81,8 +81,8 @@ def metrics(
         scores = {score: rounded(row[score]) for score in SCORES}
         values[row["method"] if row["modality"] == "speech" else f"{row['modality']}_only"] = scores
     means = correlations.groupby("method").mean(numeric_only=True)
-    for method, row in means.iterrows():
-        values[str(method)] |= {str(name): rounded(rho) for name, rho in row.dropna().items()}
+    for method, rho in means.iterrows():
+        values[str(method)] |= {str(name): rounded(value) for name, value in rho.dropna().items()}
     if difference := contrast(evidence, settings):
         values[f"{CLAIM}_minus_{CONTROL}"] = difference
     return values | {"chance": rounded(1 / len(evidence_io.classes_of(evidence)))}

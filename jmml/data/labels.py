@@ -29,6 +29,17 @@ SPACES: dict[str, tuple[str, ...]] = {
     "binary-arousal": ("high", "low"),
     "binary-valence": ("negative", "positive"),
 }
+#: What the class names of the dimensional spaces stand for.
+MEANINGS: dict[str, str] = {
+    "HVHA": "positive, aroused",
+    "HVLA": "positive, calm",
+    "LVHA": "negative, aroused",
+    "LVLA": "negative, calm",
+    "high": "high arousal",
+    "low": "low arousal",
+    "negative": "negative valence",
+    "positive": "positive valence",
+}
 _SHOWN = 8
 
 

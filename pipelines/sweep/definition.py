@@ -206,7 +206,7 @@ READY_MADE: dict[str, Path] = {
 
 def _resolve(source: str | Path) -> Path:
     path = Path(source)
-    if path.suffix in (".yaml", ".yml") or path.exists():
+    if path.is_file() or (path.suffix in (".yaml", ".yml") and not path.is_dir()):
         return path
     if str(source) not in READY_MADE:
         raise ConfigError(

@@ -84,7 +84,7 @@ class SweepResult:
     def lines(self) -> list[str]:
         """What else is worth knowing, and the next step."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items())
-        notes = sorted({note for note in self.comparison["note"] if note})
+        notes = sorted({part for note in self.comparison["note"] for part in note.split("; ") if part})
         failed = next((trial for trial in self.trials if trial.error), None)
         return [
             *notes,

@@ -117,7 +117,8 @@ def test_another_corpus_beside_the_task_leaves_its_models_alone(
         {"id": ["a", "b"], "group": ["x", "y"], "label": ["anger", "sadness"], "f0 [Hz]": [210.0, 140.0]}
     )
     table.to_csv(tmp_path / "lab.csv", index=False)
-    reproduced.run("jmml", "data", "add", "lab", str(tmp_path / "lab.csv"), "--modality", "speech")
+    command = ("jmml", "data", "add", "lab", str(tmp_path / "lab.csv"), "--modality", "speech", "--json")
+    assert json.loads(reproduced.run(*command))["samples"] == 2
     assert ran(reproduced.run("dvc", "repro")) == ["ingest", "featurize", "split"]
     assert json.loads(reproduced.run("dvc", "status", "--json")) == {}
 

@@ -118,10 +118,12 @@ def test_git_sees_the_pointer_and_not_the_recordings(project: Project, corpus: P
 
 
 def test_add_prints_nothing_on_stdout(
-    project: Project, corpus: Path, capsys: pytest.CaptureFixture[str]
+    project: Project, corpus: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", logger="dvc")
     add(project, "mine", corpus)
     assert capsys.readouterr().out == ""
+    assert "git add" not in caplog.text  # DVC's log handler writes such advice to stdout
 
 
 def test_use_makes_it_the_corpus_of_the_task(project: Project, corpus: Path) -> None:
@@ -270,6 +272,43 @@ def late_copy(interruption: BaseException | type[BaseException]):
         return original(source, target)
 
     return copy
+
+
+def fail_to_enter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the last step of ``add``, the edit of params.yaml, fail."""
+
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(datasets, "atomic_path", full)
+
+
+def test_a_failure_leaves_a_corpus_in_its_place_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = write_ravdess(project.raw_dir / "mine")
+    before = state(project.root)
+    fail_to_enter(monkeypatch)
+    with pytest.raises(DataError, match=r"params\.yaml: No space left on device"):
+        add(project, "mine", there)
+    assert state(project.root) == before
+
+
+@pytest.mark.parametrize("ignored", [None, b"/other\n"], ids=["no file", "a file"])
+def test_a_failure_restores_what_git_ignores(
+    project: Project, corpus: Path, monkeypatch: pytest.MonkeyPatch, ignored: bytes | None
+) -> None:
+    (project.root / ".gitignore").unlink()  # so that DVC writes data/raw/.gitignore
+    if ignored is not None:
+        (project.raw_dir / ".gitignore").write_bytes(ignored)
+    before = state(project.root)
+    fail_to_enter(monkeypatch)
+    with pytest.raises(DataError):
+        add(project, "mine", corpus)
+    assert state(project.root) == before
+    monkeypatch.undo()
+    add(project, "mine", corpus)
+    assert b"/mine\n" in (project.raw_dir / ".gitignore").read_bytes()
 
 
 def test_left_overs_of_a_killed_run_are_explained(project: Project, corpus: Path) -> None:

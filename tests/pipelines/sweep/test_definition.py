@@ -136,6 +136,15 @@ def test_a_missing_file_and_an_unknown_name(tmp_path):
         load_definition("dmo")
 
 
+def test_a_folder_of_the_same_name_is_not_taken_for_the_definition(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "mine.yaml").mkdir()
+    assert load_definition("demo").name == "demo"
+    with pytest.raises(ConfigError, match="no sweep definition"):
+        load_definition("mine.yaml")
+
+
 def test_a_file_that_is_no_mapping(tmp_path):
     (tmp_path / "s.yaml").write_text("- 1\n")
     with pytest.raises(ConfigError, match="expected a sweep definition"):
