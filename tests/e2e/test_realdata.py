@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.e2e.conftest import Workspace
+from tests.e2e.workspace import Workspace
 
 REALDATA = os.environ.get("JMML_REALDATA")
 SENTENCES = range(1, 7)
