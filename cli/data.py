@@ -28,6 +28,9 @@ def add(
         str | None, typer.Option(help="speech or eeg; needed for feature tables alone.")
     ] = None,
     use: Annotated[bool, typer.Option("--use", help="Make it the task's corpus for its modality.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave unreadable recordings out; each is listed.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Check a corpus, copy it into the project and put it under DVC.
@@ -43,7 +46,9 @@ def add(
     from pipelines.datasets import add as add_corpus
     from pipelines.project import Project
 
-    result = add_corpus(Project.find(), name, path, adapter=adapter, modality=modality, use=use)
+    result = add_corpus(
+        Project.find(), name, path, adapter=adapter, modality=modality, use=use, skip_bad=skip_bad
+    )
     if json:
         print_json(result.as_dict())
         return

@@ -65,7 +65,8 @@ class CorpusConfig(Section):
     """One corpus of the project: which adapter reads it, and where it lies.
 
     ``labels`` overrides the adapter's map (native label to a class of the label space);
-    ``unmapped`` says what happens to labels that have no place: an error that lists them, or dropped.
+    ``unmapped`` says what happens to labels that have no place: an error that lists them, or dropped;
+    ``skip_bad`` leaves unreadable recordings out instead of stopping.
     """
 
     adapter: AdapterName
@@ -73,6 +74,7 @@ class CorpusConfig(Section):
     path: str
     labels: dict[str, str] = Field(default_factory=dict)
     unmapped: Literal["error", "drop"] = "error"
+    skip_bad: bool = False
     rating_threshold: float = 5.0
 
 

@@ -174,11 +174,15 @@ def make_split(task: TaskData, *, groups_per_fold: int, seed: int) -> Split:
 
 def _draw_split(task: TaskData, draw: Callable[..., list[Fold]]) -> Split:
     """Folds of both views by ``draw``; of a parallel corpus, the same folds on both sides."""
-    speech = tuple(draw(task.speech.groups, task.speech.y, where="speech"))
+
+    def folds(view: View, where: str) -> tuple[Fold, ...]:
+        return tuple(draw(view.groups, np.asarray(task.classes)[view.y], where=where))
+
+    speech = folds(task.speech, "speech")
     if task.eeg is None:
         return Split(speech)
     if not task.parallel:
-        return Split(speech, tuple(draw(task.eeg.groups, task.eeg.y, where="eeg")))
+        return Split(speech, folds(task.eeg, "eeg"))
     apart = sorted(set(task.speech.groups) ^ set(task.eeg.groups))
     if apart:
         raise ProtocolError(
@@ -214,7 +218,7 @@ def make_pairing(config: MethodConfig, method: MethodName, training: TaskData, s
     )
 
 
-def run_fold(
+def fit_fold(
     task: TaskData,
     split: Split,
     fold: int,
@@ -224,12 +228,10 @@ def run_fold(
     seed: int,
     device: str = "cpu",
     memo: MutableMapping[str, JECSSL] | None = None,
-    report: Callable[[dict[str, float]], None] | None = None,
-) -> FoldResult:
-    """Fit ``method`` on the training groups of an outer fold, then open the fold once.
+) -> EmotionRecogniser:
+    """Fit ``method`` on the training groups of an outer fold; the fold itself stays closed.
 
-    ``memo`` shares stage-1 models between methods of the same fold, seed and configuration. The fold's labels
-    are read after every prediction has been made.
+    ``memo`` shares stage-1 models between methods of the same fold, seed and configuration.
     """
     if method in NEEDS_EEG and task.eeg is None:
         raise ProtocolError(
@@ -240,10 +242,24 @@ def run_fold(
     recogniser.context |= {"outer_fold": fold, "split_digest": split.digest}
     speech, eeg = _xy(training.speech), _xy(training.eeg) if method in NEEDS_EEG else None
     pairing = make_pairing(config, method, training, seed)
-    for metrics in recogniser.iter_fit(speech, eeg, pairing=pairing, memo=memo):
-        if report is not None:
-            report(metrics)
+    recogniser.fit(speech, eeg, pairing=pairing, memo=memo)
     recogniser.context["certificate"] = json.loads(certify(recogniser, training).to_json())
+    return recogniser
+
+
+def run_fold(
+    task: TaskData,
+    split: Split,
+    fold: int,
+    method: MethodName,
+    config: MethodConfig,
+    *,
+    seed: int,
+    device: str = "cpu",
+    memo: MutableMapping[str, JECSSL] | None = None,
+) -> FoldResult:
+    """Fit ``method`` on the training groups of an outer fold (:func:`fit_fold`), then open the fold once."""
+    recogniser = fit_fold(task, split, fold, method, config, seed=seed, device=device, memo=memo)
     return evaluate_fold(recogniser, task, split, fold)
 
 

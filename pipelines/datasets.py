@@ -47,6 +47,7 @@ def add(
     adapter: str | None = None,
     modality: str | None = None,
     use: bool = False,
+    skip_bad: bool = False,
 ) -> AddResult:
     """Bring a corpus into the project: check it, copy it to data/raw/NAME, track it, enter it in params.yaml.
 
@@ -59,6 +60,7 @@ def add(
     adapter : by default ``name`` where an adapter is called so, else recognised by the files.
     modality : needed for feature tables alone; other adapters know it.
     use : make it the task's corpus for its modality; its labels must then fit the task's label space.
+    skip_bad : leave unreadable recordings out, here and in every later stage, instead of refusing the corpus.
 
     Raises
     ------
@@ -74,8 +76,9 @@ def add(
     reads = choose_modality(chosen, modality)
     corpus = open_corpus(name, chosen, reads)
     with progress_bar(f"check {name}", "file") as progress:
-        manifest = scan(name, corpus, source, progress=progress)
-    settings = {"adapter": chosen, "modality": reads, "path": target.relative_to(project.root).as_posix()}
+        manifest = scan(name, corpus, source, skip_bad=skip_bad, progress=progress)
+    place = target.relative_to(project.root).as_posix()
+    settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
     entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
     params_text = with_corpus(project.params_path, name, entry, use=use)
     if use:
@@ -92,12 +95,12 @@ def add(
         name=name,
         adapter=chosen,
         modality=reads,
-        path=settings["path"],
+        path=place,
         samples=len(manifest),
         groups=int(manifest.frame["group"].nunique()),
         dvc_hash=dvc_hash,
         used=use,
-        notes=tuple(manifest.notes),
+        notes=(*manifest.notes, *(f"left out {bad}" for bad in manifest.skipped)),
     )
 
 
@@ -131,7 +134,8 @@ def show(project: Project, name: str) -> CorpusSummary:
     if manifest is None:
         corpus = open_corpus(name, config.adapter, config.modality)
         with progress_bar(f"read {name}", "file") as progress:
-            manifest = scan(name, corpus, project.corpus_dir(name), progress=progress)
+            folder, skip_bad = project.corpus_dir(name), config.skip_bad
+            manifest = scan(name, corpus, folder, skip_bad=skip_bad, progress=progress)
     with _dvc(project) as repo:
         dvc_hash = _recorded(repo, project.corpus_dir(name))
     return summarise(manifest, config, project.params.task, dvc_hash=dvc_hash)

@@ -49,7 +49,15 @@ class Comparison:
 
     @property
     def columns(self) -> list[str]:
-        return ["method", "UAR", f"{100 * self.confidence:g} % interval", "accuracy", "macro F1", "ECE", "UAR - raw"]
+        return [
+            "method",
+            "UAR",
+            f"{100 * self.confidence:g} % interval",
+            "accuracy",
+            "macro F1",
+            "ECE",
+            "UAR - raw",
+        ]
 
     def rows(self) -> list[tuple[str, ...]]:
         """One row per method, in the order of :attr:`columns`; EEG-only inference last."""
@@ -106,7 +114,7 @@ def load_comparison(project: Project) -> Comparison:
     try:
         table = pd.read_csv(table_path)
         metrics = json.loads(metrics_path.read_text(encoding="utf-8"))
-        table["uar"], metrics["chance"]  # noqa: B018 - the columns and keys that make it a comparison
+        table["uar"], metrics["chance"]
     except FileNotFoundError as error:
         raise DataError("nothing has been evaluated yet", where=error.filename, fix=NEXT) from None
     except (ValueError, KeyError):

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +83,7 @@ def load_state(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], di
 
 def save_classifier(path: Path, classifier: Pipeline) -> None:
     """Write a fitted pipeline as a skops file; :class:`UnsafeFileError` if it could not be loaded again."""
-    payload = skops.io.dumps(classifier)
+    payload = _canonical(skops.io.dumps(classifier))
     _refuse_unknown(payload, path)
     with atomic_path(path) as temporary:
         temporary.write_bytes(payload)
@@ -105,6 +106,44 @@ def load_classifier(path: Path) -> Pipeline:
     if not isinstance(classifier, Pipeline):
         raise ModelError(f"holds a {type(classifier).__name__}", where=path, expected="a classifier pipeline")
     return classifier
+
+
+def _canonical(payload: bytes) -> bytes:
+    """The same skops file with its parts numbered in order and without the time: equal models, equal bytes.
+
+    skops names the parts of a file by their addresses in memory, in ``__id__`` and ``file`` entries of
+    ``schema.json``.
+    """
+    numbers: dict[str, int] = {}
+
+    def number(old: object) -> int:
+        return numbers.setdefault(str(old), len(numbers))
+
+    def renamed(file: str) -> str:
+        stem, dot, suffix = file.partition(".")
+        return f"{number(stem)}{dot}{suffix}"
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, list):
+            return [walk(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        fresh = {key: walk(value) for key, value in node.items()}
+        if isinstance(node.get("__id__"), int):
+            fresh["__id__"] = number(node["__id__"])
+        if isinstance(node.get("file"), str):
+            fresh["file"] = renamed(node["file"])
+        return fresh
+
+    with ZipFile(BytesIO(payload)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    schema = json.dumps(walk(json.loads(parts.pop("schema.json"))), indent=1).encode()
+    renumbered = {renamed(name): content for name, content in parts.items()}
+    target = BytesIO()
+    with ZipFile(target, "w", ZIP_DEFLATED) as archive:
+        for name, content in [("schema.json", schema), *sorted(renumbered.items())]:
+            archive.writestr(ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content, ZIP_DEFLATED)
+    return target.getvalue()
 
 
 def _refuse_unknown(payload: bytes, path: Path) -> None:

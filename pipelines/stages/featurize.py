@@ -18,18 +18,19 @@ from pipelines.stages._main import main
 
 def featurize(project: Project, corpus: str) -> str:
     """Write data/features/CORPUS.parquet; a recording that cannot be read stops the stage."""
-    table = features(project, corpus)
+    table, skipped = features(project, corpus)
     table.save(project.features_path(corpus))
-    return f"{corpus}: {len(table)} rows of {len(table.names)} {table.modality} features"
+    notes = "".join(f"; left out {bad}" for bad in skipped)
+    return f"{corpus}: {len(table)} rows of {len(table.names)} {table.modality} features{notes}"
 
 
-def features(project: Project, name: str) -> FeatureTable:
-    """Features by the project's settings, cached by content; a ready-made table is taken as it is."""
+def features(project: Project, name: str) -> tuple[FeatureTable, list[str]]:
+    """Features by the project's settings, cached by content, and what was left out; tables are taken as they are."""
     config, root = project.corpus(name), project.corpus_dir(name)
     if config.adapter == "table":
-        return read_table(root, name, config.modality)
+        return read_table(root, name, config.modality), []
     adapter = open_corpus(name, config.adapter, config.modality)
-    table, _ = extract_corpus(
+    return extract_corpus(
         Manifest.load(project.manifest_path(name)).frame,
         partial(adapter.read, root),
         config.modality,
@@ -37,8 +38,8 @@ def features(project: Project, name: str) -> FeatureTable:
         corpus=name,
         cache_dir=project.cache_dir,
         workers=cpu_count(),
+        skip_bad=config.skip_bad,
     )
-    return table
 
 
 if __name__ == "__main__":

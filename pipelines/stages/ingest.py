@@ -15,9 +15,13 @@ def ingest(project: Project, corpus: str) -> str:
     config = project.corpus(corpus)
     with progress_bar(f"ingest {corpus}", "file") as progress:
         adapter = open_corpus(corpus, config.adapter, config.modality)
-        manifest = scan(corpus, adapter, project.corpus_dir(corpus), progress=progress)
+        manifest = scan(
+            corpus, adapter, project.corpus_dir(corpus), skip_bad=config.skip_bad, progress=progress
+        )
     manifest.save(project.manifest_path(corpus))
-    notes = "".join(f"; {note}" for note in manifest.notes)
+    notes = "".join(
+        f"; {note}" for note in (*manifest.notes, *(f"left out {bad}" for bad in manifest.skipped))
+    )
     return f"{corpus}: {len(manifest)} samples of {manifest.frame['group'].nunique()} people{notes}"
 
 

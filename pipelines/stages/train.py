@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from jmml.config import MethodName, Params
 from jmml.data.splits import Split
 from jmml.errors import JMMLError
-from jmml.experiment import TaskData, run_fold
+from jmml.experiment import TaskData, fit_fold
 from jmml.files import atomic_folder
 from jmml.models.jec_ssl import JECSSL
 from pipelines.progress import progress_bar
@@ -53,14 +53,14 @@ def train_cell(
     with threadpool_limits(1):
         for method in methods_of(params):
             try:
-                result = run_fold(
+                recogniser = fit_fold(
                     task, split, fold, method, params.method, seed=seed, device=params.device, memo=memo
                 )
             except JMMLError as error:
                 error.add_note(f"method '{method}', fold {fold}, seed {seed}")
                 raise
-            result.recogniser.save(target / method / f"fold{fold}-seed{seed}")
-            histories[method] = result.recogniser.history
+            recogniser.save(target / method / f"fold{fold}-seed{seed}")
+            histories[method] = recogniser.history
     return histories
 
 

@@ -38,6 +38,7 @@ def nemo_part(tmp_path_factory) -> Path:
 
 
 def test_from_recordings_to_a_promoted_model(workspace: Workspace, nemo_part: Path) -> None:
+    workspace.edit(synthetic={"subjects": 6, "trials": 12}, method={"stage2": {"k": 4}})
     added = json.loads(workspace.run("jmml", "data", "add", "nemo", str(nemo_part), "--use", "--json"))
     assert added["groups"] == 6
     workspace.run("dvc", "repro")
@@ -52,8 +53,9 @@ def test_from_recordings_to_a_promoted_model(workspace: Workspace, nemo_part: Pa
     version = json.loads(workspace.run("jmml", "model", "register", "--json"))["version"]
     assert json.loads(workspace.run("jmml", "model", "promote", "--json"))["version"] == version
 
-    held_out = next(iter((workspace.root / "data/raw/nemo/samples").glob("*.wav")))
-    answer = json.loads(workspace.run("jmml", "predict", str(held_out), "--json"))
+    speaker = swept["held_out"]["speech"][0]
+    recording = sorted((workspace.root / "data/raw/nemo/samples").glob(f"{speaker}_anger_*.wav"))[0]
+    answer = json.loads(workspace.run("jmml", "predict", str(recording), "--json"))
     (prediction,) = answer["predictions"]
     assert sum(prediction["probabilities"].values()) == pytest.approx(1)
     assert answer["label_space"] == "quadrants"

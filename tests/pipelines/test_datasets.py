@@ -221,6 +221,18 @@ def test_refused_before_anything_is_written(
     assert not (tmp_path / "executed").exists()
 
 
+def test_unreadable_recordings_are_left_out_only_when_told_to(project: Project, corpus: Path) -> None:
+    break_wav(corpus)
+    result = add(project, "mine", corpus, skip_bad=True)
+    whole = len(list(corpus.rglob("*.wav")))
+    assert result.samples == whole - 1
+    assert any(note.startswith("left out") and "Actor_02" in note for note in result.notes)
+    again = Project(project.root)
+    assert again.params.corpora["mine"].skip_bad
+    assert "left out" in ingest(again, "mine")
+    assert show(again, "mine").samples == whole - 1
+
+
 def test_labels_without_a_place_block_use_and_only_use(project: Project, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     pd.DataFrame({"id": ["a"], "group": ["x"], "label": ["smugness"], "f0 [Hz]": [1.0]}).to_csv(table)

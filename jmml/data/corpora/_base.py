@@ -165,7 +165,12 @@ def _unusable(problems: list[str], total: int, root: Path, *, skippable: bool) -
     return RecordingError(
         f"{len(problems)} of {total} recordings cannot be used: {shown}{more}",
         where=root,
-        fix="repair or remove them" + (", or leave them out with --skip-bad" if skippable else ""),
+        fix="repair or remove them"
+        + (
+            ", or leave them out (`jmml data add --skip-bad`, or skip_bad: true in its corpora entry)"
+            if skippable
+            else ""
+        ),
     )
 
 

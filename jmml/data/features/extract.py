@@ -267,5 +267,10 @@ def _unusable(problems: Sequence[str], total: int, corpus: str, *, offer_skip: b
     return RecordingError(
         f"{len(problems)} of {total} recordings cannot be used: {shown}{more}",
         where=corpus,
-        fix="repair or remove them" + (", or leave them out with --skip-bad" if offer_skip else ""),
+        fix="repair or remove them"
+        + (
+            ", or leave them out (`jmml data add --skip-bad`, or skip_bad: true in its corpora entry)"
+            if offer_skip
+            else ""
+        ),
     )
