@@ -94,6 +94,12 @@ class SweepResult:
             f"run {self.run_id}, {self.seconds:.0f} s. Next: jmml model register",
         ]
 
+    @property
+    def held_out(self) -> dict[str, list[str]]:
+        """Speakers and EEG subjects of the outer fold, which no trial and no part of the model saw."""
+        speech, eeg = self.plan.split.fold(self.plan.definition.outer_fold)
+        return {"speech": list(speech.test), "eeg": list(eeg.test) if eeg else []}
+
     def counts(self) -> dict[str, int]:
         """Number of trials by state."""
         return dict(Counter(trial.state for trial in self.trials))
@@ -105,6 +111,7 @@ class SweepResult:
             "run_id": self.run_id,
             "name": self.plan.definition.name,
             "outer_fold": self.plan.definition.outer_fold,
+            "held_out": self.held_out,
             "trials": states | self.counts(),
             "best": {
                 "trial": self.best.number,

@@ -98,7 +98,11 @@ def _optuna(space: Space, trials: int, seed: int) -> Search:
 
 
 def _asha(max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
-    """Asynchronous successive halving (Li et al. 2020): the worst are stopped at each rung."""
+    """Asynchronous successive halving (Li et al. 2020): the worst are stopped at each rung.
+
+    A trial is compared with those that reached its rung before it, so that with several trials at a time it
+    depends on timing which ones are stopped.
+    """
     from ray.tune.schedulers import AsyncHyperBandScheduler
 
     return AsyncHyperBandScheduler(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
+PROBE_SECONDS = 5
 _STORE_MARGIN = 100 * 2**20  # bytes; Ray refuses an object store below 75 MiB
 
 
@@ -46,23 +49,26 @@ def ray_session(*, cpus: int, gpus: int = 0, data_bytes: int = 0) -> Iterator[No
         address = os.environ.get("RAY_ADDRESS")
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if address:
+            _probe(address)
             options["address"] = address
         else:
             options |= {
+                "address": "local",  # never a cluster that happens to run, or has run, on this machine
                 "include_dashboard": False,
                 "num_cpus": cpus,
                 "num_gpus": gpus,
                 "object_store_memory": 2 * data_bytes + _STORE_MARGIN,
             }
         try:
-            ray.init(**options)
+            with _silent():
+                ray.init(**options)
         except (ConnectionError, RuntimeError, OSError, ValueError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             if address:
                 raise SweepError(
                     f"cannot join the Ray cluster: {reason}",
                     where=f"RAY_ADDRESS={address}",
-                    fix="`ray status` names the cause; a wrong RAY_AUTH_TOKEN looks like no answer",
+                    fix="ask `ray status`; a protected cluster needs RAY_AUTH_MODE=token and RAY_AUTH_TOKEN",
                 ) from error
             raise SweepError(f"cannot start Ray: {reason}", fix="free memory or disk, try again") from error
         try:
@@ -70,6 +76,35 @@ def ray_session(*, cpus: int, gpus: int = 0, data_bytes: int = 0) -> Iterator[No
                 yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing from this process on the error output: Ray's native part repeats every failed attempt there."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _probe(address: str) -> None:
+    """Refuse an address at which nothing listens; Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto" and other forms, which Ray resolves
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
+    except OSError as error:
+        raise SweepError(
+            f"cannot reach the Ray cluster: {error.strerror or error}",
+            where=f"RAY_ADDRESS={address}",
+            fix="start the cluster, or unset RAY_ADDRESS to use this machine alone",
+        ) from error
 
 
 @contextmanager

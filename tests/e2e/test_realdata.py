@@ -38,7 +38,7 @@ def nemo_part(tmp_path_factory) -> Path:
 
 
 def test_from_recordings_to_a_promoted_model(workspace: Workspace, nemo_part: Path) -> None:
-    workspace.edit(synthetic={"subjects": 6, "trials": 12}, method={"stage2": {"k": 4}})
+    workspace.edit(synthetic={"subjects": 6, "trials": 12, "trial_s": 8.0}, method={"stage2": {"k": 4}})
     added = json.loads(workspace.run("jmml", "data", "add", "nemo", str(nemo_part), "--use", "--json"))
     assert added["groups"] == 6
     workspace.run("dvc", "repro")
