@@ -28,6 +28,7 @@ class SweepCallback(tune.Callback):
     ----------
     base : settings that hold wherever a trial's configuration says nothing.
     common : parameters that every trial's run carries besides its full configuration.
+    interrupted : whether to stop; asked between two steps of the loop.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class SweepCallback(tune.Callback):
         display: Display,
         base: MethodConfig,
         common: Mapping[str, Any],
+        interrupted: Callable[[], bool],
     ) -> None:
         self.board, self.writer, self.display = board, writer, display
-        self.base, self.common = base, common
+        self.base, self.common, self.interrupted = base, common, interrupted
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune writes its callbacks into the snapshot of the search, and these parts are live."""
@@ -72,6 +74,8 @@ class SweepCallback(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
         self.writer.tick()
+        if self.interrupted():
+            raise KeyboardInterrupt
 
     def _over(self, trial: RayTrial, status: str, end: Callable[[], Any]) -> None:
         entry = end()

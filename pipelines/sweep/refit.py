@@ -94,7 +94,8 @@ def refit(
         remote = _fit_seed_in_worker.options(num_cpus=1, num_gpus=gpus)
         code = version("jmml")
         try:
-            tasks = [remote.remote(shared, fold, config, seed, device, code) for seed in others]
+            there = "cuda" if gpus else device  # a worker sees its own GPU alone, as the first
+            tasks = [remote.remote(shared, fold, config, seed, there, code) for seed in others]
             results = [first, *ray.get(tasks)]
         except ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None

@@ -6,12 +6,12 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import yaml
 
-from jmml.config import MethodConfig
+from jmml.config import MethodConfig, Modality
 from jmml.evaluation import evidence, plots
 from pipelines.gates import EVIDENCE_DIGEST, evidence_digest
 from pipelines.sweep.board import Board, Trial
@@ -108,6 +108,9 @@ def log(
         folder = Path(temporary) / "evidence"
         folder.mkdir()
         evidence.save(fitted.evidence, folder / "evidence.parquet")
+        for modality, view in (("speech", plan.training.speech), ("eeg", plan.training.eeg)):
+            if view is not None:  # the search was fitted too: on what the trials were given
+                fitted.certificate.add("search", cast(Modality, modality), view.groups)
         (folder / "certificate.json").write_text(fitted.certificate.to_json(), encoding="utf-8")
         fitted.comparison.to_csv(folder / "comparison.csv", index=False)
         draw(folder, plan, best, fitted)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ray import tune
 from rich.console import Console
@@ -28,7 +27,7 @@ from pipelines.sweep.outcome import SweepResult
 from pipelines.sweep.plan import Plan, data_bytes, plan
 from pipelines.sweep.refit import refit
 from pipelines.sweep.search import ALGORITHMS, SCHEDULERS
-from pipelines.sweep.session import ray_session
+from pipelines.sweep.session import first_interrupt, ray_session
 from pipelines.sweep.spaces import configure, describe
 from pipelines.sweep.table import Display
 from pipelines.sweep.trainable import Points, TrialSettings, run_trial
@@ -92,7 +91,7 @@ def run_sweep(
         with _closing(tracker, writer, board, run_id):
             tracker.log_text(run_id, definition.to_yaml(), "definition.yaml")
             with Display(board, shown) as display:
-                share = gpus / planned.concurrent
+                share = min(1.0, gpus / planned.concurrent)
                 _search(project, planned, board, writer, display, run_id, search, share)
                 writer.close()
                 best = _best(board, run_id)
@@ -151,7 +150,7 @@ def _search(
 
     Raises
     ------
-    KeyboardInterrupt : Ctrl-C; Tune has stopped the trials in good order before.
+    KeyboardInterrupt : Ctrl-C, raised between two steps of Tune's loop.
     """
     definition, params = planned.definition, planned.params
     chosen = ALGORITHMS[definition.algorithm].build(definition.space, planned.trials, definition.seed)
@@ -165,35 +164,34 @@ def _search(
         base=params.method,
         n_folds=params.protocol.inner_folds,
         seed=definition.seed,
-        device=params.device,
+        device="cuda" if gpus else params.device,  # a worker sees its own GPU alone, as the first
         code=version("jmml"),
     )
     common = {"seed": definition.seed, "outer_fold": definition.outer_fold, "inner_folds": settings.n_folds}
     # Only `training` goes into the object store: workers cannot see the outer fold's groups.
     trainable = tune.with_parameters(run_trial, training=planned.training, settings=settings)
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, {"cpu": 1, "gpu": gpus} if gpus else {"cpu": 1}),
-        param_space=chosen.param_space,
-        tune_config=tune.TuneConfig(
-            search_alg=chosen.searcher,
-            scheduler=scheduler,
-            num_samples=chosen.num_samples,
-            max_concurrent_trials=planned.concurrent,
-            reuse_actors=True,
-            trial_name_creator=lambda trial: trial.trial_id,
-            trial_dirname_creator=lambda trial: trial.trial_id,
-        ),
-        run_config=tune.RunConfig(
-            name=run_id,
-            storage_path=str(project.mlruns_dir / "sweeps" / definition.name),
-            verbose=0,
-            callbacks=[SweepCallback(board, writer, display, params.method, common)],
-        ),
-    )
-    tuner.fit()
-    # Tune answers Ctrl-C by ending its loop and returning as if nothing had happened.
-    if board.running or len(board.over) < planned.trials:
-        raise KeyboardInterrupt
+    with first_interrupt() as interrupted:
+        tune.Tuner(
+            tune.with_resources(trainable, {"cpu": 1, "gpu": gpus} if gpus else {"cpu": 1}),
+            param_space=chosen.param_space,
+            tune_config=tune.TuneConfig(
+                search_alg=chosen.searcher,
+                scheduler=scheduler,
+                num_samples=chosen.num_samples,
+                max_concurrent_trials=planned.concurrent,
+                reuse_actors=True,
+                trial_name_creator=lambda trial: trial.trial_id,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name=run_id,
+                storage_path=str(project.mlruns_dir / "sweeps" / definition.name),
+                verbose=0,
+                callbacks=[SweepCallback(board, writer, display, params.method, common, interrupted)],
+            ),
+        ).fit()
+    if len(board.over) < planned.trials:
+        raise SweepError(f"Ray Tune ended after {len(board.over)} of {planned.trials} trials")
 
 
 def _best(board: Board, run_id: str) -> Trial:
@@ -208,7 +206,7 @@ def _best(board: Board, run_id: str) -> Trial:
 
 
 @contextlib.contextmanager
-def _closing(tracker: Tracker, writer: TrialWriter, board: Board, run_id: str) -> Any:
+def _closing(tracker: Tracker, writer: TrialWriter, board: Board, run_id: str) -> Iterator[None]:
     """Close every run when the block fails; the first error is the one that is raised."""
     try:
         yield

@@ -18,6 +18,7 @@ from rich.console import Console
 from jmml.config import MethodConfig, validate
 from jmml.errors import ModelError, SweepError, TrackingError
 from jmml.evaluation import evidence
+from jmml.evaluation.leakage import Certificate
 from pipelines.gates import Candidate, judge
 from pipelines.sweep import runner
 from pipelines.sweep.definition import check
@@ -148,6 +149,13 @@ def test_the_run_passes_every_gate(finished, tracker, tmp_path):
     assert set(frame["seed"]) == set(SEEDS)
     speech, eeg = finished.plan.split.fold(0)
     assert set(frame["group"]) == {*speech.test, *eeg.test}
+    certificate = Certificate.from_json((folder / "certificate.json").read_text())
+    searched = {entry.modality: entry.groups for entry in certificate.entries if entry.name == "search"}
+    assert searched == {"speech": tuple(sorted(speech.train)), "eeg": tuple(sorted(eeg.train))}
+    names = {entry.name for entry in certificate.entries}
+    assert {
+        f"{method}/seed{seed}/classifier/speech" for method in set(frame["method"]) for seed in SEEDS
+    } < names
     pd.testing.assert_frame_equal(
         pd.read_csv(folder / "comparison.csv")[["method", "uar"]], finished.comparison[["method", "uar"]]
     )
