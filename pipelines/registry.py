@@ -268,8 +268,10 @@ def _describe(run: Run) -> str:
     if "jmml.outer_fold" in tags:
         text += f", outer fold {tags['jmml.outer_fold']}"
     if all(key in metrics for key in gates.REQUIRED):
-        interval = f"[{metrics['test_uar_ci_low']:.3f}, {metrics['test_uar_ci_high']:.3f}]"
-        text += f": UAR {metrics['test_uar']:.3f} {interval} on unseen speakers"
+        text += f": UAR {metrics['test_uar']:.3f} on unseen speakers"
+        if all(key in metrics for key in gates.INTERVAL):
+            low, high = (metrics[key] for key in gates.INTERVAL)
+            text += f" [{low:.3f}, {high:.3f}]"
         text += f"; one-hot control {metrics['one_hot_uar']:.3f}"
     return text + "."
 

@@ -65,7 +65,7 @@ class Comparison:
             (
                 self._name(row),
                 f"{row['uar']:.3f}",
-                f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
+                "-" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
                 f"{row['accuracy']:.3f}",
                 f"{row['macro_f1']:.3f}",
                 f"{row['ece']:.3f}",

@@ -73,7 +73,7 @@ class SweepResult:
             (
                 str(row["method"]),
                 f"{row['uar']:.3f}",
-                f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]",
+                "-" if pd.isna(row["ci_low"]) else f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]",
                 f"{row['accuracy']:.3f}",
                 f"{row['macro_f1']:.3f}",
                 "" if pd.isna(row["diff"]) else f"{row['diff']:+.3f}",

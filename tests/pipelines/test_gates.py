@@ -42,6 +42,18 @@ def test_a_complete_candidate_passes_every_gate(good: Candidate) -> None:
     assert len({verdict.name for verdict in verdicts}) == len(gates.GATES)
 
 
+def test_one_held_out_speaker_has_no_interval_and_needs_none(good: Candidate, tmp_path: Path) -> None:
+    frame = make_evidence()
+    speaker = frame.loc[frame["modality"] == "speech", "group"].iloc[0]
+    alone = frame[(frame["group"] == speaker) | (frame["modality"] != "speech")]
+    folder = write_evidence(tmp_path / "alone", alone)
+    tags = {**good.tags, gates.EVIDENCE_DIGEST: gates.evidence_digest(folder / "evidence.parquet")}
+    metrics = {key: value for key, value in held_out_metrics(alone).items() if key not in gates.INTERVAL}
+    assert failed(changed(good, folder=folder, tags=tags, metrics=metrics)) == {}
+    without = {key: value for key, value in good.metrics.items() if key not in gates.INTERVAL}
+    assert set(failed(changed(good, metrics=without))) == {"metrics recomputed"}
+
+
 @pytest.mark.parametrize("status", ["FAILED", "KILLED", "RUNNING"])
 def test_a_run_that_did_not_finish_is_refused(good: Candidate, status: str) -> None:
     assert failed(changed(good, status=status)) == {"run finished": f"the run is {status}"}
