@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from jmml.errors import ConfigError, nearest
@@ -30,6 +30,13 @@ PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is named more than once")
+    return values
 
 
 class Section(BaseModel):
@@ -155,7 +162,9 @@ class ProtocolConfig(Section):
     groups_per_fold: PositiveInt = 2
     inner_folds: Annotated[int, Field(ge=2)] = 3
     normalisation: Normalisation = "none"
-    seeds: Annotated[list[int], Field(min_length=1)] = Field(default_factory=lambda: [0, 1, 2])
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)] = (
+        Field(default_factory=lambda: [0, 1, 2])
+    )
 
 
 class Stage1Config(Section):
@@ -226,7 +235,7 @@ class MethodConfig(Section):
 class EvaluationConfig(Section):
     """Which methods are compared on the outer folds, and how intervals are drawn."""
 
-    methods: Annotated[list[MethodName], Field(min_length=1)] = Field(
+    methods: Annotated[list[MethodName], Field(min_length=1), AfterValidator(_distinct)] = Field(
         default_factory=lambda: list(get_args(MethodName))
     )
     bootstrap: Annotated[int, Field(ge=100)] = 2000

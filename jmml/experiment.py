@@ -21,7 +21,7 @@ from jmml.data.labels import SPACES, map_labels
 from jmml.data.pairing import pair, schedule
 from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
 from jmml.data.table import FeatureTable
-from jmml.errors import ProtocolError
+from jmml.errors import DataError, ProtocolError
 from jmml.evaluation.evidence import evidence_frame
 from jmml.evaluation.leakage import Certificate
 from jmml.evaluation.metrics import uar
@@ -29,6 +29,7 @@ from jmml.models.correlation import canonical_correlations
 from jmml.models.jec_ssl import JECSSL
 from jmml.recogniser import EmotionRecogniser, Pairing, derive_seed
 
+PERMUTATIONS = 5
 NEEDS_EEG: frozenset[MethodName] = frozenset({"jmml"})
 
 
@@ -72,8 +73,14 @@ class TaskData:
 
     @property
     def parallel(self) -> bool:
-        """Whether both views hold the same recordings, so that a person must be left out of both at once."""
-        return self.eeg is not None and not set(self.speech.recordings).isdisjoint(self.eeg.recordings)
+        """Whether both views hold the same people, so that a person must be left out of both at once.
+
+        They do when they share a recording or the name of a group: a name means one person.
+        """
+        if self.eeg is None:
+            return False
+        apart = set(self.speech.recordings).isdisjoint(self.eeg.recordings)
+        return not (apart and set(self.speech.groups).isdisjoint(self.eeg.groups))
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,8 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
 
     Raises
     ------
+    DataError
+        The features were extracted with other settings than ``params.features``.
     LabelError
         A label has no place in the label space and ``unmapped`` is ``error``.
     ProtocolError
@@ -101,6 +110,7 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
     views: dict[str, tuple[View, set[str]]] = {}
     tables = {"speech": speech} if eeg is None else {"speech": speech, "eeg": eeg}
     for modality, table in tables.items():
+        _check_current(table, params)
         corpus = params.corpora[table.corpus]
         labels = map_labels(
             table.index,
@@ -167,6 +177,17 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
     )
 
 
+def _check_current(table: FeatureTable, params: Params) -> None:
+    wanted = getattr(params.features, table.modality).model_dump(mode="json")
+    if table.extractor != "external" and table.settings != wanted:
+        names = [name for name in wanted if table.settings.get(name) != wanted[name]]
+        raise DataError(
+            f"features were extracted with another {', '.join(names)}",
+            where=table.corpus,
+            fix="run `dvc repro`",
+        )
+
+
 def make_split(task: TaskData, *, groups_per_fold: int, seed: int) -> Split:
     """Outer folds of both views; speakers and EEG subjects are left out together."""
     return _draw_split(task, partial(outer_folds, groups_per_fold=groups_per_fold, seed=seed))
@@ -186,8 +207,8 @@ def _draw_split(task: TaskData, draw: Callable[..., list[Fold]]) -> Split:
     apart = sorted(set(task.speech.groups) ^ set(task.eeg.groups))
     if apart:
         raise ProtocolError(
-            f"the corpora share recordings, but groups {', '.join(map(str, apart))} are in one only",
-            expected="the same people under the same names in both modalities of a parallel corpus",
+            f"speech and EEG share people or recordings, but {', '.join(map(str, apart))} occur in one only",
+            expected="the same names in both modalities for the same people, other names for other people",
         )
     return Split(speech, speech)
 
@@ -269,7 +290,8 @@ def evaluate_fold(recogniser: EmotionRecogniser, task: TaskData, split: Split, f
     Raises
     ------
     ProtocolError
-        A part of the model was fitted on a group of this fold, or the model carries no certificate.
+        A part of the model was fitted on a group of this fold, it carries no certificate, or it was made for
+        another task, split or fold.
     """
     speech_fold, eeg_fold = split.fold(fold)
     certificate = Certificate.from_json(
@@ -282,15 +304,31 @@ def evaluate_fold(recogniser: EmotionRecogniser, task: TaskData, split: Split, f
     certificate.check({"speech": test.groups}, parallel=task.parallel)
     if test_eeg is not None:
         certificate.check({"eeg": test_eeg.groups}, parallel=task.parallel)
+    _check_made_for(recogniser, task, split, fold)
 
     columns = [f"p_{name}" for name in recogniser.classes]
-    blocks = [_predict(recogniser, "speech", test, fold)]
+    blocks = [_predict(recogniser, task, "speech", test, fold)]
     metrics = {"test_uar": uar(test.y, blocks[0].loc[:, columns].to_numpy().argmax(axis=1))}
     if test_eeg is not None:
-        blocks.append(_predict(recogniser, "eeg", test_eeg, fold))
+        blocks.append(_predict(recogniser, task, "eeg", test_eeg, fold))
         metrics["test_uar_eeg_only"] = uar(test_eeg.y, blocks[1].loc[:, columns].to_numpy().argmax(axis=1))
         metrics |= _held_out_correlation(recogniser, test, test_eeg)
     return FoldResult(recogniser, pd.concat(blocks, ignore_index=True), certificate, metrics)
+
+
+def _check_made_for(recogniser: EmotionRecogniser, task: TaskData, split: Split, fold: int) -> None:
+    """Refuse a model of other classes, features, normalisation, split or fold: its scores would mean nothing."""
+    wanted = {"classes": list(task.classes), **task.context, "split_digest": split.digest, "outer_fold": fold}
+    found = {"classes": list(recogniser.classes), **recogniser.context}
+    if recogniser.method not in NEEDS_EEG:
+        wanted = {name: value for name, value in wanted.items() if not name.startswith("eeg_")}
+    other = [name for name, value in wanted.items() if found.get(name) != value]
+    if other:
+        raise ProtocolError(
+            f"was made for other data or settings: {', '.join(other)} differ",
+            where=f"model '{recogniser.method}'",
+            fix="run `dvc repro`",
+        )
 
 
 def certify(recogniser: EmotionRecogniser, training: TaskData) -> Certificate:
@@ -395,7 +433,9 @@ def _xy(view: View | None) -> tuple[np.ndarray, np.ndarray]:
     return view.X, view.y
 
 
-def _predict(recogniser: EmotionRecogniser, modality: Modality, view: View, fold: int) -> pd.DataFrame:
+def _predict(
+    recogniser: EmotionRecogniser, task: TaskData, modality: Modality, view: View, fold: int
+) -> pd.DataFrame:
     proba = (
         recogniser.predict_proba(X_speech=view.X)
         if modality == "speech"
@@ -408,7 +448,7 @@ def _predict(recogniser: EmotionRecogniser, modality: Modality, view: View, fold
         modality=modality,
         ids=view.ids,
         groups=view.groups,
-        y_true=np.asarray(recogniser.classes, dtype=object)[view.y],
+        y_true=np.asarray(task.classes, dtype=object)[view.y],
         proba=proba,
         classes=recogniser.classes,
     )
@@ -426,9 +466,10 @@ def _held_out_correlation(recogniser: EmotionRecogniser, speech: View, eeg: View
     h1, h2 = z_speech[:, :k], z_eeg[:, :k]
 
     def mean_rho(a: np.ndarray, b: np.ndarray) -> float:
-        return float(canonical_correlations(torch.from_numpy(a), torch.from_numpy(b), ridge=1e-3).mean())
+        return float(canonical_correlations(torch.from_numpy(a), torch.from_numpy(b)).mean())
 
-    return {"test_rho": mean_rho(h1, h2), "test_rho_permuted": mean_rho(h1, h2[rng.permutation(len(h2))])}
+    permuted = [mean_rho(h1, h2[rng.permutation(len(h2))]) for _ in range(PERMUTATIONS)]
+    return {"test_rho": mean_rho(h1, h2), "test_rho_permuted": float(np.mean(permuted))}
 
 
 def _stage1_history(models: list[EmotionRecogniser]) -> dict[str, list[float]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 from zlib import crc32
@@ -20,7 +21,7 @@ from zlib import crc32
 import numpy as np
 from sklearn.base import ClassifierMixin
 
-from jmml.config import MethodConfig, MethodName, Modality, validate
+from jmml.config import MethodConfig, MethodName, Modality, digest, validate
 from jmml.errors import ConfigError, ModelError
 from jmml.files import atomic_folder
 from jmml.models.classifier import fit_classifier, make_classifier
@@ -106,7 +107,7 @@ class EmotionRecogniser:
         speech, eeg : features (n, D) and class numbers (n,) in ``0..C-1``; EEG is needed by ``jmml`` alone.
         pairing : epoch -> row of the second view for each speech row (``jmml.data.pairing``).
         held_out : paired features (n, D_s), (n, D_e) on which the correlation is watched, never fitted.
-        memo : stage-1 models shared between methods with equal data, configuration and seed.
+        memo : stage-1 models by the digest of their data, configuration and seed, shared between methods.
         """
         X, y = speech
         if self.method != "raw":
@@ -164,14 +165,14 @@ class EmotionRecogniser:
     def _fit_stage1(
         self, modality: Modality, X: np.ndarray, y: np.ndarray, memo: MutableMapping[str, JECSSL] | None
     ) -> JECSSL:
-        if memo is not None and modality in memo:
-            model = memo[modality]
-        else:
-            options = self.config.stage1.model_dump()
-            seed = derive_seed(self.seed, f"jec_ssl/{modality}")
-            model = JECSSL(**options, seed=seed, device=self.device).fit(X, y)
+        options = {**self.config.stage1.model_dump(), "seed": derive_seed(self.seed, f"jec_ssl/{modality}")}
+        data = sha256(np.ascontiguousarray(X).tobytes() + np.ascontiguousarray(y).tobytes()).hexdigest()
+        key = digest([modality, options, self.device, data])
+        model = memo.get(key) if memo is not None else None
+        if model is None:
+            model = JECSSL(**options, device=self.device).fit(X, y)
             if memo is not None:
-                memo[modality] = model
+                memo[key] = model
         self.history[f"jec_ssl/{modality}"] = list(model.history_)
         return model
 
@@ -179,6 +180,7 @@ class EmotionRecogniser:
 
     def embed(self, X_speech: np.ndarray | None = None, X_eeg: np.ndarray | None = None) -> np.ndarray:
         """What the classifier sees, (n, d): features, stage-1 outputs or shared codes, by method."""
+        X_speech, X_eeg = (None if X is None else np.asarray(X, dtype=np.float64) for X in (X_speech, X_eeg))
         if self.method in ("raw", "jec-ssl"):
             if X_speech is None or X_eeg is not None:
                 raise ModelError(f"method '{self.method}' takes speech alone")
@@ -275,8 +277,13 @@ class EmotionRecogniser:
             seed=card["seed"],
             device=device,
             context=card["context"],
-            stage1={m: JECSSL.from_state(*load_state(folder, f"jec_ssl_{m}")) for m in card["stage1"]},
-            stage2=EDCCCAE.from_state(*load_state(folder, "edcc_cae")) if card["stage2"] else None,
+            stage1={
+                m: JECSSL.from_state(*load_state(folder, f"jec_ssl_{m}"), device=device)
+                for m in card["stage1"]
+            },
+            stage2=EDCCCAE.from_state(*load_state(folder, "edcc_cae"), device=device)
+            if card["stage2"]
+            else None,
             heads={route: load_classifier(folder / f"classifier_{route}.skops") for route in card["heads"]},
             history=card["history"],
         )

@@ -23,7 +23,7 @@ class Comparison:
     ----------
     table : one row per method and modality (``jmml.evaluation.evidence.compare``).
     metrics : the content of ``results/metrics.json``.
-    label_space, groups_per_fold, confidence : the settings that the title and the columns name.
+    label_space, groups_per_fold, confidence : the settings of the evaluation, stored with it.
     """
 
     table: pd.DataFrame
@@ -114,16 +114,10 @@ def load_comparison(project: Project) -> Comparison:
     try:
         table = pd.read_csv(table_path)
         metrics = json.loads(metrics_path.read_text(encoding="utf-8"))
+        settings = metrics["settings"]
         table["uar"], metrics["chance"]
     except FileNotFoundError as error:
         raise DataError("nothing has been evaluated yet", where=error.filename, fix=NEXT) from None
     except (ValueError, KeyError):
         raise DataError("is no evaluation", where=project.results_dir, fix=NEXT) from None
-    params = project.params
-    return Comparison(
-        table,
-        metrics,
-        label_space=params.task.label_space,
-        groups_per_fold=params.protocol.groups_per_fold,
-        confidence=params.evaluation.confidence,
-    )
+    return Comparison(table, metrics, **settings)

@@ -9,8 +9,11 @@ from jmml.config import MethodName, Params, digest
 from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ProtocolError
-from jmml.experiment import NEEDS_EEG, TaskData, View, load_task
+from jmml.experiment import NEEDS_EEG, TaskData, View, load_task, make_split
 from pipelines.project import Project
+
+# Which people share a fold is drawn once, apart from the seeds of training: all seeds see the same folds.
+SPLIT_SEED = 0
 
 
 def read_task(project: Project) -> TaskData:
@@ -28,10 +31,26 @@ def read_task(project: Project) -> TaskData:
 
 
 def read_split(project: Project, task: TaskData) -> Split:
-    """The outer folds of the project, checked against the groups of ``task``."""
+    """The outer folds that the stage ``split`` wrote.
+
+    Raises
+    ------
+    ProtocolError : they are missing, or are not the folds of this task at these settings.
+    """
     split = Split.load(project.split_path)
     split.check(task.speech.groups, None if task.eeg is None else task.eeg.groups)
+    if split != draw_split(project, task):
+        raise ProtocolError(
+            "the split was drawn for other labels or another protocol.groups_per_fold",
+            where=project.split_path,
+            fix="run `dvc repro`",
+        )
     return split
+
+
+def draw_split(project: Project, task: TaskData) -> Split:
+    """The outer folds of ``task`` at the project's settings."""
+    return make_split(task, groups_per_fold=project.params.protocol.groups_per_fold, seed=SPLIT_SEED)
 
 
 def methods_of(params: Params) -> list[MethodName]:

@@ -27,6 +27,11 @@ def evaluate(project: Project) -> str:
     evidence, correlations, history = collect(project)
     table = tabulate(evidence, settings)
     values = metrics(evidence, table, correlations, settings)
+    values["settings"] = {
+        "label_space": project.params.task.label_space,
+        "groups_per_fold": project.params.protocol.groups_per_fold,
+        "confidence": settings.confidence,
+    }
 
     with atomic_folder(results / "plots") as folder:
         draw(evidence, table, history, folder, confidence=settings.confidence)

@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import sys
 
-from jmml.experiment import make_split
 from jmml.files import atomic_path
 from pipelines.project import Project
 from pipelines.stages._main import main
-from pipelines.task import fingerprint, read_task
-
-# Which people share a fold is drawn once, apart from the seeds of training: all seeds see the same folds.
-SEED = 0
+from pipelines.task import draw_split, fingerprint, read_task
 
 
 def split(project: Project) -> str:
     """Write data/splits.json and data/task.json (what the folds are made of)."""
     task = read_task(project)
-    folds = make_split(task, groups_per_fold=project.params.protocol.groups_per_fold, seed=SEED)
+    folds = draw_split(project, task)
     card = fingerprint(task)
     folds.save(project.split_path)
     with atomic_path(project.task_path) as temporary:

@@ -5,9 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jmml.errors import ProtocolError
-from jmml.experiment import evaluate_fold, load_task, make_split, outer_training, run_fold, search_trial
-from jmml.recogniser import EmotionRecogniser
+from jmml.errors import DataError, ProtocolError
+from jmml.experiment import (
+    evaluate_fold,
+    fit_fold,
+    load_task,
+    make_pairing,
+    make_split,
+    outer_training,
+    run_fold,
+    search_trial,
+)
+from jmml.recogniser import EmotionRecogniser, derive_seed, one_hot_view
 from tests.jmml.tasks import gaussian_table, small_method, small_params, small_task
 
 METHODS = ("raw", "jec-ssl", "jmml", "one-hot")
@@ -91,10 +100,122 @@ def test_same_seed_same_bytes_and_reload_is_bit_identical(task, split, method, t
 def test_stage1_memo_changes_nothing(task, split):
     memo: dict = {}
     run_fold(task, split, 0, "jec-ssl", small_method(), seed=0, memo=memo)
-    assert set(memo) == {"speech"}
+    assert len(memo) == 1
     shared = run_fold(task, split, 0, "jmml", small_method(), seed=0, memo=memo)
     alone = run_fold(task, split, 0, "jmml", small_method(), seed=0)
     assert shared.evidence.equals(alone.evidence)
+
+
+def test_a_memo_never_carries_a_model_into_another_fold(task, split):
+    memo: dict = {}
+    run_fold(task, split, 0, "jec-ssl", small_method(), seed=0, memo=memo)
+    shared = run_fold(task, split, 1, "jec-ssl", small_method(), seed=0, memo=memo)
+    alone = run_fold(task, split, 1, "jec-ssl", small_method(), seed=0)
+    assert len(memo) == 2
+    assert shared.evidence.equals(alone.evidence)
+
+
+def fitted_arrays(recogniser):
+    parts = [*recogniser.stage1.values(), *([recogniser.stage2] if recogniser.stage2 else [])]
+    return [array.tobytes() for part in parts for _, array in sorted(part.state()[0].items())]
+
+
+@pytest.mark.parametrize("normalisation", ["none", "per-group"])
+@pytest.mark.parametrize("method", ["jec-ssl", "jmml", "one-hot"])
+def test_recordings_of_held_out_people_change_nothing_that_is_fitted(method, normalisation):
+    speech, eeg = gaussian_table("speech"), gaussian_table("eeg")
+    params = small_params(protocol={"normalisation": normalisation})
+    task = load_task(params, speech, eeg)
+    split = make_split(task, groups_per_fold=2, seed=0)
+
+    def disturbed(table, people):
+        X = table.X.copy()
+        X[np.isin(table.groups, people)] *= 7.0
+        return replace(table, X=X)
+
+    other = load_task(params, disturbed(speech, split.speech[0].test), disturbed(eeg, split.eeg[0].test))
+    first, second = (fit_fold(each, split, 0, method, small_method(), seed=0) for each in (task, other))
+    assert fitted_arrays(first) == fitted_arrays(second)
+    assert len(fitted_arrays(first)) > 5
+
+
+def test_every_random_part_follows_the_seed(task, split):
+    one, two = (fit_fold(task, split, 0, "jmml", small_method(), seed=seed) for seed in (0, 1))
+    for a, b in ((one.stage1["speech"], two.stage1["speech"]), (one.stage1["eeg"], two.stage1["eeg"])):
+        assert a.state()[0]["network.w1"].tobytes() != b.state()[0]["network.w1"].tobytes()
+    training = outer_training(task, split, 0)
+    pairs = [make_pairing(small_method(), "jmml", training, seed)(0) for seed in (0, 1)]
+    assert (pairs[0] != pairs[1]).any()
+    assert derive_seed(0, "edcc_cae") != derive_seed(1, "edcc_cae") != derive_seed(1, "pairing")
+
+
+@pytest.mark.parametrize("k", [2, 3, 6])
+def test_the_one_hot_control_pairs_every_sample_with_the_code_of_its_class(task, split, k):
+    training = outer_training(task, split, 0)
+    rows = make_pairing(small_method(), "one-hot", training, 0)(0)
+    y_second, codes = one_hot_view(4, k)
+    assert (y_second[rows] == training.speech.y).all()
+    assert codes.shape[1] >= k
+    assert (codes[rows][:, :4].argmax(axis=1) == training.speech.y).all()
+
+
+def test_a_model_of_other_classes_features_or_fold_is_not_scored(task, split):
+    result = run_fold(task, split, 0, "raw", small_method(), seed=0)
+    assert (result.evidence["y_true"].to_numpy() == np.asarray(task.classes)[_test_rows(task, split).y]).all()
+    for change in (
+        {"classes": task.classes[::-1]},
+        {"context": {**result.recogniser.context, "speech_feature_names": ["other"]}},
+        {"context": {**result.recogniser.context, "normalisation": "per-group"}},
+        {"context": {**result.recogniser.context, "split_digest": "0"}},
+    ):
+        with pytest.raises(ProtocolError, match="made for other data or settings"):
+            evaluate_fold(replace(result.recogniser, **change), task, split, 0)
+
+
+def _test_rows(task, split):
+    return task.speech.rows(np.isin(task.speech.groups, split.speech[0].test))
+
+
+def test_a_search_fits_on_inner_training_people_and_scores_the_others(task, split, monkeypatch):
+    training = outer_training(task, split, 0)
+    person = {
+        row.tobytes(): group for row, group in zip(training.speech.X, training.speech.groups, strict=True)
+    }
+    fitted, scored = [], []
+    fit_heads, iter_fit, predict = (
+        EmotionRecogniser.fit_heads,
+        EmotionRecogniser.iter_fit,
+        EmotionRecogniser.predict_proba,
+    )
+
+    def people(X):
+        return {person[row.tobytes()] for row in X}
+
+    def spy_iter(self, speech, eeg=None, **options):
+        self.people = people(speech[0])
+        return iter_fit(self, speech, eeg, **options)
+
+    def spy_heads(self, speech, eeg=None, **options):
+        fitted.append(people(speech[0]) | self.people)
+        return fit_heads(self, speech, eeg, **options)
+
+    def spy_predict(self, X_speech=None, X_eeg=None):
+        scored.append((self.people, people(X_speech)))
+        return predict(self, X_speech, X_eeg)
+
+    monkeypatch.setattr(EmotionRecogniser, "iter_fit", spy_iter)
+    monkeypatch.setattr(EmotionRecogniser, "fit_heads", spy_heads)
+    monkeypatch.setattr(EmotionRecogniser, "predict_proba", spy_predict)
+    list(search_trial(training, small_method(), n_folds=2, seed=0))
+    assert {len(group) for group in fitted} == {2}
+    assert all(seen.isdisjoint(held) for seen, held in scored)
+    assert set.union(*(held for _, held in scored)) == set(training.speech.groups)
+
+
+def test_features_of_other_settings_are_refused():
+    table = replace(gaussian_table("speech"), extractor="0123", settings={"n_mfcc": 20})
+    with pytest.raises(DataError, match=r"extracted with another .*n_mfcc.* Run `dvc repro`"):
+        load_task(small_params(), table, gaussian_table("eeg"))
 
 
 def test_three_inference_routes(task, split):
@@ -134,8 +255,22 @@ def test_a_parallel_corpus_leaves_a_person_out_of_both_modalities():
     assert result.metrics["test_uar"] > 0.4
     strangers = {**same, "group": "x" + speech.index["group"]}
     apart = load_task(small_params(), speech, replace(eeg, index=eeg.index.assign(**strangers)))
-    with pytest.raises(ProtocolError, match="same people under the same names"):
+    with pytest.raises(ProtocolError, match="share people or recordings"):
         make_split(apart, groups_per_fold=2, seed=0)
+
+
+def test_people_of_one_name_are_left_out_of_both_modalities_at_once():
+    speech, eeg = gaussian_table("speech"), gaussian_table("eeg")
+    named_alike = replace(eeg, index=eeg.index.assign(group=eeg.index["group"].str.replace("e", "s")))
+    split = make_split(load_task(small_params(), speech, named_alike), groups_per_fold=2, seed=0)
+    assert split.speech == split.eeg
+    some = named_alike.index["group"].replace("s00", "someone")
+    with pytest.raises(ProtocolError, match="s00, someone occur in one only"):
+        make_split(
+            load_task(small_params(), speech, replace(eeg, index=eeg.index.assign(group=some))),
+            groups_per_fold=2,
+            seed=0,
+        )
 
 
 def test_instance_pairing_of_corpora_recorded_apart_is_an_error(task, split):

@@ -35,7 +35,8 @@ def fitted(folder: Path, *, normalisation: str = "none", extractor: str | None =
     """A model fitted on noise with the names of real features, saved; returns its folder as text."""
     digest = speech.extractor_digest(SETTINGS) if extractor is None else extractor
     table = gaussian_table("speech", dim=len(NAMES))
-    table = replace(table, names=NAMES, extractor=digest)
+    made_with = SETTINGS.model_dump(mode="json")
+    table = replace(table, names=NAMES, extractor=digest, settings=made_with)
     task_settings = {"speech": "lab-speech", "eeg": None, "label_space": "quadrants"}
     params = small_params(task=task_settings, protocol={"normalisation": normalisation})
     task = load_task(params, table, None)

@@ -201,7 +201,7 @@ def test_without_eeg_the_methods_that_need_it_are_left_out(build: Build) -> None
     assert train(project) == "raw, jec-ssl, one-hot on 2 folds with 2 seeds"
     evaluate(project)
     figures = json.loads((project.results_dir / "metrics.json").read_bytes())
-    assert set(figures) == {"raw", "jec-ssl", "one-hot", "chance"}
+    assert set(figures) == {"raw", "jec-ssl", "one-hot", "chance", "settings"}
     assert not (project.results_dir / "plots" / "correlation.png").exists()
 
 
