@@ -74,6 +74,15 @@ def main() -> None:
         if debug_wanted():
             raise
         sys.exit(fail(error))
+    except OSError as error:
+        if debug_wanted():
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(
+            f"error: {where}{error.strerror or error}. Check the path, its permissions and free space",
+            file=sys.stderr,
+        )
+        sys.exit(JMMLError.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

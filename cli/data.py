@@ -124,7 +124,10 @@ def verify(
 def utterance(
     path: Annotated[Path, typer.Argument(help="WAV file to write.", show_default=False)],
     emotion: Annotated[str, typer.Option(help="One of the eight RAVDESS emotions.")] = "anger",
-    speaker_seed: Annotated[int, typer.Option(help="Seed of the voice; never one of the corpus.")] = 12345,
+    speaker_seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the voice; never one of the corpus.")
+    ] = 12345,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write one synthetic utterance of a speaker no corpus holds, to try `jmml predict` on.
 
@@ -135,4 +138,5 @@ def utterance(
     from pipelines.datasets import write_utterance
     from pipelines.project import Project
 
-    typer.echo(write_utterance(Project.find(), path, emotion=emotion, speaker_seed=speaker_seed))
+    line = write_utterance(Project.find(), path, emotion=emotion, speaker_seed=speaker_seed, force=force)
+    typer.echo(line)

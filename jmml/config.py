@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -290,10 +291,26 @@ pairing, ridge, smoothing, weight_decay)
         raise ConfigError([_describe(model, item) for item in error.errors()], where=where) from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML with the floats of version 1.2, in which ``3e-3`` is a number, as it is for DVC."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+"),
+    list("-+.0123456789"),
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """Plain values of a YAML text; nothing in it is executed."""
+    return yaml.load(text, Loader=_Loader)
+
+
 def load_yaml(path: Path) -> Any:
     """Parsed YAML; :class:`ConfigError` when the file is missing or is no YAML."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(["no such file"], where=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

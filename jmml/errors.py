@@ -92,7 +92,21 @@ class CorpusError(DataError):
 
 
 class RecordingError(DataError):
-    pass
+    """One recording that cannot be used, or several, each with a line of its own."""
+
+    @classmethod
+    def of(cls, problems: Iterable[str]) -> RecordingError:
+        """One error for several recordings."""
+        problems = list(problems)
+        error = cls(" | ".join(problems))
+        error.problems = problems
+        return error
+
+    problems: list[str] | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        return self.problems or super().lines
 
 
 class LabelError(DataError):

@@ -22,7 +22,7 @@ from jmml.data.synthetic import write_utterance as synthesise_utterance
 from jmml.errors import DataError, JMMLError, ProjectError
 from jmml.files import atomic_folder, atomic_path
 from pipelines.admission import check_name, choose_adapter, choose_modality
-from pipelines.corpora import open_corpus, scan
+from pipelines.corpora import admit, open_corpus, scan
 from pipelines.dataset_reports import (
     AddResult,
     CorpusCheck,
@@ -76,7 +76,7 @@ def add(
     reads = choose_modality(chosen, modality)
     corpus = open_corpus(name, chosen, reads)
     with progress_bar(f"check {name}", "file") as progress:
-        manifest = scan(name, corpus, source, skip_bad=skip_bad, progress=progress)
+        manifest = admit(name, corpus, source, skip_bad=skip_bad, progress=progress)
     place = target.relative_to(project.root).as_posix()
     settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
     entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
@@ -156,8 +156,12 @@ def verify(project: Project, name: str | None = None) -> VerifyReport:
     return VerifyReport(checks)
 
 
-def write_utterance(project: Project, path: Path, *, emotion: str, speaker_seed: int) -> str:
+def write_utterance(
+    project: Project, path: Path, *, emotion: str, speaker_seed: int, force: bool = False
+) -> str:
     """Write one synthetic utterance of a voice no corpus holds; returns a line that says so."""
+    if path.exists() and not force:
+        raise DataError("exists already", where=path, fix="choose another name, or replace it with --force")
     synthesise_utterance(path, emotion, project.params.synthetic, speaker_seed=speaker_seed)
     return f"{path}: '{emotion}', voice {speaker_seed}"
 

@@ -145,5 +145,5 @@ def _features(paths: Sequence[Path], cfg: SpeechFeatureConfig) -> np.ndarray:
         except RecordingError as error:
             problems.append(str(error))
     if problems:
-        raise RecordingError(" | ".join(problems))
+        raise RecordingError.of(problems)
     return np.stack(rows)

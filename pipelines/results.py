@@ -23,14 +23,18 @@ class Comparison:
     ----------
     table : one row per method and modality (``jmml.evaluation.evidence.compare``).
     metrics : the content of ``results/metrics.json``.
-    label_space, groups_per_fold, confidence : the settings of the evaluation, stored with it.
+    speech, eeg, label_space, groups_per_fold, confidence : the settings of the evaluation, stored with it.
+    stale : which of them are no longer those of ``params.yaml``.
     """
 
     table: pd.DataFrame
     metrics: dict[str, Any]
+    speech: str
+    eeg: str | None
     label_space: str
     groups_per_fold: int
     confidence: float
+    stale: tuple[str, ...] = ()
 
     names: ClassVar[dict[str, str]] = {
         "raw": "raw speech",
@@ -43,8 +47,9 @@ class Comparison:
     def title(self) -> str:
         first = self.table.iloc[0]
         return (
-            f"UAR on unseen speakers: {self.label_space}, {first['n_groups']} speakers, leave "
-            f"{self.groups_per_fold} out, {first['n_seeds']} seeds, chance {self.metrics['chance']:.3f}"
+            f"UAR on unseen speakers of {self.speech}{f' with {self.eeg}' if self.eeg else ''}: {self.label_space}, "
+            f"{first['n_groups']} speakers, leave {self.groups_per_fold} out, {first['n_seeds']} "
+            f"seed{'' if first['n_seeds'] == 1 else 's'}, chance {self.metrics['chance']:.3f}"
         )
 
     @property
@@ -77,6 +82,8 @@ class Comparison:
     def notes(self) -> list[str]:
         """The primary contrast in words, and what to read with caution."""
         lines = []
+        if self.stale:
+            lines.append(f"These are old results: {', '.join(self.stale)} changed since. Run `dvc repro`.")
         contrast = self.metrics.get(f"{CLAIM}_minus_{CONTROL}")
         if contrast and contrast["diff_low"] is not None:
             verdict = (
@@ -96,7 +103,10 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         methods = self.table[self.table["modality"] == "speech"].drop(columns="modality")
         return {
+            "speech": self.speech,
+            "eeg": self.eeg,
             "label_space": self.label_space,
+            "stale": list(self.stale),
             "chance": self.metrics["chance"],
             "methods": methods.to_dict("records"),
             "eeg_only": self.metrics.get("eeg_only"),
@@ -120,4 +130,13 @@ def load_comparison(project: Project) -> Comparison:
         raise DataError("nothing has been evaluated yet", where=error.filename, fix=NEXT) from None
     except (ValueError, KeyError):
         raise DataError("is no evaluation", where=project.results_dir, fix=NEXT) from None
-    return Comparison(table, metrics, **settings)
+    params = project.params
+    now = {
+        "speech": params.task.speech,
+        "eeg": params.task.eeg,
+        "label_space": params.task.label_space,
+        "groups_per_fold": params.protocol.groups_per_fold,
+        "confidence": params.evaluation.confidence,
+    }
+    stale = tuple(name for name, value in now.items() if settings[name] != value)
+    return Comparison(table, metrics, **settings, stale=stale)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from jmml.config import CorpusConfig, Params, load_yaml, validate
+from jmml.config import CorpusConfig, Params, load_yaml, parse_yaml, validate
 from jmml.errors import ConfigError
 
 
@@ -69,6 +69,6 @@ def _new_value(node: yaml.Node, name: str) -> tuple[int, int, str]:
 
 def _parsed(text: str) -> object:
     try:
-        return yaml.safe_load(text)
+        return parse_yaml(text)
     except yaml.YAMLError:
         return None

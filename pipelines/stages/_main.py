@@ -33,7 +33,10 @@ def main(stage: Callable[..., str], argv: list[str] | None = None) -> int:
             print(f"error: {line}{during}", file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; nothing was replaced", file=sys.stderr)
+        print(
+            f"{name}: interrupted; run `dvc repro` to go on, `dvc checkout` for the earlier outputs",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

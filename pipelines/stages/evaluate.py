@@ -27,8 +27,11 @@ def evaluate(project: Project) -> str:
     evidence, correlations, history = collect(project)
     table = tabulate(evidence, settings)
     values = metrics(evidence, table, correlations, settings)
+    task = project.params.task
     values["settings"] = {
-        "label_space": project.params.task.label_space,
+        "speech": task.speech,
+        "eeg": task.eeg,
+        "label_space": task.label_space,
         "groups_per_fold": project.params.protocol.groups_per_fold,
         "confidence": settings.confidence,
     }

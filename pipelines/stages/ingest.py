@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pipelines.corpora import open_corpus, scan
+from pipelines.corpora import admit, open_corpus
 from pipelines.progress import progress_bar
 from pipelines.project import Project
 from pipelines.stages._main import main
@@ -15,7 +15,7 @@ def ingest(project: Project, corpus: str) -> str:
     config = project.corpus(corpus)
     with progress_bar(f"ingest {corpus}", "file") as progress:
         adapter = open_corpus(corpus, config.adapter, config.modality)
-        manifest = scan(
+        manifest = admit(
             corpus, adapter, project.corpus_dir(corpus), skip_bad=config.skip_bad, progress=progress
         )
     manifest.save(project.manifest_path(corpus))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app, main
+from tests.jmml.tasks import small_params
 
 COMMANDS = [
     (),
@@ -74,6 +76,34 @@ def test_outside_a_project_one_line_and_an_exit_code(capfd, tmp_path, monkeypatc
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert "JMML_PROJECT" in err
+
+
+@pytest.fixture
+def project_folder(tmp_path, monkeypatch):
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    (tmp_path / "params.yaml").write_text(json.dumps(small_params().model_dump(mode="json")))
+    monkeypatch.setenv("JMML_PROJECT", str(tmp_path))
+    return tmp_path
+
+
+def test_an_utterance_replaces_a_file_only_when_told_to(capfd, project_folder):
+    target = project_folder / "a.wav"
+    assert run(capfd, "data", "utterance", str(target), "--emotion", "sadness")[0] == 0
+    before = target.read_bytes()
+    code, _, err = run(capfd, "data", "utterance", str(target))
+    assert (code, err.count("\n")) == (4, 1)
+    assert "--force" in err
+    assert target.read_bytes() == before
+    assert run(capfd, "data", "utterance", str(target), "--force")[0] == 0
+    assert target.read_bytes() != before
+
+
+def test_a_place_that_cannot_be_written_is_one_line(capfd, project_folder):
+    (project_folder / "file").write_text("")
+    code, _, err = run(capfd, "data", "utterance", str(project_folder / "file" / "a.wav"))
+    assert code != 0
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
 
 
 def test_wrong_usage_is_exit_code_2(capfd):

@@ -81,6 +81,12 @@ def test_missing_file_is_named(tmp_path):
         load_params(tmp_path / "params.yaml")
 
 
+@pytest.mark.parametrize("text", ["3e-3", "3E-3", "3.0e-3", "0.003", "+3e-03"])
+def test_numbers_with_an_exponent_are_numbers(tmp_path, text):
+    params = load_params(write(tmp_path, MINIMAL + f"method: {{stage1: {{lr: {text}}}}}\n"))
+    assert params.method.stage1.lr == 0.003
+
+
 def test_an_integer_is_a_number():
     assert validate(Stage2Config, {"lam_c": 1}).lam_c == 1.0
 

@@ -233,6 +233,23 @@ def test_unreadable_recordings_are_left_out_only_when_told_to(project: Project, 
     assert show(again, "mine").samples == whole - 1
 
 
+@pytest.mark.parametrize("samples", [np.zeros(2400), np.full(2400, np.nan)], ids=["silent", "not finite"])
+def test_signals_are_read_before_a_corpus_may_enter(
+    project: Project, corpus: Path, samples: np.ndarray
+) -> None:
+    bad = corpus / "Actor_02" / "03-01-04-01-01-01-02.wav"
+    soundfile.write(bad, samples, 8000, subtype="FLOAT")
+    before = state(project.root)
+    with pytest.raises(
+        RecordingError, match=r"1 of 8 recordings cannot be used: .*03-01-04-01-01-01-02\.wav"
+    ):
+        add(project, "mine", corpus)
+    assert state(project.root) == before
+    result = add(project, "mine", corpus, skip_bad=True)
+    assert result.samples == 7
+    assert any("03-01-04-01-01-01-02" in note for note in result.notes)
+
+
 def test_labels_without_a_place_block_use_and_only_use(project: Project, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     pd.DataFrame({"id": ["a"], "group": ["x"], "label": ["smugness"], "f0 [Hz]": [1.0]}).to_csv(table)
