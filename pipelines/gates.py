@@ -6,11 +6,14 @@ add one, write the function and enter it in :data:`GATES`. A version becomes cha
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,9 +26,13 @@ from jmml.evaluation.metrics import uar
 from jmml.files import sha256_file
 
 EVIDENCE_DIGEST = "jmml.evidence_digest"
+MODEL_DIGEST = "jmml.model_digest"
 LINEAGE_TAGS = ("jmml.git_sha", "jmml.git_dirty", "jmml.params_digest", "jmml.split_digest")
 # Metric of the run -> method of the evidence whose UAR it claims.
 CLAIMS = {"test_uar": "jmml", "raw_uar": "raw", "jec_ssl_uar": "jec-ssl", "one_hot_uar": "one-hot"}
+# Tag of the run -> key of the model's context that must say the same.
+MADE_FOR = {"jmml.outer_fold": "outer_fold", "jmml.split_digest": "split_digest"}
+SERVED = "jmml"  # the method that is registered
 REQUIRED = ("test_uar", "one_hot_uar")
 INTERVAL = ("test_uar_ci_low", "test_uar_ci_high")
 TOLERANCE = 1e-6
@@ -48,12 +55,14 @@ class Candidate:
     Attributes
     ----------
     folder : local copy of the run's ``evidence/`` artifacts; it may lack any file, or not exist.
+    model : local copy of the recogniser of the version to promote; it may lack any file, or not exist.
     """
 
     status: str
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     folder: Path
+    model: Path
 
     @property
     def evidence_path(self) -> Path:
@@ -73,6 +82,19 @@ class Candidate:
         except DataError as error:
             return f"evidence/evidence.parquet {error.what}"
 
+    @cached_property
+    def card(self) -> dict[str, Any] | str:
+        """What the model says of itself (``recogniser.json``), or the reason why it cannot be read."""
+        try:
+            card = json.loads((self.model / "recogniser.json").read_text(encoding="utf-8"))
+        except OSError:
+            return "the files of the model are missing"
+        except ValueError:
+            return "recogniser.json of the model is damaged"
+        if not isinstance(card, dict) or not isinstance(card.get("context"), dict):
+            return "recogniser.json of the model is damaged"
+        return card
+
 
 Gate = Callable[[Candidate], Verdict]
 
@@ -80,6 +102,14 @@ Gate = Callable[[Candidate], Verdict]
 def evidence_digest(path: Path) -> str:
     """The fingerprint a run carries of its evidence (tag ``jmml.evidence_digest``): SHA-256 of the file."""
     return sha256_file(path)
+
+
+def model_digest(folder: Path) -> str:
+    """The fingerprint a run carries of its model (tag ``jmml.model_digest``): names and SHA-256 of all files
+    of the recogniser's folder, in the order of their names."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    listed = json.dumps([[name, sha256_file(folder / name)] for name in names])
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def held_out_uar(frame: pd.DataFrame, method: str, *, modality: str = "speech") -> float:
@@ -133,6 +163,37 @@ def certificate_clean(candidate: Candidate) -> Verdict:
     return Verdict(name, True, f"{len(certificate.entries)} fitted objects saw no evaluated group")
 
 
+def model_matches(candidate: Candidate) -> Verdict:
+    """The model is the one the sweep logged, made for the fold of the evidence without its groups."""
+    name = "model"
+    claimed, card = candidate.tags.get(MODEL_DIGEST), candidate.card
+    if isinstance(card, str):
+        return Verdict(name, False, card)
+    missing = [tag for tag in (MODEL_DIGEST, *MADE_FOR) if not candidate.tags.get(tag)]
+    if missing:
+        return Verdict(name, False, f"the run has no tag {', '.join(missing)}")
+    found = model_digest(candidate.model)
+    if found != claimed:
+        return Verdict(name, False, f"digest {found[:12]} is not the recorded {str(claimed)[:12]}")
+    if card.get("method") != SERVED:
+        return Verdict(name, False, f"its method is {card.get('method')}, not {SERVED}")
+    for tag, key in MADE_FOR.items():
+        said, wanted = str(card["context"].get(key)), candidate.tags[tag]
+        if said != wanted:
+            return Verdict(name, False, f"its {key} is {said}, that of the run {wanted}")
+    if isinstance(candidate.evidence, str):
+        return Verdict(name, False, NO_EVIDENCE)
+    seeds = sorted(candidate.evidence.query("method == @SERVED")["seed"].unique().tolist())
+    if card.get("seed") not in seeds:
+        return Verdict(name, False, f"its seed {card.get('seed')} is not among those evaluated {seeds}")
+    try:
+        text = json.dumps(card["context"].get("certificate"))
+        Certificate.from_json(text, where="certificate of the model").check(_evaluated(candidate.evidence))
+    except ProtocolError as error:
+        return Verdict(name, False, f"{error.where}: {error.what}")
+    return Verdict(name, True, f"digest {found[:12]}, fitted without the evaluated groups")
+
+
 def metrics_recomputable(candidate: Candidate) -> Verdict:
     """The run's held-out metrics follow from its evidence."""
     name = "metrics recomputed"
@@ -172,7 +233,10 @@ def control_present(candidate: Candidate) -> Verdict:
         return Verdict(name, False, "the evidence has no predictions of the one-hot control")
     if samples["one-hot"] != samples.get("jmml"):
         return Verdict(name, False, "the one-hot control was not evaluated on the candidate's samples")
-    return Verdict(name, True, f"one-hot {held_out_uar(candidate.evidence, 'one-hot'):.4f} on equal samples")
+    control = held_out_uar(candidate.evidence, "one-hot")
+    gain = held_out_uar(candidate.evidence, "jmml") - control
+    note = "" if gain > 0 else ", which JMML does not beat"
+    return Verdict(name, True, f"measured: one-hot {control:.4f}, JMML {gain:+.4f} to it{note}")
 
 
 def lineage_recorded(candidate: Candidate) -> Verdict:
@@ -195,6 +259,7 @@ GATES: tuple[Gate, ...] = (
     evidence_readable,
     evidence_unchanged,
     certificate_clean,
+    model_matches,
     metrics_recomputable,
     control_present,
     lineage_recorded,

@@ -23,8 +23,11 @@ from jmml.config import Modality, digest
 from jmml.data.table import FeatureTable
 from jmml.errors import ProjectError
 from pipelines.project import Project
+from pipelines.values import redacted
 
 NO_COMMIT = "none"
+# Never read into a run: remotes with their keys, and environment files.
+WITHHELD = tuple(f"**/{name}" for name in (".dvc/config", ".dvc/config.local", ".env*", ".env*/**"))
 MAX_HASH = 36  # MLflow's limit for a dataset digest; an MD5 with ".dir" is exactly that long
 
 
@@ -182,14 +185,20 @@ def _datasets(project: Project, corpus: str, lock: dict[str, str]) -> list[Datas
 def _git_state(root: Path) -> tuple[str, bool, str, str]:
     """Commit, whether the tree differs from it, the difference as text, and the branch.
 
-    The difference is ``git diff HEAD``, followed by the names of untracked files. Without git or without a
+    The difference is ``git diff HEAD`` without passwords in addresses, followed by the names of changed files
+    that are withheld (:data:`WITHHELD`) and of untracked files. Without git or without a
     commit the commit is ``"none"`` and promotion will refuse the run.
     """
     sha = _git(root, "rev-parse", "--verify", "HEAD")
     if sha is None:
         return NO_COMMIT, False, "", ""
     branch = _git(root, "rev-parse", "--abbrev-ref", "HEAD") or ""
-    diff = _git(root, "diff", "--no-color", "--no-ext-diff", "--no-textconv", "HEAD") or ""
+    plain = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")
+    shown = [f":(top,exclude,glob){pattern}" for pattern in WITHHELD]
+    diff = redacted(_git(root, *plain, "HEAD", "--", ":(top)", *shown) or "")
+    kept = [f":(top,glob){pattern}" for pattern in WITHHELD]
+    withheld = (_git(root, *plain, "--name-only", "HEAD", "--", *kept) or "").splitlines()
+    diff += "".join(f"\n# changed and withheld: {name}" for name in withheld)
     untracked = (_git(root, "ls-files", "--others", "--exclude-standard") or "").splitlines()
     if untracked:
         diff += "".join(f"\n# untracked: {name}" for name in untracked)

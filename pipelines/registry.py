@@ -40,6 +40,7 @@ from pipelines.registered import (
 )
 from pipelines.serving import weights_folder
 from pipelines.tracking import KIND, MODEL_NAME, SWEEP, Tracker, reported
+from pipelines.values import redacted
 
 ADDRESS = re.compile(rf"models:/{MODEL_NAME}(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")
 
@@ -200,7 +201,7 @@ def resolve(project: Project, uri: str) -> Resolved:
     else:
         version = find(tracker, by_alias(tracker, match["alias"]))
     return Resolved(
-        _fetch(tracker, version),
+        _fetch(tracker, version, tracker.project.mlruns_dir / "downloads" / version.model_id),
         uri if match["number"] else f"{uri} (version {version.version})",
         version,
     )
@@ -300,7 +301,11 @@ def _judge(tracker: Tracker, version: Version) -> tuple[gates.Verdict, ...]:
         folder = Path(temporary) / "evidence"
         if present:
             folder = tracker.download(version.run_id, "evidence", Path(temporary))
-        return gates.judge(gates.Candidate(run.info.status, run.data.tags, run.data.metrics, folder))
+        try:  # a copy of its own: what was fetched earlier may not be what the server has now
+            model = _fetch(tracker, version, Path(temporary) / "model")
+        except RegistryError:
+            model = Path(temporary) / "absent"
+        return gates.judge(gates.Candidate(run.info.status, run.data.tags, run.data.metrics, folder, model))
 
 
 def _move(tracker: Tracker, action: str, version: int, previous: int | None) -> None:
@@ -319,9 +324,8 @@ def _move(tracker: Tracker, action: str, version: int, previous: int | None) -> 
             tracker.client.delete_registered_model_alias(MODEL_NAME, CHALLENGER)
 
 
-def _fetch(tracker: Tracker, version: Version) -> Path:
-    """The weights folder of a version: in place where the store is local, else a copy that is kept."""
-    cached = tracker.project.mlruns_dir / "downloads" / version.model_id
+def _fetch(tracker: Tracker, version: Version, cached: Path) -> Path:
+    """The weights folder of a version: in place where the store is local, else the copy ``cached``."""
     with reported(tracker.uri, f"fetching version {version.version}"):
         location = tracker.client.get_logged_model(version.model_id).artifact_location
         folder = (
@@ -340,7 +344,7 @@ def _fetch(tracker: Tracker, version: Version) -> Path:
     if weights is None:
         raise RegistryError(
             "the model's files are missing",
-            where=f"{version.uri} at {location}",
+            where=f"{version.uri} at {redacted(location)}",
             fix="restore mlruns/artifacts, or promote another version",
         )
     return weights

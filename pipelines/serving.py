@@ -60,7 +60,19 @@ with warnings.catch_warnings(record=True):
             self.recogniser = EmotionRecogniser.load(Path(context.artifacts[WEIGHTS]))
 
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-            """Table of n rows, ``emotion`` and one probability per class, from ``{"speech": (n, D)}``."""
+            """Table of n rows, ``emotion`` and one probability per class, from ``{"speech": (n, D)}``.
+
+            Refused when training normalised every speaker: a request does not say whose features it holds.
+            """
+            if self.recogniser.context.get("normalisation") == "per-group":
+                from jmml.errors import ModelError
+
+                raise ModelError(
+                    "features must be normalised by the speaker's enrolment recordings",
+                    where="a model trained with normalisation 'per-group'",
+                    fix="use `jmml predict --enrol`, or predict_features on features that are already "
+                    "normalised",
+                )
             return self.predict_features(speech=np.asarray(model_input["speech"]))
 
         def predict_features(

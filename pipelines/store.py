@@ -20,9 +20,11 @@ from filelock import FileLock
 
 from jmml.errors import TrackingError
 from pipelines.project import Project
+from pipelines.values import without_secrets
 
 SCHEMES = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433, "sqlite": None}
 PROBE_SECONDS = 3
+MAX_REASON = 200  # characters
 SQLITE_HEADER = b"SQLite format 3\x00"
 
 # Every column in which MLflow keeps an absolute artifact path.
@@ -39,10 +41,7 @@ NEXT_STEP = "start that server, or unset MLFLOW_TRACKING_URI to use the project'
 
 def redacted(uri: str) -> str:
     """``uri`` without a user name or password, fit for messages and logs."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()
+    return uri if database_path(uri) is not None else without_secrets(uri)
 
 
 def database_path(uri: str) -> Path | None:
@@ -51,9 +50,14 @@ def database_path(uri: str) -> Path | None:
     return Path(rest.partition("?")[0]) if scheme.split("+")[0] == "sqlite" else None
 
 
+def _scheme(uri: str) -> str:
+    """What stands before the colon; the errors of ``urlsplit`` would show the password."""
+    return uri.partition(":")[0].lower()
+
+
 def is_server(uri: str) -> bool:
     """Whether ``uri`` is an MLflow server, which decides itself where files go."""
-    return urlsplit(uri).scheme in ("http", "https")
+    return _scheme(uri) in ("http", "https")
 
 
 def artifact_root(project: Project, uri: str) -> Path | None:
@@ -71,8 +75,7 @@ def check(uri: str) -> None:
     ------
     TrackingError : the scheme is unknown, nothing listens at the address, or the file is no database.
     """
-    parts = urlsplit(uri)
-    scheme = parts.scheme.split("+")[0]
+    scheme = _scheme(uri).split("+")[0]
     if scheme not in SCHEMES:
         raise TrackingError(
             "is no tracking address",
@@ -84,24 +87,31 @@ def check(uri: str) -> None:
         _check_database(uri)
         return
     try:
+        parts = urlsplit(uri)
         host, port = parts.hostname, parts.port or SCHEMES[scheme]
         if not host:
-            raise ValueError("no host is named")
+            raise ValueError
+    except ValueError:  # its text would show a piece of the address, which may be one of the password
+        raise unreachable(uri, "the address names no host or no valid port") from None
+    try:
         socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
-    except (OSError, ValueError) as error:
+    except (OSError, UnicodeError) as error:
         raise unreachable(uri, error) from None
 
 
 def unreachable(uri: str, reason: object) -> TrackingError:
     """The one line for a store that does not answer."""
     why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    why = without_secrets(str(why), uri)[:MAX_REASON]
     return TrackingError(f"cannot reach the tracking server: {why}", where=redacted(uri), fix=NEXT_STEP)
 
 
 def _check_database(uri: str) -> None:
     path = database_path(uri)
     if path is None or path.name == "":
-        raise TrackingError("names no database file", where=uri, expected="sqlite:////folder/mlflow.db")
+        raise TrackingError(
+            "names no database file", where=redacted(uri), expected="sqlite:////folder/mlflow.db"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as handle:

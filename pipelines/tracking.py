@@ -46,7 +46,7 @@ from jmml.errors import TrackingError
 from pipelines import serving, store
 from pipelines.lineage import DatasetRef, Lineage
 from pipelines.project import Project
-from pipelines.values import as_text, batches, environment, flatten, refuse_long
+from pipelines.values import as_text, batches, environment, flatten, refuse_long, without_secrets
 
 EXPERIMENT = "jmml"
 MODEL_NAME = "jmml"
@@ -58,6 +58,8 @@ Point = tuple[str, float, int, int]
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100  # per request
 MAX_PARAM, MAX_TAG = 6000, 8000  # characters; MLflow would cut longer values off
+# Module that SQLAlchemy asks for -> the package that has it.
+DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 PROBE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(store.PROBE_SECONDS), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
@@ -73,8 +75,15 @@ def reported(uri: str, doing: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, OSError) as error:
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        text = without_secrets((str(error).strip().splitlines() or [type(error).__name__])[0], uri)
         raise TrackingError(f"{doing} failed: {text}", where=store.redacted(uri)) from error
+    except ImportError as error:
+        module = (error.name or str(error)).partition(".")[0]
+        raise TrackingError(
+            f"{doing} failed: the Python package '{DRIVERS.get(module, module)}' is not installed",
+            where=store.redacted(uri),
+            fix=f"install it beside jmml: pip install '{DRIVERS.get(module, module)}'",
+        ) from error
 
 
 class Tracker:
@@ -109,7 +118,7 @@ class Tracker:
                     client.search_experiments(max_results=1)
             except MlflowException as error:
                 if database is None:
-                    raise store.unreachable(uri, str(error).strip().splitlines()[0][:200]) from error
+                    raise store.unreachable(uri, str(error).strip().splitlines()[0]) from error
                 raise
         return cls(project, client, uri)
 

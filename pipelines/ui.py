@@ -14,17 +14,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 from jmml.errors import TrackingError
 from pipelines import store
 from pipelines.project import Project
+from pipelines.values import redacted
 
 if TYPE_CHECKING:
     from pipelines.tracking import Run
@@ -85,10 +87,17 @@ def server_command(project: Project, port: int | None = None) -> list[str]:
         "--host", HOST,
         "--port", str(choose_port(port)),
         "--workers", "1",
-        "--backend-store-uri", uri,
+        *([] if server_environment(project) else ["--backend-store-uri", uri]),
         "--default-artifact-root", str(store.artifact_root(project, uri)),
         "--no-serve-artifacts",
     ]  # fmt: skip
+
+
+def server_environment(project: Project) -> dict[str, str]:
+    """Variables for the server: the store's address when it has a password, as every user of a machine can
+    read the command lines of all."""
+    uri = project.tracking_uri
+    return {} if store.redacted(uri) == uri else {"MLFLOW_BACKEND_STORE_URI": uri}
 
 
 def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[str, str]:
@@ -191,19 +200,34 @@ def serve(project: Project, *, port: int | None = None, announce: Callable[[str]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             server_command(project, port),
+            env={**os.environ, **server_environment(project)},
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C reaches us alone; stopping its workers is our part
         )
         try:
-            await_answer(process, port, log)
-            _announce(pages, announce)
-            announce("Ctrl-C stops it.")
-            process.wait()
+            with _termination_as_interrupt():
+                await_answer(process, port, log)
+                _announce(pages, announce)
+                announce("Ctrl-C stops it.")
+                process.wait()
         except KeyboardInterrupt:
             pass
         finally:
             stop(process)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end us as Ctrl-C does, so that the server's workers are not left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def await_answer(process: subprocess.Popen[bytes], port: int, log: BinaryIO, *, seconds: float = 90) -> None:
@@ -218,7 +242,7 @@ def await_answer(process: subprocess.Popen[bytes], port: int, log: BinaryIO, *, 
         if process.poll() is not None:
             log.seek(0)
             last = (log.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-            raise TrackingError(f"the server ended at once: {last}", where=f"{HOST}:{port}")
+            raise TrackingError(f"the server ended at once: {redacted(last)}", where=f"{HOST}:{port}")
         try:
             with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5):
                 return

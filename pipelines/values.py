@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from jmml.errors import TrackingError
+
+# ``//user:password@`` or ``//token@``; a password that was not escaped may hold any character but a space.
+CREDENTIALS = re.compile(r"//(?:[^\s/?#]*|[^\s/?#:@]*:\S*)@")
+SECRET_OPTION = re.compile(r"\b((?:ssl)?password|passwd|pwd)=[^\s&;]+", re.IGNORECASE)
+SHORTEST_SECRET = 4  # characters; shorter ones would be found in any text
+
+
+def redacted(text: str) -> str:
+    """``text`` with ``//***@`` in place of the user name and password of every address in it."""
+    return CREDENTIALS.sub("//***@", text)
+
+
+def without_secrets(text: str, uri: str = "") -> str:
+    """``text`` for a message about the store ``uri``: nothing secret of that or another address is in it."""
+    text = SECRET_OPTION.sub(r"\1=***", redacted(text))
+    found = CREDENTIALS.search(uri)
+    password = found[0][2:-1].partition(":")[2] if found else ""
+    for secret in {password, unquote(password)}:
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return text
 
 
 @contextmanager

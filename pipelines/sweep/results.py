@@ -13,7 +13,7 @@ import yaml
 
 from jmml.config import MethodConfig, Modality
 from jmml.evaluation import evidence, plots
-from pipelines.gates import EVIDENCE_DIGEST, evidence_digest
+from pipelines.gates import EVIDENCE_DIGEST, MODEL_DIGEST, evidence_digest, model_digest
 from pipelines.sweep.board import Board, Trial
 from pipelines.sweep.plan import Plan
 from pipelines.sweep.refit import WINNER, Refit
@@ -119,6 +119,7 @@ def log(
         digest = evidence_digest(folder / "evidence.parquet")
         model_dir = Path(temporary) / "model"
         fitted.recogniser.save(model_dir)
+        weights_digest = model_digest(model_dir)
         example = plan.training.speech.X[:EXAMPLE_ROWS]
         model_uri = tracker.log_model(run_id, model_dir, input_example={"speech": example})
     tracker.log_text(run_id, trials_frame(board).to_csv(index=False), "trials.csv")
@@ -131,6 +132,7 @@ def log(
         run_id,
         {
             EVIDENCE_DIGEST: digest,
+            MODEL_DIGEST: weights_digest,
             "jmml.best_trial": best.number,
             "jmml.best_trial_run": best_run_id or "",
             "jmml.best_epoch": best.best_epoch,

@@ -37,7 +37,7 @@ def test_metrics_agree_with_the_evidence(first_run: tuple[Workspace, str]) -> No
     workspace, _ = first_run
     figures = scores(workspace)
     methods = {"raw", "jec-ssl", "jmml", "one-hot"}
-    assert set(figures) == methods | {"eeg_only", "chance", "jmml_minus_one-hot"}
+    assert set(figures) == methods | {"eeg_only", "chance", "settings", "jmml_minus_one-hot"}
     assert figures["chance"] == 0.25
     evidence = pd.read_parquet(workspace.root / "results/evidence.parquet")
     evidence["right"] = evidence["y_pred"] == evidence["y_true"]
@@ -143,7 +143,7 @@ def test_the_same_seed_gives_the_same_bytes(reproduced: Workspace) -> None:
 def test_without_eeg_the_methods_that_need_none_remain(reproduced: Workspace) -> None:
     reproduced.edit(task={"eeg": None}, evaluation={"methods": ["raw", "jmml"]})
     assert ran(reproduced.run("dvc", "repro")) == ["split", "train", "evaluate"]
-    assert set(scores(reproduced)) == {"raw", "chance"}
+    assert set(scores(reproduced)) == {"raw", "chance", "settings"}
 
 
 def test_every_mistake_in_the_settings_is_reported_at_once(reproduced: Workspace) -> None:

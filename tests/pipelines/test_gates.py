@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,13 +11,21 @@ from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from pipelines import gates
 from pipelines.gates import Candidate
-from tests.pipelines.tracked import held_out_metrics, make_evidence, reference_uar, write_evidence
+from tests.pipelines.tracked import (
+    SPLIT,
+    held_out_metrics,
+    make_evidence,
+    reference_uar,
+    save_model,
+    write_evidence,
+)
 
 TAGS = {
     "jmml.git_sha": "5" * 40,
     "jmml.git_dirty": "false",
     "jmml.params_digest": "aa",
-    "jmml.split_digest": "bb",
+    "jmml.split_digest": SPLIT,
+    "jmml.outer_fold": "0",
 }
 
 
@@ -23,8 +33,13 @@ TAGS = {
 def good(tmp_path: Path) -> Candidate:
     frame = make_evidence()
     folder = write_evidence(tmp_path / "evidence", frame)
-    tags = {**TAGS, gates.EVIDENCE_DIGEST: gates.evidence_digest(folder / "evidence.parquet")}
-    return Candidate("FINISHED", tags, held_out_metrics(frame), folder)
+    model = save_model(tmp_path / "model")
+    tags = {
+        **TAGS,
+        gates.EVIDENCE_DIGEST: gates.evidence_digest(folder / "evidence.parquet"),
+        gates.MODEL_DIGEST: gates.model_digest(model),
+    }
+    return Candidate("FINISHED", tags, held_out_metrics(frame), folder, model)
 
 
 def failed(candidate: Candidate) -> dict[str, str]:
@@ -32,7 +47,7 @@ def failed(candidate: Candidate) -> dict[str, str]:
 
 
 def changed(candidate: Candidate, **parts: object) -> Candidate:
-    values = {name: getattr(candidate, name) for name in ("status", "tags", "metrics", "folder")}
+    values = {name: getattr(candidate, name) for name in ("status", "tags", "metrics", "folder", "model")}
     return Candidate(**(values | parts))
 
 
@@ -64,6 +79,7 @@ def test_without_any_evidence_every_gate_that_needs_it_refuses(good: Candidate, 
         "evidence present",
         "evidence unchanged",
         "leakage certificate",
+        "model",
         "metrics recomputed",
         "one-hot control",
     }
@@ -168,7 +184,88 @@ def test_the_label_only_control_must_be_on_the_same_samples(good: Candidate, tmp
 @pytest.mark.parametrize("tag", gates.LINEAGE_TAGS)
 def test_every_part_of_the_lineage_must_be_there(good: Candidate, tag: str) -> None:
     tags = {key: value for key, value in good.tags.items() if key != tag}
-    assert failed(changed(good, tags=tags)) == {"lineage recorded": f"the run has no tag {tag}"}
+    assert failed(changed(good, tags=tags))["lineage recorded"] == f"the run has no tag {tag}"
+
+
+# The model -----------------------------------------------------------------------------------------------
+
+
+def rewritten(candidate: Candidate, **context: object) -> Candidate:
+    """The candidate with another model card, and the digest of that as if the sweep had logged it."""
+    path = candidate.model / "recogniser.json"
+    card: dict[str, Any] = json.loads(path.read_text())
+    card |= {key: context.pop(key) for key in ("method", "seed") if key in context}
+    card["context"] |= context
+    path.write_text(json.dumps(card))
+    return changed(
+        candidate, tags={**candidate.tags, gates.MODEL_DIGEST: gates.model_digest(candidate.model)}
+    )
+
+
+def test_a_replaced_model_is_refused(good: Candidate, tmp_path: Path) -> None:
+    found = failed(changed(good, model=save_model(tmp_path / "other", "raw")))
+    assert set(found) == {"model"}
+    assert "is not the recorded" in found["model"]
+
+
+@pytest.mark.parametrize("change", ["rename", "byte", "more", "less"])
+def test_every_file_of_the_model_counts(good: Candidate, change: str) -> None:
+    weights = sorted(good.model.glob("*.safetensors"))[0]
+    if change == "rename":
+        weights.rename(weights.with_name("other.safetensors"))
+    elif change == "byte":
+        data = weights.read_bytes()
+        weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif change == "more":
+        (good.model / "folder").mkdir()
+        (good.model / "folder" / "more").touch()
+    else:
+        weights.unlink()
+    assert "is not the recorded" in failed(good)["model"]
+
+
+LEAKED = Certificate()
+LEAKED.add("classifier/speech", "speech", ["speaker0", "speaker8"])
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"outer_fold": 1}, "its outer_fold is 1, that of the run 0"),
+        ({"split_digest": "bb"}, f"its split_digest is bb, that of the run {SPLIT}"),
+        ({"method": "raw"}, "its method is raw, not jmml"),
+        ({"seed": 7}, "its seed 7 is not among those evaluated [0, 1]"),
+        ({"certificate": None}, "certificate of the model: is no leakage certificate"),
+        ({"certificate": {"entries": []}}, "nothing is certified"),
+        (
+            {"certificate": json.loads(LEAKED.to_json())},
+            "'classifier/speech' was fitted on groups that are evaluated (speaker0)",
+        ),
+    ],
+)
+def test_a_model_made_for_something_else_is_refused(
+    good: Candidate, said: dict[str, object], reason: str
+) -> None:
+    found = failed(rewritten(good, **said))
+    assert set(found) == {"model"}
+    assert reason in found["model"]
+
+
+@pytest.mark.parametrize("tag", [gates.MODEL_DIGEST, "jmml.outer_fold"])
+def test_a_run_that_does_not_say_what_model_it_made_is_refused(good: Candidate, tag: str) -> None:
+    tags = {key: value for key, value in good.tags.items() if key != tag}
+    assert failed(changed(good, tags=tags)) == {"model": f"the run has no tag {tag}"}
+
+
+def test_a_missing_model_is_refused(good: Candidate, tmp_path: Path) -> None:
+    missing = {"model": "the files of the model are missing"}
+    assert failed(changed(good, model=tmp_path / "absent")) == missing
+
+
+@pytest.mark.parametrize("text", ["{", "3", "{}", '{"context": 3}', b"\xff"])
+def test_a_damaged_model_card_is_refused(good: Candidate, text: str | bytes) -> None:
+    (good.model / "recogniser.json").write_bytes(text.encode() if isinstance(text, str) else text)
+    assert failed(good) == {"model": "recogniser.json of the model is damaged"}
 
 
 def test_code_without_a_commit_is_refused(good: Candidate) -> None:

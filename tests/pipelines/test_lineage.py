@@ -126,6 +126,29 @@ def test_changes_are_kept_and_untracked_files_are_named_but_not_read(project: Pr
     assert project.params_path.read_text().endswith("device: cpu\n")
 
 
+@pytest.mark.parametrize("folder", [".", "sub"])
+def test_secrets_of_the_tree_are_left_out(project: Project, folder: str) -> None:
+    names = [".dvc/config", ".dvc/config.local", ".env", ".env.production", ".envs/prod"]
+    top = project.root / folder
+    for name in names:
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text("old\n")
+    git(project.root, "add", "-f", ".")
+    git(project.root, "commit", "-m", "settings")
+    for name in names:
+        (top / name).write_text("key = hunter2\n")
+    only = collect(project, ["talk"])
+    assert only.git_dirty
+    assert "hunter2" not in only.git_diff
+    for name in names:
+        assert f"# changed and withheld: {(Path(folder) / name).as_posix()}\n" in only.git_diff
+    with project.params_path.open("a") as params:
+        params.write("# https://ada:hunter2@host/x and https://ghp_hunter2@host\n")
+    found = collect(project, ["talk"]).git_diff
+    assert "+# https://***@host/x and https://***@host" in found
+    assert "hunter2" not in found
+
+
 def test_a_staged_change_counts(project: Project) -> None:
     (project.root / "new.py").write_text("x = 1\n")
     git(project.root, "add", "new.py")

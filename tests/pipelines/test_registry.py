@@ -19,7 +19,7 @@ from pipelines import registry, ui
 from pipelines.project import Project
 from pipelines.registry import HISTORY, list_versions, promote, register, resolve, rollback
 from pipelines.tracking import MODEL_NAME, Tracker
-from tests.pipelines.tracked import fitted, make_lineage, make_project, run_sweep, save_model
+from tests.pipelines.tracked import fitted, free_port, make_lineage, make_project, run_sweep, save_model
 
 CHECKOUT = Path(registry.__file__).parents[1]
 
@@ -153,7 +153,7 @@ def test_without_evidence_the_refusal_names_every_gate_in_one_line(
         promote(project)
     message = str(caught.value)
     assert "\n" not in message
-    assert message.startswith("version 1: promotion refused by 6 of 7 gates: ")
+    assert message.startswith("version 1: promotion refused by 7 of 8 gates: ")
     for gate in (
         "evidence present",
         "evidence unchanged",
@@ -176,11 +176,28 @@ def test_evidence_that_was_changed_after_the_run_is_refused(
     # Another order of the same predictions: every figure stays, the file does not.
     evidence.save(frame.iloc[::-1].reset_index(drop=True), stored)
     with pytest.raises(
-        RegistryError, match=r"refused by 1 of 7 gates: evidence unchanged: digest \w{12} is not"
+        RegistryError, match=r"refused by 1 of 8 gates: evidence unchanged: digest \w{12} is not"
     ):
         promote(project)
     assert aliases(project) == {"challenger": 1}
     assert registry.history(tracker) == []
+
+
+def test_a_model_that_was_changed_after_the_run_is_refused(
+    project: Project, tracker: Tracker, tmp_path: Path
+) -> None:
+    run_sweep(tracker, tmp_path)
+    entry = register(project)
+    logged = project.mlruns_dir / "artifacts" / "models" / entry.model_id / "artifacts" / "artifacts"
+    shutil.rmtree(logged / "recogniser")
+    with pytest.raises(
+        RegistryError, match=r"refused by 1 of 8 gates: model: the files of the model are mis"
+    ):
+        promote(project)
+    save_model(logged / "recogniser", "raw")
+    with pytest.raises(RegistryError, match=r"refused by 1 of 8 gates: model: digest \w{12} is not"):
+        promote(project)
+    assert aliases(project) == {"challenger": 1}
 
 
 def test_a_run_that_fails_after_its_registration_is_refused(
@@ -325,7 +342,7 @@ def test_the_champion_of_a_moved_project_is_found_and_loads_through_mlflow(
         capture_output=True,
         text=True,
     )
-    assert done.stdout.strip() == "raw", done.stderr
+    assert done.stdout.strip() == "jmml", done.stderr
 
 
 # Over a server -------------------------------------------------------------------------------------------
@@ -334,7 +351,7 @@ def test_the_champion_of_a_moved_project_is_found_and_loads_through_mlflow(
 @pytest.fixture
 def team_server(tmp_path: Path) -> Iterator[str]:
     """A server that keeps the files itself, as a team's does."""
-    port = ui.choose_port()
+    port = free_port()
     folder = tmp_path / "server"
     folder.mkdir()
     command = [

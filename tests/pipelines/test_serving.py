@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 import jmml
+from jmml.errors import ModelError
 from pipelines import serving
 from tests.pipelines.tracked import CLASSES, fitted, save_model
 
@@ -87,6 +88,24 @@ def test_a_process_that_never_saw_this_code_predicts_the_same(served: Path, tmp_
         assert table["columns"] == ["emotion", *CLASSES]
         assert [row[0] for row in table["data"]] == [CLASSES[i] for i in proba.argmax(axis=1)]
         np.testing.assert_allclose([row[1:] for row in table["data"]], proba, rtol=0, atol=1e-14)
+
+
+def test_a_model_that_needs_enrolment_says_so(tmp_path: Path) -> None:
+    weights = save_model(tmp_path / "weights")
+    path = weights / "recogniser.json"
+    card = json.loads(path.read_text())
+    card["context"]["normalisation"] = "per-group"
+    path.write_text(json.dumps(card))
+    serving.save(tmp_path / "model", weights, input_example={"speech": SPEECH}, model=Model())
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    with pytest.raises(
+        ModelError, match=r"must be normalised by the speaker's enrolment.*`jmml predict --enrol`"
+    ) as caught:
+        loaded.predict({"speech": SPEECH})
+    assert "\n" not in str(caught.value)
+    table = loaded.unwrap_python_model().predict_features(speech=SPEECH)
+    expected = fitted().predict_proba(X_speech=SPEECH.astype(float))
+    np.testing.assert_array_equal(table[list(CLASSES)], expected)
 
 
 def test_the_signature_names_tensors_in_and_a_table_out(served: Path) -> None:

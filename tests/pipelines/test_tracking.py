@@ -119,6 +119,68 @@ def test_no_server_is_one_line_with_the_address_and_the_next_step(
     assert caught.value.exit_code == 7
 
 
+SECRET_URIS = [
+    "http://ada:secret@127.0.0.1:{port}",
+    "http://ada:secret%2Fword@127.0.0.1:{port}/x",
+    "postgresql://ada:se/secret@127.0.0.1:{port}/runs",
+    "postgresql://ada:secret@x@127.0.0.1:{port}/runs",
+    "postgresql://127.0.0.1:{port}/runs?user=ada&password=secret",
+    "http://ada:secret@127.0.0.1:port",
+    "http://ada:secret@[127.0.0.1",
+    "http://ada:secret@\u2100x",
+    "sqlite://ada:secret@host",
+    "ftp://ada:secret@127.0.0.1:{port}",
+]
+
+
+@pytest.mark.parametrize("uri", SECRET_URIS)
+def test_no_error_shows_the_password_of_the_address(
+    project: Project, monkeypatch: pytest.MonkeyPatch, closed_port: int, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(port=closed_port))
+    with pytest.raises(TrackingError) as caught:
+        Tracker.connect(project)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot open http://ada:secret@host:80/api: refused",
+        "dsn 'postgresql+psycopg2://ada:secret@host/db' and http://other:secret@host",
+        "connection string host=db user=ada password=secret port=1",
+        "wrong password secret for ada",
+    ],
+)
+def test_no_error_shows_the_password_that_another_error_names(text: str) -> None:
+    with pytest.raises(TrackingError) as caught, tracking.reported("http://ada:secret@host", "reading"):
+        raise OSError(text)
+    assert "secret" not in str(caught.value)
+    assert "***" in str(caught.value)
+    assert str(caught.value).startswith("http://***@host: reading failed: ")
+    assert "secret" not in str(store.unreachable("http://ada:secret@host", text))
+    long = "x" * (store.MAX_REASON - 15)
+    assert "secret" not in str(store.unreachable("http://ada:b@host", f"{long} http://ada:secret@host"))
+
+
+def test_a_database_without_its_driver_names_the_missing_package(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ada:secret@127.0.0.1/runs")
+    monkeypatch.setattr(store, "check", lambda uri: None)
+    monkeypatch.setattr(tracking.mlflow, "MlflowClient", absent)
+    with pytest.raises(TrackingError) as caught:
+        Tracker.connect(project)
+    assert str(caught.value) == (
+        "postgresql://***@127.0.0.1/runs: opening the tracking store failed: the Python package "
+        "'psycopg[binary]' is not installed. Install it beside jmml: pip install 'psycopg[binary]'"
+    )
+
+
 def test_an_unknown_host_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.invalid")
     with pytest.raises(TrackingError, match=r"https://mlflow\.invalid: cannot reach the tracking server"):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import socket
 import urllib.error
 import urllib.request
@@ -17,7 +19,7 @@ from jmml.errors import TrackingError
 from pipelines import ui
 from pipelines.project import Project
 from pipelines.tracking import Tracker
-from tests.pipelines.tracked import make_lineage, make_project
+from tests.pipelines.tracked import free_port, make_lineage, make_project
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +49,24 @@ def test_the_server_listens_on_this_machine_alone_over_the_project_store(project
     assert option(command, "--host") == "127.0.0.1"
     assert option(command, "--backend-store-uri") == f"sqlite:///{project.mlruns_dir}/mlflow.db"
     assert option(command, "--default-artifact-root") == str(project.mlruns_dir / "artifacts")
+
+
+@pytest.mark.parametrize("address", ["ada:secret@localhost/runs", "localhost/runs?password=secret"])
+def test_a_password_is_not_put_on_the_command_line(
+    project: Project, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    uri = f"postgresql://{address}"
+    assert ui.server_environment(project) == {}
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setattr(ui.store, "check", lambda _: None)
+    command = ui.server_command(project, ui.choose_port())
+    assert "secret" not in " ".join(command)
+    assert "--backend-store-uri" not in command
+    # MLflow itself says from where it takes the address instead.
+    from mlflow.cli import server
+
+    (backend,) = [item for item in server.params if item.name == "backend_store_uri"]
+    assert ui.server_environment(project) == {backend.envvar: uri}
 
 
 def test_a_taken_port_is_stepped_over(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,11 +164,16 @@ def test_a_team_server_is_linked_to_and_not_started(
     assert "secret" not in str(caught.value)
 
 
+def test_a_password_that_is_also_a_part_of_the_host_leaves_the_address_whole() -> None:
+    assert ui.store.redacted("https://ada:mlflow@mlflow.example.org") == "https://***@mlflow.example.org"
+
+
 @pytest.mark.slow
-def test_the_server_answers_and_stops_when_it_is_interrupted(project: Project) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_server_answers_and_stops_when_it_is_told_to(project: Project, number: signal.Signals) -> None:
     tracker = Tracker.connect(project)
     sweep = tracker.start_sweep("demo", params={}, tags={}, lineage=make_lineage())
-    port, said, seen = ui.choose_port(), [], {}
+    port, said, seen = free_port(), [], {}
 
     def announce(line: str) -> None:
         said.append(line)
@@ -163,7 +188,7 @@ def test_the_server_answers_and_stops_when_it_is_interrupted(project: Project) -
             page = f"http://127.0.0.1:{port}/get-artifact?path=lineage/params.yaml&run_uuid={sweep}"
             with urllib.request.urlopen(page, timeout=60) as answer:
                 seen["file"] = answer.read().decode()
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), number)
 
     ui.serve(project, port=port, announce=announce)
     assert seen == {"runs": [sweep], "file": make_lineage().params}

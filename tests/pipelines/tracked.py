@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +24,7 @@ from pipelines.lineage import DatasetRef, Lineage
 from pipelines.project import Project
 from pipelines.tracking import Tracker
 
+SPLIT = "aa" * 8
 CLASSES = ("HVHA", "LVHA", "LVLA")
 PARAMS = """\
 corpora:
@@ -72,7 +75,7 @@ def make_lineage(**changes: object) -> Lineage:
 
 
 @functools.cache
-def fitted(method: str = "raw") -> EmotionRecogniser:
+def fitted(method: str = "jmml") -> EmotionRecogniser:
     """A tiny fitted recogniser: 5 speech features, 4 EEG features, 3 classes."""
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(3), 40)
@@ -86,6 +89,9 @@ def fitted(method: str = "raw") -> EmotionRecogniser:
         "label_space": "quadrants",
         "speech_feature_names": [f"s{i}" for i in range(5)],
         "eeg_feature_names": [f"e{i}" for i in range(4)],
+        "outer_fold": 0,
+        "split_digest": SPLIT,
+        "certificate": json.loads(make_certificate().to_json()),
     }
     model = EmotionRecogniser(method, MethodConfig.model_validate(settings), CLASSES, context=context)  # type: ignore[arg-type]
     return model.fit(
@@ -93,9 +99,16 @@ def fitted(method: str = "raw") -> EmotionRecogniser:
     )
 
 
-def save_model(folder: Path, method: str = "raw") -> Path:
+def save_model(folder: Path, method: str = "jmml") -> Path:
     fitted(method).save(folder)
     return folder
+
+
+def free_port() -> int:
+    """A port that the system hands to one caller at a time; tests run beside each other."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def make_evidence(
@@ -173,7 +186,7 @@ def run_sweep(
     run_id = tracker.start_sweep(
         name,
         params={"definition": {"trials": 2}},
-        tags={"jmml.split_digest": "aa" * 8, "jmml.outer_fold": "0", "jmml.seed": "0"},
+        tags={"jmml.split_digest": SPLIT, "jmml.outer_fold": "0", "jmml.seed": "0"},
         lineage=lineage or make_lineage(),
     )
     frame = make_evidence(seed=seed)
@@ -189,6 +202,7 @@ def run_sweep(
         weights = scratch / "weights"
         if not weights.exists():
             save_model(weights)
+        tracker.set_tags(run_id, {gates.MODEL_DIGEST: gates.model_digest(weights)})
         tracker.log_model(run_id, weights, input_example={"speech": np.zeros((2, 5))})
     if status is not None:
         tracker.finish(run_id, status)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from jmml.errors import ModelError, SweepError, TrackingError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from pipelines.gates import Candidate, judge
+from pipelines.serving import weights_folder
 from pipelines.sweep import runner
 from pipelines.sweep.definition import check
 from pipelines.sweep.runner import InterruptedSweepError, run_sweep
@@ -142,7 +144,9 @@ def test_the_best_configuration_is_the_argmax_of_the_tracked_scores(finished, tr
 def test_the_run_passes_every_gate(finished, tracker, tmp_path):
     parent = tracker.run(finished.run_id)
     folder = tracker.download(finished.run_id, "evidence", tmp_path)
-    candidate = Candidate(parent.info.status, parent.data.tags, parent.data.metrics, folder)
+    logged = tracker.client.get_logged_model(finished.model_uri.removeprefix("models:/"))
+    model = weights_folder(Path(logged.artifact_location.removeprefix("file://")))
+    candidate = Candidate(parent.info.status, parent.data.tags, parent.data.metrics, folder, model)
     assert [verdict for verdict in judge(candidate) if not verdict.passed] == []
     frame = evidence.load(folder / "evidence.parquet")
     assert set(frame["method"]) == {"raw", "jec-ssl", "jmml", "one-hot"}
