@@ -34,6 +34,10 @@ def register(
     entry = register_model(Project.find(), run)
     if json:
         print_json(entry.as_dict())
+    elif "champion" in entry.aliases:
+        typer.echo(
+            f"jmml version {entry.version} ({entry.run_name}) is registered already, and is the champion"
+        )
     else:
         typer.echo(
             f"jmml version {entry.version} ({entry.run_name}) is the challenger. Next: jmml model promote"

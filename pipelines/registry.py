@@ -70,7 +70,7 @@ class Resolved:
 def register(project: Project, run_id: str | None = None) -> Version:
     """Register the model of a finished sweep and make it the challenger.
 
-    A run that is registered already keeps its version.
+    A run that is registered already keeps its version, and the champion is nobody's challenger.
 
     Parameters
     ----------
@@ -98,7 +98,8 @@ def register(project: Project, run_id: str | None = None) -> Version:
             tags=_version_tags(run),
             description=_describe(run),
         )
-        tracker.client.set_registered_model_alias(MODEL_NAME, CHALLENGER, raw.version)
+        if CHAMPION not in find(tracker, int(raw.version)).aliases:
+            tracker.client.set_registered_model_alias(MODEL_NAME, CHALLENGER, raw.version)
     return find(tracker, int(raw.version))
 
 

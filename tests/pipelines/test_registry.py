@@ -98,6 +98,15 @@ def test_a_run_is_registered_once(project: Project, tracker: Tracker, tmp_path: 
     assert [entry.version for entry in list_versions(project)] == [2, 1]
 
 
+def test_the_champion_registered_again_is_no_challenger(
+    project: Project, tracker: Tracker, tmp_path: Path
+) -> None:
+    run_sweep(tracker, tmp_path)
+    register(project)
+    promote(project)
+    assert register(project).aliases == ("champion",)
+
+
 def test_of_several_models_of_a_run_the_newest_is_registered(
     project: Project, tracker: Tracker, tmp_path: Path
 ) -> None:
