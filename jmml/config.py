@@ -191,8 +191,8 @@ class Stage2Config(Section):
     """E-DCC-CAE: shared width ``k``; lam_x = 0 gives DCCAE, lam_r = 0 DCC-CAE, both 0 DCCA.
 
     ``k`` is at most ``stage1.r``. Class pairing correlates C - 1 directions at most; wider codes keep, through
-    the reconstruction terms, what else the speech view holds (on inner folds of the synthetic corpora, k = 6
-    scored 0.55 where k = 3 scored 0.52). Batches have at least 8 k pairs. ``imagined`` appends the cross-decoded
+    the reconstruction terms, what else the speech view holds. Whether that helps is open: k = 3 and k = 6 score alike
+    on inner folds of the synthetic corpora. Batches have at least 8 k pairs. ``imagined`` appends the cross-decoded
     EEG to the code, and has no effect where lam_x is 0 and no cross decoder is trained.
     """
 
