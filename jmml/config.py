@@ -25,7 +25,23 @@ AdapterName = Literal["nemo", "emodb", "ravdess", "deap", "table"]
 Normalisation = Literal["none", "per-group"]
 PairingName = Literal["class", "class-frozen", "instance"]
 ClassifierName = Literal["logistic-regression", "linear-svm", "rbf-svm", "random-forest", "mlp"]
-MethodName = Literal["raw", "jec-ssl", "jmml", "one-hot"]
+PeerName = Literal[
+    "raw",
+    "autoencoder",
+    "mlp",
+    "supervised-contrastive",
+    "jec-ssl",
+    "linear-cca",
+    "dcca",
+    "dccae",
+    "dcc-cae",
+    "distillation",
+    "barlow-twins",
+    "vicreg",
+]
+LabelOnlyName = Literal["one-hot", "prototypes", "class-means"]
+ControlName = Literal["one-hot", "prototypes", "class-means", "noise", "shuffled-labels", "frozen-pairs"]
+MethodName = Literal[PeerName, "jmml", ControlName]
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -212,6 +228,23 @@ class Stage2Config(Section):
     imagined: bool = True
 
 
+class PeersConfig(Section):
+    """What single peers have beside the widths and the optimiser of ``stage2``; defaults of their papers.
+
+    ``temperature``: of the supervised contrastive loss. ``barlow_weight``: of the off-diagonal terms of Barlow Twins.
+    ``vicreg_*``: weights of the three terms of VICReg. ``distillation_*``: share of the teacher's soft labels in the
+    student's loss, and their temperature.
+    """
+
+    temperature: PositiveFloat = 0.1
+    barlow_weight: Weight = 5e-3
+    vicreg_invariance: Weight = 25.0
+    vicreg_variance: Weight = 25.0
+    vicreg_covariance: Weight = 1.0
+    distillation_weight: Fraction = 0.5
+    distillation_temperature: PositiveFloat = 2.0
+
+
 class ClassifierConfig(Section):
     """The final scikit-learn estimator by name; ``options`` are its keyword arguments."""
 
@@ -220,10 +253,11 @@ class ClassifierConfig(Section):
 
 
 class MethodConfig(Section):
-    """Everything that defines one trial: both stages and the classifier."""
+    """Everything that defines one trial: both stages, the peers' own settings and the classifier."""
 
     stage1: Stage1Config = Field(default_factory=Stage1Config)
     stage2: Stage2Config = Field(default_factory=Stage2Config)
+    peers: PeersConfig = Field(default_factory=PeersConfig)
     classifier: ClassifierConfig = Field(default_factory=ClassifierConfig)
 
     @model_validator(mode="after")
@@ -236,9 +270,12 @@ class MethodConfig(Section):
 class EvaluationConfig(Section):
     """Which methods are compared on the outer folds, and how intervals are drawn."""
 
-    methods: Annotated[list[MethodName], Field(min_length=1), AfterValidator(_distinct)] = Field(
-        default_factory=lambda: list(get_args(MethodName))
-    )
+    methods: Annotated[list[MethodName], Field(min_length=1), AfterValidator(_distinct)] = [
+        "raw",
+        "jec-ssl",
+        "jmml",
+        "one-hot",
+    ]
     bootstrap: Annotated[int, Field(ge=100)] = 2000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 

@@ -121,7 +121,9 @@ class ProtocolError(JMMLError):
     exit_code = 5
 
 
-class ModelError(JMMLError):
+class ModelError(JMMLError, ValueError):
+    """Also a ``ValueError``, as estimators of scikit-learn raise for input they cannot use."""
+
     exit_code = 6
 
 

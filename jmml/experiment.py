@@ -7,80 +7,27 @@ each result names the groups that every fitted object saw.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Iterator, MutableMapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 
-from jmml.config import LabelSpace, MethodConfig, MethodName, Modality, Normalisation, Params
-from jmml.data.features.normalise import zscore_per_group
-from jmml.data.labels import SPACES, map_labels
-from jmml.data.pairing import pair, schedule
-from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
-from jmml.data.table import FeatureTable
-from jmml.errors import DataError, ProtocolError
+from jmml.config import MethodConfig, MethodName, Modality
+from jmml.data.splits import Split, mask
+from jmml.errors import ProtocolError
 from jmml.evaluation.evidence import evidence_frame
 from jmml.evaluation.leakage import Certificate
 from jmml.evaluation.metrics import uar
 from jmml.models.correlation import canonical_correlations
 from jmml.models.jec_ssl import JECSSL
+from jmml.models.pairing import pair, schedule
 from jmml.recogniser import EmotionRecogniser, Pairing, derive_seed
+from jmml.task import TaskData, View, make_inner_split, training_part
 
 PERMUTATIONS = 5
 NEEDS_EEG: frozenset[MethodName] = frozenset({"jmml"})
-
-
-@dataclass(frozen=True)
-class View:
-    """One modality of a task: features (n, D), class numbers (n,); per row its group, id, recording."""
-
-    X: np.ndarray
-    y: np.ndarray
-    groups: np.ndarray
-    ids: np.ndarray
-    recordings: np.ndarray
-    names: tuple[str, ...] = ()
-
-    def rows(self, keep: np.ndarray) -> View:
-        """The rows where ``keep`` is true."""
-        kept = {name: getattr(self, name)[keep] for name in ("X", "y", "groups", "ids", "recordings")}
-        return replace(self, **kept)
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-
-@dataclass(frozen=True)
-class TaskData:
-    """Both views of a task in one label space.
-
-    Attributes
-    ----------
-    classes : the C class names; ``y`` of both views counts in this order.
-    dropped : per modality, how many rows each unmapped label lost by the explicit setting ``unmapped: drop``.
-    """
-
-    speech: View
-    eeg: View | None
-    classes: tuple[str, ...]
-    label_space: LabelSpace
-    normalisation: Normalisation
-    context: dict[str, object] = field(default_factory=dict)
-    dropped: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def parallel(self) -> bool:
-        """Whether both views hold the same people, so that a person must be left out of both at once.
-
-        They do when they share a recording or the name of a group: a name means one person.
-        """
-        if self.eeg is None:
-            return False
-        apart = set(self.speech.recordings).isdisjoint(self.eeg.recordings)
-        return not (apart and set(self.speech.groups).isdisjoint(self.eeg.groups))
 
 
 @dataclass(frozen=True)
@@ -91,136 +38,6 @@ class FoldResult:
     evidence: pd.DataFrame
     certificate: Certificate
     metrics: dict[str, float]
-
-
-def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) -> TaskData:
-    """Map labels into the task's space, normalise as set, and settle the classes.
-
-    Raises
-    ------
-    DataError
-        The features were extracted with other settings than ``params.features``.
-    LabelError
-        A label has no place in the label space and ``unmapped`` is ``error``.
-    ProtocolError
-        Fewer than two classes are left, or a class exists in one modality only.
-    """
-    space = params.task.label_space
-    dropped: dict[str, int] = {}
-    views: dict[str, tuple[View, set[str]]] = {}
-    tables = {"speech": speech} if eeg is None else {"speech": speech, "eeg": eeg}
-    for modality, table in tables.items():
-        _check_current(table, params)
-        corpus = params.corpora[table.corpus]
-        labels = map_labels(
-            table.index,
-            adapter=corpus.adapter,
-            space=space,
-            overrides=corpus.labels,
-            unmapped=corpus.unmapped,
-            rating_threshold=corpus.rating_threshold,
-            where=table.corpus,
-        )
-        known = np.array([label is not None for label in labels], dtype=bool)
-        dropped[modality] = int((~known).sum())
-        X = table.X.astype(np.float64)
-        recordings = table.index["recording"].to_numpy(dtype=object)
-        if params.protocol.normalisation == "per-group":
-            X = zscore_per_group(X, table.groups)
-        order = {name: i for i, name in enumerate(SPACES[space])}
-        y = np.array([order[label] for label in labels[known]], dtype=np.int64)
-        view = View(X[known], y, table.groups[known], table.ids[known], recordings[known], table.names)
-        views[modality] = view, {str(label) for label in labels[known]}
-
-    view, present = views["speech"]
-    if "eeg" in views and views["eeg"][1] != present:
-        only = sorted(present ^ views["eeg"][1])
-        raise ProtocolError(
-            f"class {', '.join(only)} occurs in one modality only",
-            where=f"{speech.corpus} and {eeg.corpus if eeg else None} in '{space}'",
-            expected="the same classes in speech and EEG",
-            fix="choose another task.label_space, or map the label elsewhere in corpora.<name>.labels",
-        )
-    classes = tuple(name for name in SPACES[space] if name in present)
-    if len(classes) < 2:
-        raise ProtocolError(
-            f"{len(classes)} class in '{space}'", where=speech.corpus, expected="at least two classes"
-        )
-    renumber = np.full(len(SPACES[space]), -1)
-    renumber[[SPACES[space].index(name) for name in classes]] = np.arange(len(classes))
-    numbered = {m: replace(v, y=renumber[v.y]) for m, (v, _) in views.items()}
-    context: dict[str, object] = {
-        "label_space": space,
-        "normalisation": params.protocol.normalisation,
-        "speech_features": params.features.speech.model_dump(mode="json"),
-        "speech_feature_names": list(speech.names),
-        "speech_extractor": speech.extractor,
-        "speech_corpus": speech.corpus,
-        "speech_digest": speech.digest,
-    }
-    if eeg is not None:
-        context |= {
-            "eeg_features": params.features.eeg.model_dump(mode="json"),
-            "eeg_feature_names": list(eeg.names),
-            "eeg_extractor": eeg.extractor,
-            "eeg_corpus": eeg.corpus,
-            "eeg_digest": eeg.digest,
-        }
-    return TaskData(
-        speech=numbered["speech"],
-        eeg=numbered.get("eeg"),
-        classes=classes,
-        label_space=space,
-        normalisation=params.protocol.normalisation,
-        context=context,
-        dropped=dropped,
-    )
-
-
-def _check_current(table: FeatureTable, params: Params) -> None:
-    wanted = getattr(params.features, table.modality).model_dump(mode="json")
-    if table.extractor != "external" and table.settings != wanted:
-        names = [name for name in wanted if table.settings.get(name) != wanted[name]]
-        raise DataError(
-            f"features were extracted with another {', '.join(names)}",
-            where=table.corpus,
-            fix="run `dvc repro`",
-        )
-
-
-def make_split(task: TaskData, *, groups_per_fold: int, seed: int) -> Split:
-    """Outer folds of both views; speakers and EEG subjects are left out together."""
-    return _draw_split(task, partial(outer_folds, groups_per_fold=groups_per_fold, seed=seed))
-
-
-def _draw_split(task: TaskData, draw: Callable[..., list[Fold]]) -> Split:
-    """Folds of both views by ``draw``; of a parallel corpus, the same folds on both sides."""
-
-    def folds(view: View, where: str) -> tuple[Fold, ...]:
-        return tuple(draw(view.groups, np.asarray(task.classes)[view.y], where=where))
-
-    speech = folds(task.speech, "speech")
-    if task.eeg is None:
-        return Split(speech)
-    if not task.parallel:
-        return Split(speech, folds(task.eeg, "eeg"))
-    apart = sorted(set(task.speech.groups) ^ set(task.eeg.groups))
-    if apart:
-        raise ProtocolError(
-            f"speech and EEG share people or recordings, but {', '.join(map(str, apart))} occur in one only",
-            expected="the same names in both modalities for the same people, other names for other people",
-        )
-    return Split(speech, speech)
-
-
-def outer_training(task: TaskData, split: Split, fold: int) -> TaskData:
-    """The task without the outer fold's groups: all that a search may see."""
-    speech_fold, eeg_fold = split.fold(fold)
-    speech = task.speech.rows(mask(task.speech.groups, speech_fold.train))
-    eeg = None
-    if task.eeg is not None and eeg_fold is not None:
-        eeg = task.eeg.rows(mask(task.eeg.groups, eeg_fold.train))
-    return replace(task, speech=speech, eeg=eeg)
 
 
 def make_pairing(config: MethodConfig, method: MethodName, training: TaskData, seed: int) -> Pairing:
@@ -258,7 +75,7 @@ def fit_fold(
         raise ProtocolError(
             f"method '{method}' needs EEG and the task has none", fix="set task.eeg in params.yaml"
         )
-    training = outer_training(task, split, fold)
+    training = training_part(task, split, fold)
     recogniser = new_recogniser(task, method, config, seed=seed, device=device)
     recogniser.context |= {"outer_fold": fold, "split_digest": split.digest}
     speech, eeg = _xy(training.speech), _xy(training.eeg) if method in NEEDS_EEG else None
@@ -367,7 +184,7 @@ def search_trial(
 
     Parameters
     ----------
-    training : the task without the outer fold (:func:`outer_training`): the outer groups cannot be seen.
+    training : the task without the outer fold (:func:`training_part`): the outer groups cannot be seen.
     n_folds : number of inner folds, which leave speakers and subjects out in turn.
 
     Yields
@@ -377,10 +194,10 @@ def search_trial(
     """
     if training.eeg is None:
         raise ProtocolError("a search over JMML needs EEG", fix="set task.eeg in params.yaml")
-    splits = _draw_split(training, partial(inner_folds, n_folds=n_folds, seed=seed))
+    splits = make_inner_split(training, n_folds=n_folds, seed=seed)
     models, runs, validation = [], [], []
     for fold in range(n_folds):
-        inner = outer_training(training, splits, fold)
+        inner = training_part(training, splits, fold)
         speech_fold, eeg_fold = splits.fold(fold)
         if inner.eeg is None or eeg_fold is None:
             raise ProtocolError("a search over JMML needs EEG in every inner fold")

@@ -105,7 +105,7 @@ class EmotionRecogniser:
         Parameters
         ----------
         speech, eeg : features (n, D) and class numbers (n,) in ``0..C-1``; EEG is needed by ``jmml`` alone.
-        pairing : epoch -> row of the second view for each speech row (``jmml.data.pairing``).
+        pairing : epoch -> row of the second view for each speech row (``jmml.models.pairing``).
         held_out : paired features (n, D_s), (n, D_e) on which the correlation is watched, never fitted.
         memo : stage-1 models by the digest of their data, configuration and seed, shared between methods.
         """
@@ -134,7 +134,7 @@ class EmotionRecogniser:
             self.stage2 = EDCCCAE(**options, seed=derive_seed(self.seed, "edcc_cae"), device=self.device)
             history = self.history.setdefault("edcc_cae", [])
             u = self.stage1["speech"].transform(X)
-            for metrics in self.stage2.iter_fit(u, second, y, y_second, pairing=pairing, held_out=codes):
+            for metrics in self.stage2.iter_fit(u, second, y, y_second, pairs=pairing, held_out=codes):
                 history.append(metrics)
                 yield metrics
         self.fit_heads(speech, eeg, pairing=pairing)

@@ -9,7 +9,8 @@ from jmml.config import MethodName, Params, digest
 from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ProtocolError
-from jmml.experiment import NEEDS_EEG, TaskData, View, load_task, make_split
+from jmml.experiment import NEEDS_EEG
+from jmml.task import TaskData, View, load_task, make_split
 from pipelines.project import Project
 
 # Which people share a fold is drawn once, apart from the seeds of training: all seeds see the same folds.

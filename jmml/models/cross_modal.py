@@ -7,16 +7,14 @@ See :mod:`jmml.models.edcc_cae` for the formula and the symbols.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from jmml.models.correlation import correlation_loss
+from jmml.models.encoders import Modality, TwoEncoders
 from jmml.models.networks import mlp
-
-Modality = Literal["speech", "eeg"]
 
 
 @dataclass(frozen=True)
@@ -32,37 +30,7 @@ class Weights:
     smoothing: float
 
 
-class Encoder(nn.Module):
-    """f: R^r -> R^k, ending in a batch normalisation without weights.
-
-    It normalises by the statistics of the batch in training. Those used elsewhere are not a running mean over
-    batches but are set by :meth:`measure` from all training rows, so that codes of the training set have mean
-    0 and variance 1 exactly.
-    """
-
-    mean: Tensor
-    var: Tensor
-
-    def __init__(self, r: int, hidden: int, k: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.layers = mlp((r, hidden, k), generator)
-        self.register_buffer("mean", torch.zeros(k))
-        self.register_buffer("var", torch.ones(k))
-
-    def forward(self, u: Tensor) -> Tensor:
-        h = self.layers(u)
-        if self.training:
-            return functional.batch_norm(h, None, None, training=True)
-        return functional.batch_norm(h, self.mean, self.var)
-
-    @torch.no_grad()
-    def measure(self, u: Tensor) -> None:
-        """Take the statistics of the code from the rows of ``u``, the training set."""
-        h = self.layers(u)
-        self.mean, self.var = h.mean(0), h.var(0, correction=0)
-
-
-class CrossModalNetwork(nn.Module):
+class CrossModalNetwork(TwoEncoders):
     """f_s, f_e (encoders), g_s, g_e (self decoders), h_se, h_es (cross decoders), head (classes).
 
     All parts exist whatever the weights of the loss, drawn in a fixed order: with the same seed the variants
@@ -72,15 +40,10 @@ class CrossModalNetwork(nn.Module):
     def __init__(
         self, r_s: int, r_e: int, hidden: int, k: int, n_classes: int, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.f_s, self.f_e = Encoder(r_s, hidden, k, generator), Encoder(r_e, hidden, k, generator)
+        super().__init__(r_s, r_e, hidden, k, generator)
         self.g_s, self.g_e = mlp((k, hidden, r_s), generator), mlp((k, hidden, r_e), generator)
         self.h_se, self.h_es = mlp((k, hidden, r_e), generator), mlp((k, hidden, r_s), generator)
         self.head = mlp((k, max(n_classes, 1)), generator)
-
-    def encode(self, u: Tensor, modality: Modality) -> Tensor:
-        code: Tensor = (self.f_s if modality == "speech" else self.f_e)(u)
-        return code
 
     def cross_decode(self, code: Tensor, modality: Modality) -> Tensor:
         """The other modality, from the code of ``modality``."""

@@ -13,9 +13,10 @@ from threadpoolctl import threadpool_limits
 from jmml.config import MethodName, Params
 from jmml.data.splits import Split
 from jmml.errors import JMMLError
-from jmml.experiment import TaskData, fit_fold
+from jmml.experiment import fit_fold
 from jmml.files import atomic_folder
 from jmml.models.jec_ssl import JECSSL
+from jmml.task import TaskData
 from pipelines.progress import progress_bar
 from pipelines.project import Project
 from pipelines.stages._main import main

@@ -14,13 +14,13 @@ import yaml
 from jmml.config import MethodName, Params
 from jmml.data.splits import Split, inner_folds
 from jmml.errors import ConfigError, ProtocolError
-from jmml.experiment import TaskData, outer_training
+from jmml.task import TaskData, training_part
 from pipelines.project import Project
 from pipelines.sweep import spaces
 from pipelines.sweep.definition import SweepDefinition, check_against, load_definition
 from pipelines.task import read_split, read_task
 
-METHODS: tuple[MethodName, ...] = get_args(MethodName)
+METHODS: tuple[MethodName, ...] = ("raw", "jec-ssl", "jmml", "one-hot")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def plan(project: Project, source: str | Path | SweepDefinition, *, overrides: S
             [f"outer_fold: {definition.outer_fold}, but the split has folds 0 to {len(split) - 1}"],
             where=definition.name,
         )
-    training = outer_training(task, split, definition.outer_fold)
+    training = training_part(task, split, definition.outer_fold)
     assert_blind(training, split, definition.outer_fold)
     for where, view in (("speech", training.speech), ("eeg", training.eeg)):
         assert view is not None

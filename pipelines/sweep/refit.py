@@ -21,9 +21,10 @@ from jmml.config import EvaluationConfig, MethodConfig, MethodName
 from jmml.data.splits import Split
 from jmml.evaluation.evidence import compare
 from jmml.evaluation.leakage import Certificate
-from jmml.experiment import FoldResult, TaskData, run_fold
+from jmml.experiment import FoldResult, run_fold
 from jmml.models.jec_ssl import JECSSL
 from jmml.recogniser import EmotionRecogniser
+from jmml.task import TaskData
 from pipelines.sweep.plan import METHODS
 from pipelines.sweep.trainable import prepare_worker
 

@@ -15,7 +15,7 @@ from ray import tune
 
 from jmml.config import MethodConfig
 from jmml.errors import SweepError
-from jmml.experiment import TaskData
+from jmml.task import TaskData
 from pipelines.sweep.search import BEST, METRIC, TIME, configuration_of
 from pipelines.sweep.spaces import configure
 

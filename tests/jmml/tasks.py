@@ -7,7 +7,7 @@ import pandas as pd
 
 from jmml.config import MethodConfig, Params, validate
 from jmml.data.table import FeatureTable
-from jmml.experiment import TaskData, load_task
+from jmml.task import TaskData, load_task
 
 EMOTION_OF = {"HVHA": "happiness", "HVLA": "neutral", "LVHA": "anger", "LVLA": "sadness"}
 RATINGS = {"HVHA": (7.0, 7.0), "HVLA": (7.0, 3.0), "LVHA": (3.0, 7.0), "LVLA": (3.0, 3.0)}

@@ -9,14 +9,12 @@ from jmml.errors import DataError, ProtocolError
 from jmml.experiment import (
     evaluate_fold,
     fit_fold,
-    load_task,
     make_pairing,
-    make_split,
-    outer_training,
     run_fold,
     search_trial,
 )
 from jmml.recogniser import EmotionRecogniser, derive_seed, one_hot_view
+from jmml.task import load_task, make_split, training_part
 from tests.jmml.tasks import gaussian_table, small_method, small_params, small_task
 
 METHODS = ("raw", "jec-ssl", "jmml", "one-hot")
@@ -143,7 +141,7 @@ def test_every_random_part_follows_the_seed(task, split):
     one, two = (fit_fold(task, split, 0, "jmml", small_method(), seed=seed) for seed in (0, 1))
     for a, b in ((one.stage1["speech"], two.stage1["speech"]), (one.stage1["eeg"], two.stage1["eeg"])):
         assert a.state()[0]["network.w1"].tobytes() != b.state()[0]["network.w1"].tobytes()
-    training = outer_training(task, split, 0)
+    training = training_part(task, split, 0)
     pairs = [make_pairing(small_method(), "jmml", training, seed)(0) for seed in (0, 1)]
     assert (pairs[0] != pairs[1]).any()
     assert derive_seed(0, "edcc_cae") != derive_seed(1, "edcc_cae") != derive_seed(1, "pairing")
@@ -151,7 +149,7 @@ def test_every_random_part_follows_the_seed(task, split):
 
 @pytest.mark.parametrize("k", [2, 3, 6])
 def test_the_one_hot_control_pairs_every_sample_with_the_code_of_its_class(task, split, k):
-    training = outer_training(task, split, 0)
+    training = training_part(task, split, 0)
     rows = make_pairing(small_method(), "one-hot", training, 0)(0)
     y_second, codes = one_hot_view(4, k)
     assert (y_second[rows] == training.speech.y).all()
@@ -177,7 +175,7 @@ def _test_rows(task, split):
 
 
 def test_a_search_fits_on_inner_training_people_and_scores_the_others(task, split, monkeypatch):
-    training = outer_training(task, split, 0)
+    training = training_part(task, split, 0)
     person = {
         row.tobytes(): group for row, group in zip(training.speech.X, training.speech.groups, strict=True)
     }
@@ -239,7 +237,7 @@ def test_certificate_names_what_was_fitted_and_catches_overlap(task, split):
 
 
 def test_a_search_never_sees_the_outer_groups(task, split):
-    training = outer_training(task, split, 2)
+    training = training_part(task, split, 2)
     assert not set(training.speech.groups) & set(split.speech[2].test)
     assert not set(training.eeg.groups) & set(split.eeg[2].test)
 
@@ -279,7 +277,7 @@ def test_instance_pairing_of_corpora_recorded_apart_is_an_error(task, split):
 
 
 def test_search_reports_every_epoch_and_is_deterministic(task, split):
-    training = outer_training(task, split, 0)
+    training = training_part(task, split, 0)
     runs = [list(search_trial(training, small_method(), n_folds=2, seed=0)) for _ in range(2)]
     assert runs[0] == runs[1]
     assert [r["epoch"] for r in runs[0]] == [1, 2, 3, 4]

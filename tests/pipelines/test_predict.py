@@ -14,7 +14,8 @@ from cli.app import main
 from jmml.config import SpeechFeatureConfig
 from jmml.data.features import speech
 from jmml.errors import ModelError, RecordingError, RegistryError
-from jmml.experiment import load_task, make_split, run_fold
+from jmml.experiment import run_fold
+from jmml.task import load_task, make_split
 from pipelines.predict import predict_files
 from pipelines.project import Project
 from tests.jmml.tasks import gaussian_table, small_method, small_params

@@ -15,9 +15,9 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score
 
 from jmml.config import MethodConfig
-from jmml.data.pairing import pair
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
+from jmml.models.pairing import pair
 from jmml.recogniser import EmotionRecogniser
 from pipelines import gates
 from pipelines.lineage import DatasetRef, Lineage

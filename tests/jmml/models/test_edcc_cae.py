@@ -121,7 +121,7 @@ def test_class_pairs_carry_the_labels_and_nothing_else() -> None:
 
     mates = np.array([rng.choice(np.intersect1d(rows[c], np.arange(400, 800))) for c in y[400:]])
     fitted = model(epochs=15).fit(
-        speech[:400], eeg, y[:400], y, pairing=by_class, held_out=(speech[400:], eeg[mates])
+        speech[:400], eeg, y[:400], y, pairs=by_class, held_out=(speech[400:], eeg[mates])
     )
     codes = [
         torch.tensor(fitted.transform(X_speech=speech[400:])),
@@ -193,7 +193,7 @@ def test_partners_are_drawn_anew_each_epoch() -> None:
         asked.append(epoch)
         return np.random.default_rng(epoch).integers(0, 50, 400)
 
-    model().fit(speech, eeg[:50], pairing=pairing)
+    model().fit(speech, eeg[:50], pairs=pairing)
     assert asked == [0, 1, 2, 3]
 
 
@@ -248,7 +248,7 @@ def test_degenerate_views_train_to_finite_codes() -> None:
     speech, _ = parallel()
     speech[:, 0] = 4.0
     y = np.arange(400) % 3
-    fitted = model(epochs=10).fit(speech, np.eye(3), y, np.arange(3), pairing=lambda epoch: y)
+    fitted = model(epochs=10).fit(speech, np.eye(3), y, np.arange(3), pairs=lambda epoch: y)
     assert all(np.isfinite(list(entry.values())).all() for entry in fitted.history_)
     assert np.isfinite(fitted.transform(speech)).all()
 

@@ -15,7 +15,7 @@ import torch
 
 from jmml.config import MethodConfig
 from jmml.errors import ModelError
-from jmml.experiment import TaskData
+from jmml.task import TaskData
 
 EPOCHS = 4
 

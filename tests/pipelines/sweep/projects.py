@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from jmml.experiment import load_task, make_split
+from jmml.task import load_task, make_split
 from pipelines.project import Project
 from tests.jmml.tasks import gaussian_table, small_method, small_params
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from jmml.data.pairing import pair, schedule
 from jmml.errors import ConfigError, ProtocolError
+from jmml.models.pairing import pair, schedule
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -1,0 +1,211 @@
+"""The data of a task: features and labels of both modalities in one label space, and their grouped splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from jmml.config import LabelSpace, Normalisation, Params
+from jmml.data.features.normalise import zscore_per_group
+from jmml.data.labels import SPACES, map_labels
+from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
+from jmml.data.table import FeatureTable
+from jmml.errors import DataError, ProtocolError
+
+
+@dataclass(frozen=True)
+class View:
+    """One modality of a task: features (n, D), class numbers (n,); per row its group, id, recording."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray
+    ids: np.ndarray
+    recordings: np.ndarray
+    names: tuple[str, ...] = ()
+
+    def rows(self, keep: np.ndarray) -> View:
+        """The rows where ``keep`` is true."""
+        kept = {name: getattr(self, name)[keep] for name in ("X", "y", "groups", "ids", "recordings")}
+        return replace(self, **kept)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Both views of a task in one label space.
+
+    Attributes
+    ----------
+    classes : the C class names; ``y`` of both views counts in this order.
+    dropped : per modality, how many rows each unmapped label lost by the explicit setting ``unmapped: drop``.
+    """
+
+    speech: View
+    eeg: View | None
+    classes: tuple[str, ...]
+    label_space: LabelSpace
+    normalisation: Normalisation
+    context: dict[str, object] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether both views hold the same people, so that a person must be left out of both at once.
+
+        They do when they share a recording or the name of a group: a name means one person.
+        """
+        if self.eeg is None:
+            return False
+        apart = set(self.speech.recordings).isdisjoint(self.eeg.recordings)
+        return not (apart and set(self.speech.groups).isdisjoint(self.eeg.groups))
+
+
+def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) -> TaskData:
+    """Map labels into the task's space, normalise as set, and settle the classes.
+
+    Raises
+    ------
+    DataError
+        The features were extracted with other settings than ``params.features``.
+    LabelError
+        A label has no place in the label space and ``unmapped`` is ``error``.
+    ProtocolError
+        Fewer than two classes are left, or a class exists in one modality only.
+    """
+    space = params.task.label_space
+    dropped: dict[str, int] = {}
+    views: dict[str, tuple[View, set[str]]] = {}
+    tables = {"speech": speech} if eeg is None else {"speech": speech, "eeg": eeg}
+    for modality, table in tables.items():
+        _check_current(table, params)
+        corpus = params.corpora[table.corpus]
+        labels = map_labels(
+            table.index,
+            adapter=corpus.adapter,
+            space=space,
+            overrides=corpus.labels,
+            unmapped=corpus.unmapped,
+            rating_threshold=corpus.rating_threshold,
+            where=table.corpus,
+        )
+        known = np.array([label is not None for label in labels], dtype=bool)
+        dropped[modality] = int((~known).sum())
+        X = table.X.astype(np.float64)
+        recordings = table.index["recording"].to_numpy(dtype=object)
+        if params.protocol.normalisation == "per-group":
+            X = zscore_per_group(X, table.groups)
+        order = {name: i for i, name in enumerate(SPACES[space])}
+        y = np.array([order[label] for label in labels[known]], dtype=np.int64)
+        view = View(X[known], y, table.groups[known], table.ids[known], recordings[known], table.names)
+        views[modality] = view, {str(label) for label in labels[known]}
+
+    view, present = views["speech"]
+    if "eeg" in views and views["eeg"][1] != present:
+        only = sorted(present ^ views["eeg"][1])
+        raise ProtocolError(
+            f"class {', '.join(only)} occurs in one modality only",
+            where=f"{speech.corpus} and {eeg.corpus if eeg else None} in '{space}'",
+            expected="the same classes in speech and EEG",
+            fix="choose another task.label_space, or map the label elsewhere in corpora.<name>.labels",
+        )
+    classes = tuple(name for name in SPACES[space] if name in present)
+    if len(classes) < 2:
+        raise ProtocolError(
+            f"{len(classes)} class in '{space}'", where=speech.corpus, expected="at least two classes"
+        )
+    renumber = np.full(len(SPACES[space]), -1)
+    renumber[[SPACES[space].index(name) for name in classes]] = np.arange(len(classes))
+    numbered = {m: replace(v, y=renumber[v.y]) for m, (v, _) in views.items()}
+    context: dict[str, object] = {
+        "label_space": space,
+        "normalisation": params.protocol.normalisation,
+        "speech_features": params.features.speech.model_dump(mode="json"),
+        "speech_feature_names": list(speech.names),
+        "speech_extractor": speech.extractor,
+        "speech_corpus": speech.corpus,
+        "speech_digest": speech.digest,
+    }
+    if eeg is not None:
+        context |= {
+            "eeg_features": params.features.eeg.model_dump(mode="json"),
+            "eeg_feature_names": list(eeg.names),
+            "eeg_extractor": eeg.extractor,
+            "eeg_corpus": eeg.corpus,
+            "eeg_digest": eeg.digest,
+        }
+    return TaskData(
+        speech=numbered["speech"],
+        eeg=numbered.get("eeg"),
+        classes=classes,
+        label_space=space,
+        normalisation=params.protocol.normalisation,
+        context=context,
+        dropped=dropped,
+    )
+
+
+def _check_current(table: FeatureTable, params: Params) -> None:
+    wanted = getattr(params.features, table.modality).model_dump(mode="json")
+    if table.extractor != "external" and table.settings != wanted:
+        names = [name for name in wanted if table.settings.get(name) != wanted[name]]
+        raise DataError(
+            f"features were extracted with another {', '.join(names)}",
+            where=table.corpus,
+            fix="run `dvc repro`",
+        )
+
+
+def make_split(task: TaskData, *, groups_per_fold: int, seed: int) -> Split:
+    """Outer folds of both views; speakers and EEG subjects are left out together."""
+    return _draw_split(task, partial(outer_folds, groups_per_fold=groups_per_fold, seed=seed))
+
+
+def make_inner_split(training: TaskData, *, n_folds: int, seed: int) -> Split:
+    """Inner folds of an outer training part, for search and early stopping."""
+    return _draw_split(training, partial(inner_folds, n_folds=n_folds, seed=seed))
+
+
+def training_part(task: TaskData, split: Split, fold: int) -> TaskData:
+    """The task without the groups of fold ``fold``: all that anything fitted for it may see."""
+    return _part(task, split, fold, "train")
+
+
+def test_part(task: TaskData, split: Split, fold: int) -> TaskData:
+    """The groups of fold ``fold`` alone."""
+    return _part(task, split, fold, "test")
+
+
+def _part(task: TaskData, split: Split, fold: int, side: Literal["train", "test"]) -> TaskData:
+    speech_fold, eeg_fold = split.fold(fold)
+    speech = task.speech.rows(mask(task.speech.groups, getattr(speech_fold, side)))
+    eeg = None
+    if task.eeg is not None and eeg_fold is not None:
+        eeg = task.eeg.rows(mask(task.eeg.groups, getattr(eeg_fold, side)))
+    return replace(task, speech=speech, eeg=eeg)
+
+
+def _draw_split(task: TaskData, draw: Callable[..., list[Fold]]) -> Split:
+    """Folds of both views by ``draw``; of a parallel corpus, the same folds on both sides."""
+
+    def folds(view: View, where: str) -> tuple[Fold, ...]:
+        return tuple(draw(view.groups, np.asarray(task.classes)[view.y], where=where))
+
+    speech = folds(task.speech, "speech")
+    if task.eeg is None:
+        return Split(speech)
+    if not task.parallel:
+        return Split(speech, folds(task.eeg, "eeg"))
+    apart = sorted(set(task.speech.groups) ^ set(task.eeg.groups))
+    if apart:
+        raise ProtocolError(
+            f"speech and EEG share people or recordings, but {', '.join(map(str, apart))} occur in one only",
+            expected="the same names in both modalities for the same people, other names for other people",
+        )
+    return Split(speech, speech)
