@@ -1,13 +1,12 @@
 """One trial: features, split, configuration and seed in; fitted model and evidence out.
 
 Pure: no file and no network. Everything fitted sees training groups only, and the certificate returned with
-each result names the groups that every fitted object saw.
+each result names the rows that every fitted object saw.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,19 +14,20 @@ import pandas as pd
 import torch
 
 from jmml.config import MethodConfig, MethodName, Modality
-from jmml.data.splits import Split, mask
+from jmml.data.splits import Split
 from jmml.errors import ProtocolError
 from jmml.evaluation.evidence import evidence_frame
-from jmml.evaluation.leakage import Certificate
+from jmml.evaluation.leakage import Certificate, assert_disjoint
 from jmml.evaluation.metrics import uar
+from jmml.methods import METHODS
 from jmml.models.correlation import canonical_correlations
+from jmml.models.inputs import Standardiser
 from jmml.models.jec_ssl import JECSSL
-from jmml.models.pairing import pair, schedule
-from jmml.recogniser import EmotionRecogniser, Pairing, derive_seed
-from jmml.task import TaskData, View, make_inner_split, training_part
+from jmml.models.pairing import pair
+from jmml.recogniser import EmotionRecogniser, derive_seed
+from jmml.task import TaskData, View, evaluated_part, make_inner_split, training_part
 
 PERMUTATIONS = 5
-NEEDS_EEG: frozenset[MethodName] = frozenset({"jmml"})
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,6 @@ class FoldResult:
     evidence: pd.DataFrame
     certificate: Certificate
     metrics: dict[str, float]
-
-
-def make_pairing(config: MethodConfig, method: MethodName, training: TaskData, seed: int) -> Pairing:
-    """The pairs of a trial, by epoch; they read training labels (or trial ids) and nothing of the test part.
-
-    The one-hot control needs no drawing: the partner of a sample is the code of its class.
-    """
-    if method not in NEEDS_EEG or training.eeg is None:
-        return lambda epoch: training.speech.y
-    return schedule(
-        config.stage2.pairing,
-        training.speech.y,
-        training.eeg.y,
-        seed=derive_seed(seed, "pairing"),
-        pair_ids=(training.speech.recordings, training.eeg.recordings),
-    )
 
 
 def fit_fold(
@@ -71,18 +55,10 @@ def fit_fold(
 
     ``memo`` shares stage-1 models between methods of the same fold, seed and configuration.
     """
-    if method in NEEDS_EEG and task.eeg is None:
-        raise ProtocolError(
-            f"method '{method}' needs EEG and the task has none", fix="set task.eeg in params.yaml"
-        )
     training = training_part(task, split, fold)
-    recogniser = new_recogniser(task, method, config, seed=seed, device=device)
+    recogniser = new_recogniser(training, method, config, seed=seed, device=device)
     recogniser.context |= {"outer_fold": fold, "split_digest": split.digest}
-    speech, eeg = _xy(training.speech), _xy(training.eeg) if method in NEEDS_EEG else None
-    pairing = make_pairing(config, method, training, seed)
-    recogniser.fit(speech, eeg, pairing=pairing, memo=memo)
-    recogniser.context["certificate"] = json.loads(certify(recogniser, training).to_json())
-    return recogniser
+    return recogniser.fit(training.speech, training.eeg, memo=memo)
 
 
 def run_fold(
@@ -101,43 +77,109 @@ def run_fold(
     return evaluate_fold(recogniser, task, split, fold)
 
 
+def new_recogniser(
+    training: TaskData, method: MethodName, config: MethodConfig, *, seed: int, device: str = "cpu"
+) -> EmotionRecogniser:
+    """An unfitted model for the training part of a task, with the context that inference and lineage need.
+
+    Per-group normalisation uses the recordings of the people it is applied to; that is entered as label-free.
+
+    Raises
+    ------
+    ProtocolError : the method learns from EEG and the task has none.
+    """
+    if METHODS[method].eeg and training.eeg is None:
+        raise ProtocolError(
+            f"method '{method}' needs EEG and the task has none", fix="set task.eeg in params.yaml"
+        )
+    recogniser = EmotionRecogniser(
+        method=method,
+        config=config,
+        classes=training.classes,
+        seed=seed,
+        device=device,
+        context=dict(training.context),
+    )
+    if training.normalisation == "per-group":
+        for modality, view in _views(training).items():
+            if modality == "speech" or METHODS[method].eeg:
+                recogniser.certificate.add(
+                    "normalisation", modality, view.groups, ids=view.ids, role="label-free"
+                )
+    return recogniser
+
+
+# ---------------------------------------------------------------------- the outer fold
+
+
 def evaluate_fold(recogniser: EmotionRecogniser, task: TaskData, split: Split, fold: int) -> FoldResult:
-    """Predict an outer fold with a fitted (or loaded) model and score it, after checking its certificate.
+    """Predict an outer fold with a fitted (or loaded) model and score it, once :func:`prove_separate` has passed.
 
     Raises
     ------
     ProtocolError
-        A part of the model was fitted on a group of this fold, it carries no certificate, or it was made for
+        A part of the model was fitted on a group of this fold, its certificate is incomplete, or it was made for
         another task, split or fold.
     """
-    speech_fold, eeg_fold = split.fold(fold)
-    certificate = Certificate.from_json(
-        json.dumps(recogniser.context.get("certificate")), where=f"model '{recogniser.method}'"
-    )
-    test = task.speech.rows(mask(task.speech.groups, speech_fold.test))
-    test_eeg = None
-    if "eeg" in recogniser.heads and task.eeg is not None and eeg_fold is not None:
-        test_eeg = task.eeg.rows(mask(task.eeg.groups, eeg_fold.test))
-    certificate.check({"speech": test.groups}, parallel=task.parallel)
-    if test_eeg is not None:
-        certificate.check({"eeg": test_eeg.groups}, parallel=task.parallel)
+    prove_separate(recogniser, task, split, fold)
     _check_made_for(recogniser, task, split, fold)
-
+    test = evaluated_part(task, split, fold)
+    views = {name: view for name, view in _views(test).items() if name in recogniser.heads}
     columns = [f"p_{name}" for name in recogniser.classes]
-    blocks = [_predict(recogniser, task, "speech", test, fold)]
-    metrics = {"test_uar": uar(test.y, blocks[0].loc[:, columns].to_numpy().argmax(axis=1))}
-    if test_eeg is not None:
-        blocks.append(_predict(recogniser, task, "eeg", test_eeg, fold))
-        metrics["test_uar_eeg_only"] = uar(test_eeg.y, blocks[1].loc[:, columns].to_numpy().argmax(axis=1))
-        metrics |= _held_out_correlation(recogniser, test, test_eeg)
-    return FoldResult(recogniser, pd.concat(blocks, ignore_index=True), certificate, metrics)
+    blocks, metrics = [], {}
+    for modality, view in views.items():
+        blocks.append(_predict(recogniser, task, modality, view, fold))
+        score = uar(view.y, blocks[-1].loc[:, columns].to_numpy().argmax(axis=1))
+        metrics["test_uar" if modality == "speech" else "test_uar_eeg_only"] = score
+    if test.eeg is not None and recogniser.spec.eeg and recogniser.spec.control in (None, "frozen-pairs"):
+        metrics |= _held_out_correlation(recogniser, test.speech, test.eeg)
+    return FoldResult(recogniser, pd.concat(blocks, ignore_index=True), recogniser.certificate, metrics)
+
+
+def prove_separate(recogniser: EmotionRecogniser, task: TaskData, split: Split, fold: int) -> None:
+    """Raise unless everything the model was fitted on lies outside the outer fold.
+
+    The certificate must name every fitted object, each fitted on exactly the samples of the training part; training
+    and test part share no group, no recording and no sample; and the means the scalers hold are those of the
+    training part, computed anew.
+
+    Raises
+    ------
+    ProtocolError : the first of these that does not hold.
+    """
+    training, test = training_part(task, split, fold), evaluated_part(task, split, fold)
+    certificate, parts = recogniser.certificate, recogniser.parts()
+    people: dict[Modality, np.ndarray] = {}
+    for modality, view in _views(test).items():
+        if modality == "speech" or recogniser.spec.eeg:
+            people[modality] = view.groups
+    certificate.check(people, parallel=task.parallel)
+    certificate.check_complete(parts)
+    for modality, view in _views(training).items():
+        names = [name for name, of in parts if of == modality and name != "classifier/both"]
+        certificate.check_rows(modality, view.ids, names)
+        held = _views(test)[modality]
+        for what in ("groups", "recordings", "ids"):
+            assert_disjoint(getattr(view, what), getattr(held, what), what=what, where=modality)
+        if modality in recogniser.stage1:
+            _check_scaler(recogniser.stage1[modality].scaler_, view)
+
+
+def _check_scaler(found: Standardiser, view: View) -> None:
+    expected = Standardiser.fit(np.asarray(view.X, dtype=np.float64))
+    if not (np.array_equal(found.mean, expected.mean) and np.array_equal(found.scale, expected.scale)):
+        raise ProtocolError(
+            "the scaler of stage 1 does not hold the mean and deviation of the training part",
+            expected="a scaler fitted on the training groups alone",
+            fix="train the model again",
+        )
 
 
 def _check_made_for(recogniser: EmotionRecogniser, task: TaskData, split: Split, fold: int) -> None:
     """Refuse a model of other classes, features, normalisation, split or fold: its scores would mean nothing."""
     wanted = {"classes": list(task.classes), **task.context, "split_digest": split.digest, "outer_fold": fold}
     found = {"classes": list(recogniser.classes), **recogniser.context}
-    if recogniser.method not in NEEDS_EEG:
+    if not recogniser.spec.eeg:
         wanted = {name: value for name, value in wanted.items() if not name.startswith("eeg_")}
     other = [name for name, value in wanted.items() if found.get(name) != value]
     if other:
@@ -148,25 +190,7 @@ def _check_made_for(recogniser: EmotionRecogniser, task: TaskData, split: Split,
         )
 
 
-def certify(recogniser: EmotionRecogniser, training: TaskData) -> Certificate:
-    """The groups whose rows each fitted part of a model was given."""
-    groups: dict[Modality, Iterable[str]] = {"speech": training.speech.groups}
-    if recogniser.method in NEEDS_EEG and training.eeg is not None:
-        groups["eeg"] = training.eeg.groups
-    certificate = Certificate()
-    for modality, seen in groups.items():
-        if training.normalisation == "per-group":
-            certificate.add("normalisation", modality, seen, role="label-free")
-        if modality in recogniser.stage1:
-            for part in ("scaler", "encoders", "partial least squares"):
-                certificate.add(f"jec_ssl/{modality}/{part}", modality, seen)
-        if recogniser.stage2 is not None:
-            certificate.add("edcc_cae/pairing", modality, seen)
-            certificate.add("edcc_cae/networks", modality, seen)
-        for route in recogniser.heads:
-            if route in (modality, "both"):
-                certificate.add(f"classifier/{route}", modality, seen)
-    return certificate
+# ---------------------------------------------------------------------- the inner folds
 
 
 def search_trial(
@@ -176,78 +200,122 @@ def search_trial(
     n_folds: int,
     seed: int,
     device: str = "cpu",
+    method: MethodName = "jmml",
+    check_every: int = 1,
+    memo: MutableMapping[str, JECSSL] | None = None,
+    certificate: Certificate | None = None,
 ) -> Iterator[dict[str, object]]:
-    """Score one JMML configuration on inner folds, epoch by epoch of stage 2.
+    """Score one configuration of a method on inner folds, epoch by epoch of its stage 2.
 
     Stage 1 of every inner fold is fitted first; then stage 2 of all inner folds advances in lockstep, so
     that every epoch yields the inner-fold UAR by which a scheduler stops and a search selects.
 
     Parameters
     ----------
-    training : the task without the outer fold (:func:`training_part`): the outer groups cannot be seen.
+    training : the task without the outer fold (``jmml.task.training_part``): the outer groups cannot be seen.
     n_folds : number of inner folds, which leave speakers and subjects out in turn.
+    check_every : epochs between two scores; the last epoch is always scored.
+    memo : stage-1 models, as in :func:`fit_fold`.
+    certificate : takes the entries of everything that is fitted here, under ``search/``.
 
     Yields
     ------
-    ``epoch`` (from 1), ``val_uar`` (mean over inner folds), ``val_uar_std``, the mean of every loss and
-    correlation of stage 2; in the first epoch also ``history``: per-epoch stage-1 metrics, mean over folds.
+    ``epoch`` (from 1; 0 for methods without epochs), ``val_uar`` (mean over inner folds), ``val_uar_std``, the mean
+    of every loss and correlation of stage 2; at first also ``history``: per-epoch stage-1 metrics, mean over folds.
     """
-    if training.eeg is None:
-        raise ProtocolError("a search over JMML needs EEG", fix="set task.eeg in params.yaml")
     splits = make_inner_split(training, n_folds=n_folds, seed=seed)
-    models, runs, validation = [], [], []
+    models, runs, fitted, validation = [], [], [], []
     for fold in range(n_folds):
-        inner = training_part(training, splits, fold)
-        speech_fold, eeg_fold = splits.fold(fold)
-        if inner.eeg is None or eeg_fold is None:
-            raise ProtocolError("a search over JMML needs EEG in every inner fold")
-        held_speech = training.speech.rows(mask(training.speech.groups, speech_fold.test))
-        held_eeg = training.eeg.rows(mask(training.eeg.groups, eeg_fold.test))
-        rows = pair(
-            "class", held_speech.y, held_eeg.y, rng=np.random.default_rng(derive_seed(seed, "held-out"))
-        )
-        model = new_recogniser(training, "jmml", config, seed=seed, device=device)
-        pairing = make_pairing(config, "jmml", inner, seed)
-        fitted = _xy(inner.speech), _xy(inner.eeg)
-        runs.append(model.iter_fit(*fitted, pairing=pairing, held_out=(held_speech.X, held_eeg.X[rows])))
-        models.append((model, fitted, pairing))
-        validation.append(held_speech)
+        inner, held = training_part(training, splits, fold), evaluated_part(training, splits, fold)
+        model = new_recogniser(inner, method, config, seed=seed, device=device)
+        probe = _probe(model, held, seed)
+        runs.append(model.iter_fit(inner.speech, inner.eeg, held_out=probe, memo=memo))
+        models.append(model)
+        fitted.append(inner)
+        validation.append(held.speech)
 
-    for epoch in range(1, config.stage2.epochs + 1):
-        metrics = pd.DataFrame([next(run) for run in runs]).mean().to_dict()
-        scores = []
-        for (model, fitted, pairing), held in zip(models, validation, strict=True):
-            model.fit_heads(*fitted, pairing=pairing, routes=("speech",))
-            scores.append(uar(held.y, model.predict_proba(X_speech=held.X).argmax(axis=1)))
-        result: dict[str, object] = {
-            "epoch": epoch,
-            "val_uar": float(np.mean(scores)),
-            "val_uar_std": float(np.std(scores, ddof=1)),
-            **{f"edcc_cae/{name}": float(value) for name, value in metrics.items() if name != "epoch"},
-        }
-        if epoch == 1:
-            result["history"] = _stage1_history([model for model, _, _ in models])
-        yield result
+    spec, stage1, epoch = METHODS[method], {}, 0
+    last = 1 if spec.closed_form else config.stage2.epochs
+    while True:
+        steps = [next(run, None) for run in runs]
+        over = steps[0] is None
+        if over and epoch:
+            break
+        epoch += not over
+        if epoch == 1 or over:
+            stage1 = _stage1_history(models)
+        if over or epoch % check_every == 0 or epoch == last:
+            scores = []
+            for model, inner, held_speech in zip(models, fitted, validation, strict=True):
+                model.fit_heads(inner.speech, inner.eeg, routes=("speech",))
+                scores.append(uar(held_speech.y, model.predict_proba(X_speech=held_speech.X).argmax(axis=1)))
+            if certificate is not None:
+                _enter_search(certificate, models, training)
+            metrics = {} if over else pd.DataFrame(steps).mean().to_dict()
+            result: dict[str, object] = {
+                "epoch": epoch,
+                "val_uar": float(np.mean(scores)),
+                "val_uar_std": float(np.std(scores, ddof=1)),
+                **{f"{spec.part}/{name}": float(value) for name, value in metrics.items() if name != "epoch"},
+            }
+            if stage1:
+                result["history"], stage1 = stage1, {}
+            yield result
+        if over:
+            break
 
 
-def new_recogniser(
-    task: TaskData, method: MethodName, config: MethodConfig, *, seed: int, device: str = "cpu"
-) -> EmotionRecogniser:
-    """An unfitted model for a task, with the context that inference and lineage need."""
-    return EmotionRecogniser(
-        method=method,
-        config=config,
-        classes=task.classes,
-        seed=seed,
-        device=device,
-        context=dict(task.context),
+def _probe(model: EmotionRecogniser, held: TaskData, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pairs of held-out samples, on which the correlation of the codes is watched."""
+    if held.eeg is None or not model.spec.two_view:
+        return None
+    rows = _test_pairs(model, held.speech, held.eeg, np.random.default_rng(derive_seed(seed, "held-out")))
+    return held.speech.X, held.eeg.X[rows]
+
+
+def _test_pairs(model: EmotionRecogniser, speech: View, eeg: View, rng: np.random.Generator) -> np.ndarray:
+    """Partners of held-out samples: of the same trial where the method pairs trials, else of the same class."""
+    instance = model.config.stage2.pairing == "instance" and model.spec.control is None
+    return pair(
+        "instance" if instance else "class",
+        speech.y,
+        eeg.y,
+        rng=rng,
+        pair_ids=(speech.recordings, eeg.recordings),
     )
 
 
-def _xy(view: View | None) -> tuple[np.ndarray, np.ndarray]:
-    if view is None:
-        raise ProtocolError("the task has no EEG", fix="set task.eeg in params.yaml")
-    return view.X, view.y
+def _enter_search(certificate: Certificate, models: list[EmotionRecogniser], training: TaskData) -> None:
+    """The inner fits, and the selection, which sees the validation rows of all inner folds."""
+    for fold, model in enumerate(models):
+        certificate.extend(model.certificate, prefix=f"search/fold{fold}/")
+    for modality, view in _views(training).items():
+        if modality == "speech" or models[0].spec.eeg:
+            certificate.add("search/selection", modality, view.groups, ids=view.ids)
+
+
+def _stage1_history(models: list[EmotionRecogniser]) -> dict[str, list[float]]:
+    """Stage-1 metrics per epoch, averaged over models, as ``part/metric -> values``."""
+    merged: dict[str, list[float]] = {}
+    for part in ("jec_ssl/speech", "jec_ssl/eeg"):
+        frames = [pd.DataFrame(model.history[part]) for model in models if part in model.history]
+        if not frames:
+            continue
+        mean = np.mean([frame.to_numpy(float) for frame in frames], axis=0)
+        for column, name in enumerate(frames[0].columns):
+            if name != "epoch":
+                merged[f"{part}/{name}"] = [float(value) for value in mean[:, column]]
+    return merged
+
+
+# ---------------------------------------------------------------------- measuring
+
+
+def _views(task: TaskData) -> dict[Modality, View]:
+    views: dict[Modality, View] = {"speech": task.speech}
+    if task.eeg is not None:
+        views["eeg"] = task.eeg
+    return views
 
 
 def _predict(
@@ -272,12 +340,12 @@ def _predict(
 
 
 def _held_out_correlation(recogniser: EmotionRecogniser, speech: View, eeg: View) -> dict[str, float]:
-    """Mean canonical correlation of class-paired held-out codes, beside that of permuted pairs.
+    """Mean canonical correlation of the held-out codes of pairs, beside that of permuted pairs.
 
-    A measurement after the fact: it reads test labels to pair, and nothing is fitted or selected by it.
+    A measurement after the fact: it reads test labels (or trial ids) to pair, and nothing is fitted or selected by it.
     """
     rng = np.random.default_rng(derive_seed(recogniser.seed, "test-correlation"))
-    rows = pair("class", speech.y, eeg.y, rng=rng)
+    rows = _test_pairs(recogniser, speech, eeg, rng)
     z_speech, z_eeg = recogniser.embed(X_speech=speech.X), recogniser.embed(X_eeg=eeg.X[rows])
     k = recogniser.config.stage2.k
     h1, h2 = z_speech[:, :k], z_eeg[:, :k]
@@ -287,15 +355,3 @@ def _held_out_correlation(recogniser: EmotionRecogniser, speech: View, eeg: View
 
     permuted = [mean_rho(h1, h2[rng.permutation(len(h2))]) for _ in range(PERMUTATIONS)]
     return {"test_rho": mean_rho(h1, h2), "test_rho_permuted": float(np.mean(permuted))}
-
-
-def _stage1_history(models: list[EmotionRecogniser]) -> dict[str, list[float]]:
-    """Stage-1 metrics per epoch, averaged over models, as ``part/metric -> values``."""
-    merged: dict[str, list[float]] = {}
-    for part in ("jec_ssl/speech", "jec_ssl/eeg"):
-        frames = [pd.DataFrame(model.history[part]) for model in models]
-        mean = np.mean([frame.to_numpy(float) for frame in frames], axis=0)
-        for column, name in enumerate(frames[0].columns):
-            if name != "epoch":
-                merged[f"{part}/{name}"] = [float(value) for value in mean[:, column]]
-    return merged

@@ -1,11 +1,13 @@
 """The fitted product of one trial: stage 1, stage 2 and the classifier of one method, behind one interface.
 
     raw       x_s -> classifier
+    mlp, ...  x_s -> encoder -> z -> classifier                                speech-only peers
     jec-ssl   x_s -> JEC-SSL -> u_s -> classifier
     jmml      x_s -> JEC-SSL -> u_s -> f_s -> z [, h_se(z)] -> classifier      trained with EEG, used without
-    one-hot   as jmml, but one-hot labels stand in place of EEG: the label-only control
+    one-hot   as jmml, but one-hot labels stand in place of EEG: a label-only control
 
-Inference takes features alone: no label and, unless asked to, no EEG.
+All methods are listed in :mod:`jmml.methods`. Inference takes features alone: no label and, unless asked to, no EEG.
+Whatever is fitted enters the rows it was handed into the model's leakage certificate at that moment.
 """
 
 from __future__ import annotations
@@ -15,37 +17,36 @@ from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from zlib import crc32
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.pipeline import Pipeline
 
 from jmml.config import MethodConfig, MethodName, Modality, digest, validate
 from jmml.errors import ConfigError, ModelError
+from jmml.evaluation.leakage import Certificate
 from jmml.files import atomic_folder
+from jmml.methods import ESTIMATORS, Method, Setting, Stage2, method
+from jmml.models.capacity import parameters_of_stage1
 from jmml.models.classifier import fit_classifier, make_classifier
+from jmml.models.controls import control_pairs, second_view
 from jmml.models.edcc_cae import EDCCCAE
 from jmml.models.jec_ssl import JECSSL
+from jmml.models.one_view import SpeechOnly
 from jmml.models.persistence import load_classifier, load_state, save_classifier, save_state
+from jmml.models.two_view import TwoView
+from jmml.task import View
 
 Route = Literal["speech", "eeg", "both"]
 Pairing = Callable[[int], np.ndarray]
-FORMAT = 1
+FORMAT = 2
+STAGE1_PARTS = ("scaler", "encoders", "partial least squares")
 
 
 def derive_seed(seed: int, part: str) -> int:
     """A seed of its own for each random part of a trial, so that parts can change independently."""
     return int(np.random.SeedSequence([seed, crc32(part.encode())]).generate_state(1)[0] >> 1)
-
-
-def one_hot_view(n_classes: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The label-only control's second view: class numbers (C,) and one-hot codes (C, w), w the multiple of C from k on.
-
-    A view must be as wide as the shared code. Repeating the code, rather than padding it with zeros, adds no
-    information and leaves the mean reconstruction error per column as it is.
-    """
-    return np.arange(n_classes), np.tile(np.eye(n_classes), -(-k // n_classes))
 
 
 @dataclass
@@ -58,6 +59,7 @@ class EmotionRecogniser:
     context : what inference needs to know about the features (settings, names, normalisation) and what
         traces the model to its origin; plain JSON values.
     history : per-epoch training metrics by part (``"jec_ssl/speech"``, ``"jec_ssl/eeg"``, ``"edcc_cae"``).
+    certificate : the rows every fitted part was handed.
     """
 
     method: MethodName
@@ -67,9 +69,15 @@ class EmotionRecogniser:
     device: str = "cpu"
     context: dict[str, object] = field(default_factory=dict)
     stage1: dict[Modality, JECSSL] = field(default_factory=dict)
-    stage2: EDCCCAE | None = None
-    heads: dict[Route, ClassifierMixin] = field(default_factory=dict)
+    stage2: Stage2 | None = None
+    heads: dict[Route, Pipeline] = field(default_factory=dict)
     history: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    certificate: Certificate = field(default_factory=Certificate)
+
+    @property
+    def spec(self) -> Method:
+        """What the method is made of."""
+        return method(self.method)
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -80,23 +88,21 @@ class EmotionRecogniser:
 
     def fit(
         self,
-        speech: tuple[np.ndarray, np.ndarray],
-        eeg: tuple[np.ndarray, np.ndarray] | None = None,
+        speech: View,
+        eeg: View | None = None,
         *,
-        pairing: Pairing | None = None,
         memo: MutableMapping[str, JECSSL] | None = None,
     ) -> EmotionRecogniser:
         """Fit every part; see :meth:`iter_fit` for the arguments."""
-        for _ in self.iter_fit(speech, eeg, pairing=pairing, memo=memo):
+        for _ in self.iter_fit(speech, eeg, memo=memo):
             pass
         return self
 
     def iter_fit(
         self,
-        speech: tuple[np.ndarray, np.ndarray],
-        eeg: tuple[np.ndarray, np.ndarray] | None = None,
+        speech: View,
+        eeg: View | None = None,
         *,
-        pairing: Pairing | None = None,
         held_out: tuple[np.ndarray, np.ndarray] | None = None,
         memo: MutableMapping[str, JECSSL] | None = None,
     ) -> Iterator[dict[str, float]]:
@@ -104,87 +110,159 @@ class EmotionRecogniser:
 
         Parameters
         ----------
-        speech, eeg : features (n, D) and class numbers (n,) in ``0..C-1``; EEG is needed by ``jmml`` alone.
-        pairing : epoch -> row of the second view for each speech row (``jmml.models.pairing``).
+        speech, eeg : training samples, classes counted in ``0..C-1``; EEG is needed by methods that learn from it.
         held_out : paired features (n, D_s), (n, D_e) on which the correlation is watched, never fitted.
         memo : stage-1 models by the digest of their data, configuration and seed, shared between methods.
         """
-        X, y = speech
-        if self.method != "raw":
-            self.stage1["speech"] = self._fit_stage1("speech", X, y, memo)
-        if self.method in ("jmml", "one-hot"):
-            if pairing is None:
-                raise ModelError(f"method '{self.method}' needs a pairing")
-            if self.method == "jmml":
-                if eeg is None:
-                    raise ModelError(
-                        "method 'jmml' needs EEG for training", fix="set task.eeg in params.yaml"
-                    )
-                self.stage1["eeg"] = self._fit_stage1("eeg", *eeg, memo)
-                second, y_second = self.stage1["eeg"].transform(eeg[0]), eeg[1]
-            else:
-                y_second, second = one_hot_view(len(self.classes), self.config.stage2.k)
-            codes = None
-            if held_out is not None and self.method == "jmml":
-                codes = (
-                    self.stage1["speech"].transform(held_out[0]),
-                    self.stage1["eeg"].transform(held_out[1]),
+        if self.spec.input == "stage1":
+            self.stage1["speech"] = self._fit_stage1("speech", speech, memo)
+        if self.spec.eeg:
+            if eeg is None:
+                raise ModelError(
+                    f"method '{self.method}' needs EEG for training", fix="set task.eeg in params.yaml"
                 )
-            options = self.config.stage2.model_dump(exclude={"pairing", "imagined"})
-            self.stage2 = EDCCCAE(**options, seed=derive_seed(self.seed, "edcc_cae"), device=self.device)
-            history = self.history.setdefault("edcc_cae", [])
-            u = self.stage1["speech"].transform(X)
-            for metrics in self.stage2.iter_fit(u, second, y, y_second, pairs=pairing, held_out=codes):
+            self.stage1["eeg"] = self._fit_stage1("eeg", eeg, memo)
+        if self.spec.build is not None:
+            seed = derive_seed(self.seed, self.spec.part)
+            self.stage2 = self.spec.build(
+                Setting(self.config, seed, self.device, speech.X.shape[1], len(self.classes))
+            )
+            history = self.history.setdefault(self.spec.part, [])
+            if isinstance(self.stage2, SpeechOnly):
+                self._saw(f"{self.spec.part}/networks", speech=speech)
+                epochs = self.stage2.iter_fit(speech.X, speech.y)
+            else:
+                epochs = self._align(self.stage2, speech, eeg, held_out)
+            for metrics in epochs:
                 history.append(metrics)
                 yield metrics
-        self.fit_heads(speech, eeg, pairing=pairing)
+        self.fit_heads(speech, eeg)
+
+    def _align(
+        self,
+        estimator: TwoView,
+        speech: View,
+        eeg: View | None,
+        held_out: tuple[np.ndarray, np.ndarray] | None,
+    ) -> Iterator[dict[str, float]]:
+        """Train on pairs of stage-1 outputs: of speech, and of EEG or what a control puts in its place."""
+        u = self.stage1["speech"].transform(speech.X)
+        learns_from = {"speech": speech} | ({"eeg": eeg} if self.spec.eeg and eeg is not None else {})
+        for part in ("pairing", "networks"):
+            self._saw(f"{self.spec.part}/{part}", **learns_from)
+        second, y_second = self._second_view(eeg)
+        probe = None
+        if held_out is not None and self.spec.eeg and self.spec.control in (None, "frozen-pairs"):
+            probe = (
+                self.stage1["speech"].transform(held_out[0]),
+                self.stage1["eeg"].transform(held_out[1]),
+            )
+        pairs = self.pairs(speech, eeg)
+        return estimator.iter_fit(u, second, speech.y, y_second, pairs=pairs, held_out=probe)
+
+    def _second_view(self, eeg: View | None) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and classes of what stage 2 learns from beside speech."""
+        if self.spec.eeg and eeg is not None:
+            u, y = self.stage1["eeg"].transform(eeg.X), eeg.y
+        else:
+            u, y = np.zeros((1, self.config.stage1.r)), np.zeros(1, dtype=np.int64)
+        if self.spec.control is None:
+            return u, y
+        return second_view(
+            self.spec.control,
+            u,
+            y,
+            n_classes=len(self.classes),
+            k=self.config.stage2.k,
+            seed=derive_seed(self.seed, "second view"),
+        )
+
+    def pairs(self, speech: View, eeg: View | None) -> Pairing:
+        """Row of the second view for each speech row, by epoch; reads training labels or trial ids alone."""
+        y = eeg.y if self.spec.control is None and eeg is not None else self._second_view(eeg)[1]
+        return control_pairs(
+            self.spec.control,
+            self.config.stage2.pairing,
+            speech.y,
+            y,
+            seed=derive_seed(self.seed, "pairing"),
+            pair_ids=None if eeg is None else (speech.recordings, eeg.recordings),
+        )
 
     def fit_heads(
-        self,
-        speech: tuple[np.ndarray, np.ndarray],
-        eeg: tuple[np.ndarray, np.ndarray] | None = None,
-        *,
-        pairing: Pairing | None = None,
-        routes: tuple[Route, ...] | None = None,
+        self, speech: View, eeg: View | None = None, *, routes: tuple[Route, ...] | None = None
     ) -> None:
         """Fit one classifier per inference route on the embeddings as they are now."""
         for route in routes or self.routes:
-            X_speech: np.ndarray | None = speech[0]
-            X_eeg: np.ndarray | None = None
-            y = speech[1]
+            views: dict[Modality, View] = {"speech": speech}
             if route != "speech":
-                if eeg is None or pairing is None:
-                    raise ModelError(f"route '{route}' needs EEG and a pairing to be fitted")
-                if route == "eeg":
-                    X_speech, X_eeg, y = None, eeg[0], eeg[1]
-                else:
-                    X_eeg = eeg[0][pairing(0)]
+                if eeg is None:
+                    raise ModelError(f"route '{route}' needs EEG to be fitted")
+                views = {"eeg": eeg}
+                if route == "both":
+                    views = {"speech": speech, "eeg": eeg.rows(self.pairs(speech, eeg)(0))}
+            embedding = self.embed(**{f"X_{modality}": view.X for modality, view in views.items()})
+            y = next(iter(views.values())).y
             head = make_classifier(self.config.classifier, seed=derive_seed(self.seed, f"classifier/{route}"))
-            self.heads[route] = fit_classifier(head, self.embed(X_speech, X_eeg), y)
+            self._saw(f"classifier/{route}", **views)
+            self.heads[route] = fit_classifier(head, embedding, y)
 
-    def _fit_stage1(
-        self, modality: Modality, X: np.ndarray, y: np.ndarray, memo: MutableMapping[str, JECSSL] | None
-    ) -> JECSSL:
+    def _fit_stage1(self, modality: Modality, view: View, memo: MutableMapping[str, JECSSL] | None) -> JECSSL:
         options = {**self.config.stage1.model_dump(), "seed": derive_seed(self.seed, f"jec_ssl/{modality}")}
-        data = sha256(np.ascontiguousarray(X).tobytes() + np.ascontiguousarray(y).tobytes()).hexdigest()
+        data = sha256(
+            np.ascontiguousarray(view.X).tobytes() + np.ascontiguousarray(view.y).tobytes()
+        ).hexdigest()
         key = digest([modality, options, self.device, data])
+        for part in STAGE1_PARTS:
+            self._saw(f"jec_ssl/{modality}/{part}", **{modality: view})
         model = memo.get(key) if memo is not None else None
         if model is None:
-            model = JECSSL(**options, device=self.device).fit(X, y)
+            model = JECSSL(**options, device=self.device).fit(view.X, view.y)
             if memo is not None:
                 memo[key] = model
         self.history[f"jec_ssl/{modality}"] = list(model.history_)
         return model
+
+    def _saw(self, name: str, **views: View) -> None:
+        for modality in get_args(Modality):
+            if modality in views:
+                view = views[modality]
+                self.certificate.add(name, modality, view.groups, ids=view.ids)
+
+    def parts(self) -> list[tuple[str, Modality]]:
+        """Every fitted object and the modality it was fitted on: what a complete certificate names."""
+        found: list[tuple[str, Modality]] = []
+        for modality in self.stage1:
+            found += [(f"jec_ssl/{modality}/{part}", modality) for part in STAGE1_PARTS]
+        learns_from: list[Modality] = ["speech", "eeg"] if self.spec.eeg else ["speech"]
+        if isinstance(self.stage2, SpeechOnly):
+            found.append((f"{self.spec.part}/networks", "speech"))
+        elif self.stage2 is not None:
+            for part in ("pairing", "networks"):
+                found += [(f"{self.spec.part}/{part}", modality) for modality in learns_from]
+        for route in self.heads:
+            modalities: list[Modality] = ["speech", "eeg"] if route == "both" else [route]
+            found += [(f"classifier/{route}", modality) for modality in modalities]
+        return found
+
+    def n_parameters(self) -> int:
+        """Trained parameters on the path from speech features to the code, the classifier not counted."""
+        total = 0 if self.stage2 is None else self.stage2.n_parameters()
+        if "speech" in self.stage1:
+            width = len(self.stage1["speech"].scaler_.mean)
+            total += parameters_of_stage1(width, len(self.classes), self.config.stage1)
+        return total
 
     # ------------------------------------------------------------------ inference
 
     def embed(self, X_speech: np.ndarray | None = None, X_eeg: np.ndarray | None = None) -> np.ndarray:
         """What the classifier sees, (n, d): features, stage-1 outputs or shared codes, by method."""
         X_speech, X_eeg = (None if X is None else np.asarray(X, dtype=np.float64) for X in (X_speech, X_eeg))
-        if self.method in ("raw", "jec-ssl"):
+        if self.spec.build is None or isinstance(self.stage2, SpeechOnly):
             if X_speech is None or X_eeg is not None:
                 raise ModelError(f"method '{self.method}' takes speech alone")
-            return X_speech if self.method == "raw" else self.stage1["speech"].transform(X_speech)
+            code = X_speech if self.spec.input == "features" else self.stage1["speech"].transform(X_speech)
+            return code if self.stage2 is None else self.stage2.transform(code)
         if self.stage2 is None:
             raise ModelError("the model is not fitted")
         given: dict[str, np.ndarray] = {}
@@ -195,7 +273,7 @@ class EmotionRecogniser:
                 raise ModelError(f"method '{self.method}' was trained without EEG and takes speech alone")
             given["X_eeg"] = self.stage1["eeg"].transform(X_eeg)
         parts = [self.stage2.transform(**given)]
-        if self.config.stage2.imagined and self.config.stage2.lam_x > 0:
+        if isinstance(self.stage2, EDCCCAE) and self.config.stage2.imagined and self.stage2.lam_x > 0:
             parts += [self.stage2.imagine(**{name: u}) for name, u in given.items()]
         return np.concatenate(parts, axis=1)
 
@@ -237,7 +315,7 @@ class EmotionRecogniser:
             for modality, model in self.stage1.items():
                 save_state(target, f"jec_ssl_{modality}", *model.state())
             if self.stage2 is not None:
-                save_state(target, "edcc_cae", *self.stage2.state())
+                save_state(target, "stage2", *self.stage2.state())
             for route, head in self.heads.items():
                 save_classifier(target / f"classifier_{route}.skops", head)
             card = {
@@ -250,6 +328,7 @@ class EmotionRecogniser:
                 "stage2": self.stage2 is not None,
                 "heads": sorted(self.heads),
                 "context": self.context,
+                "certificate": json.loads(self.certificate.to_json()),
                 "history": self.history,
             }
             (target / "recogniser.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
@@ -281,9 +360,20 @@ class EmotionRecogniser:
                 m: JECSSL.from_state(*load_state(folder, f"jec_ssl_{m}"), device=device)
                 for m in card["stage1"]
             },
-            stage2=EDCCCAE.from_state(*load_state(folder, "edcc_cae"), device=device)
-            if card["stage2"]
-            else None,
+            stage2=_load_stage2(folder, device) if card["stage2"] else None,
             heads={route: load_classifier(folder / f"classifier_{route}.skops") for route in card["heads"]},
             history=card["history"],
+            certificate=Certificate.from_json(json.dumps(card.get("certificate")), where=path),
         )
+
+
+def _load_stage2(folder: Path, device: str) -> Stage2:
+    arrays, meta = load_state(folder, "stage2")
+    kind = ESTIMATORS.get(str(meta.get("model")))
+    if kind is None:
+        raise ModelError(
+            f"unknown estimator {meta.get('model')!r}",
+            where=folder,
+            expected=f"one of: {', '.join(ESTIMATORS)}",
+        )
+    return kind.from_state(arrays, meta, device=device)

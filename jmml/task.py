@@ -29,9 +29,13 @@ class View:
     names: tuple[str, ...] = ()
 
     def rows(self, keep: np.ndarray) -> View:
-        """The rows where ``keep`` is true."""
+        """The rows that ``keep`` selects: a mask, or row numbers."""
         kept = {name: getattr(self, name)[keep] for name in ("X", "y", "groups", "ids", "recordings")}
         return replace(self, **kept)
+
+    def mapped(self, X: np.ndarray) -> View:
+        """The same samples with other features ``X`` (n, D'): what was fitted on them can still be told."""
+        return replace(self, X=X, names=())
 
     def __len__(self) -> int:
         return len(self.y)
@@ -177,7 +181,7 @@ def training_part(task: TaskData, split: Split, fold: int) -> TaskData:
     return _part(task, split, fold, "train")
 
 
-def test_part(task: TaskData, split: Split, fold: int) -> TaskData:
+def evaluated_part(task: TaskData, split: Split, fold: int) -> TaskData:
     """The groups of fold ``fold`` alone."""
     return _part(task, split, fold, "test")
 

@@ -187,7 +187,7 @@ def model_matches(candidate: Candidate) -> Verdict:
     if card.get("seed") not in seeds:
         return Verdict(name, False, f"its seed {card.get('seed')} is not among those evaluated {seeds}")
     try:
-        text = json.dumps(card["context"].get("certificate"))
+        text = json.dumps(card.get("certificate"))
         Certificate.from_json(text, where="certificate of the model").check(_evaluated(candidate.evidence))
     except ProtocolError as error:
         return Verdict(name, False, f"{error.where}: {error.what}")

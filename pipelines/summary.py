@@ -31,7 +31,7 @@ def training_curves(histories: Iterable[Mapping[MethodName, History]]) -> dict[s
     for by_method in histories:
         for method, history in by_method.items():
             for part, epochs in history.items():
-                key = ("stage2", f"{method}/{part}") if part == "edcc_cae" else ("stage1", part)
+                key = ("stage2", f"{method}/{part}") if not part.startswith("jec_ssl") else ("stage1", part)
                 series[key].append(pd.DataFrame(epochs).set_index("epoch").add_prefix(f"{key[1]}/"))
     means: dict[str, list[pd.DataFrame]] = defaultdict(list)
     for (stage, _), frames in series.items():

@@ -31,6 +31,7 @@ from torch import Tensor
 from jmml.errors import ModelError
 from jmml.models.cross_modal import CrossModalNetwork, Weights
 from jmml.models.inputs import FloatArray
+from jmml.models.networks import in_float64
 from jmml.models.training import reproducible
 from jmml.models.two_view import TwoView
 
@@ -47,8 +48,12 @@ class EDCCCAE(TwoView):
     The others, the attributes and the methods are those of :class:`~jmml.models.two_view.TwoView`. Terms that have a
     weight are reported per epoch: ``loss_self``, ``loss_cross``, ``loss_correlation``, ``loss_class``.
 
+    scikit-learn's ``check_estimator`` finds one thing amiss: the second argument of ``fit`` is called ``X_eeg``, not
+    ``y``. As it stands in the place of ``y``, pipelines and searches over parallel rows work all the same.
+
     Example
     -------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> shared = rng.normal(size=(200, 1))
     >>> speech = shared + 0.5 * rng.normal(size=(200, 4))
@@ -103,8 +108,8 @@ class EDCCCAE(TwoView):
                 "nothing can be imagined, the cross decoders were not trained (lam_x = 0)", where=self.name
             )
         ((modality, X),) = given.items()
-        code = self._code(X, modality)
+        network: Any = in_float64(self.network_)
+        code = self._code(X, modality, network)
         with reproducible(), torch.no_grad():
-            network: Any = self.network_
-            decoded = network.cross_decode(code, modality).double().cpu().numpy()
+            decoded = network.cross_decode(code, modality).cpu().numpy()
         return self.scalers_["eeg" if modality == "speech" else "speech"].inverse(decoded)

@@ -24,13 +24,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from torch import Tensor, nn
 from torch.nn import functional
 
 from jmml.errors import ModelError
-from jmml.models.inputs import FloatArray, IntArray, Standardiser, check_features, check_labels
-from jmml.models.networks import load_network, mlp, network_arrays, uniform_
+from jmml.models.inputs import (
+    FloatArray,
+    IntArray,
+    Standardiser,
+    UnfittedError,
+    check_input,
+    check_labels,
+    check_settings,
+    feature_names,
+    plain_settings,
+    remember_features,
+)
+from jmml.models.networks import in_float64, load_network, mlp, network_arrays, uniform_
 from jmml.models.pls import PLS
 from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
@@ -95,8 +108,16 @@ class _Branches(nn.Module):
         return {"loss": loss, **parts, "accuracy": accuracy}
 
 
-class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
+class JECSSL(
+    ClassifierMixin,  # type: ignore[misc]
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """Class-aware latent features of one modality; see the formulas at the head of this module.
+
+    A transformer that needs labels to be fitted and, by its class vectors, a classifier, as linear discriminant
+    analysis is. It passes scikit-learn's ``check_estimator`` without exception.
 
     Parameters
     ----------
@@ -111,11 +132,13 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
     Attributes
     ----------
     classes_ : the C class names, sorted.
+    n_features_in_, feature_names_in_ : D and, when fitted on a data frame, the names of its columns.
     history_ : per epoch the mean of ``loss``, of its four terms before weighting, and of the ``accuracy`` of
         the logits on the training batches.
 
     Example
     -------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> y = np.repeat(["calm", "fear"], 40)
     >>> X = rng.normal(size=(80, 5)) + 2.0 * (y == "fear")[:, None]
@@ -162,10 +185,12 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
 
         Raises
         ------
-        ModelError : values that are not finite, missing labels, fewer than two classes, more components than
-            the data or the branches can carry, or a loss that diverged. The input is checked at the call.
+        ModelError : settings out of range, values that are not finite, missing labels, fewer than two classes, more
+            components than the data or the branches can carry, or a loss that diverged. The input is checked at
+            the call.
         """
-        matrix = check_features(X, where="JEC-SSL")
+        check_settings(self, where="JEC-SSL")
+        matrix = check_input(self, X, where="JEC-SSL", fitting=True)
         classes, codes = check_labels(y, len(matrix), where="JEC-SSL")
         n, d = matrix.shape
         limits = {"branches": (len(classes) + 1) * self.p, "features": d, "samples - 1": n - 1}
@@ -213,33 +238,56 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
     def transform(self, X: npt.ArrayLike) -> FloatArray:
         """The latent components u = [Z_0 .. Z_C] W* of X (n, D): float64 of shape (n, r)."""
         pls = self._fitted_pls()
-        matrix = check_features(X, where="JEC-SSL", width=len(self.scaler_.mean))
+        matrix = check_input(self, X, where="JEC-SSL", fitting=False)
         with reproducible():
             return pls(self._blocks(matrix))
 
     def class_logits(self, X: npt.ArrayLike) -> FloatArray:
         """v_c . E_c(x) of every class: float64 of shape (n, C), columns as in ``classes_``."""
         self._fitted_pls()
-        matrix = check_features(X, where="JEC-SSL", width=len(self.scaler_.mean))
+        matrix = check_input(self, X, where="JEC-SSL", fitting=False)
         with reproducible(), torch.no_grad():
-            logits: FloatArray = self.network_.logits(self._encode(matrix)).double().cpu().numpy()
+            network = in_float64(self.network_)
+            logits: FloatArray = network.logits(network.encode(self._tensor(matrix))).cpu().numpy()
         return logits
 
-    def _encode(self, X: FloatArray) -> Tensor:
-        x = torch.from_numpy(self.scaler_(X)).to(self.network_.v.device, torch.float32)
-        return self.network_.encode(x)
+    def predict_proba(self, X: npt.ArrayLike) -> FloatArray:
+        """Softmax of the class logits: float64 of shape (n, C), columns as in ``classes_``."""
+        probabilities: FloatArray = softmax(self.class_logits(X), axis=1)
+        return probabilities
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """The class of the largest logit: names of shape (n,)."""
+        logits = self.class_logits(X)
+        names: npt.NDArray[Any] = self.classes_[logits.argmax(1)]
+        return names
+
+    def _tensor(self, X: FloatArray) -> Tensor:
+        return torch.from_numpy(self.scaler_(X)).to(self.network_.v.device)
 
     def _blocks(self, X: FloatArray) -> FloatArray:
         """The concatenated blocks [Z_0 .. Z_C], Z_b = E_b / sqrt(p): (n, (C + 1) p)."""
         with torch.no_grad():
-            e = self._encode(X).double().cpu() / self.p**0.5
+            e = in_float64(self.network_).encode(self._tensor(X)).cpu() / self.p**0.5
         blocks: FloatArray = e.transpose(0, 1).reshape(len(X), -1).numpy()
         return blocks
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._fitted_pls().rotation.shape[1])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return getattr(self, "pls_", None) is not None
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
 
     def _fitted_pls(self) -> PLS:
         pls: PLS | None = getattr(self, "pls_", None)
         if pls is None:
-            raise ModelError(
+            raise UnfittedError(
                 "the model has not been fitted to the end",
                 where="JEC-SSL",
                 fix="call fit, or exhaust iter_fit",
@@ -254,9 +302,10 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         arrays |= {"pls.mean": pls.mean, "pls.rotation": pls.rotation}
         meta = {
             "model": "JEC-SSL",
-            "params": self.get_params(),
+            "params": plain_settings(self),
             "classes": self.classes_.tolist(),
             "history": self.history_,
+            "feature_names": feature_names(self),
         }
         return arrays, meta
 
@@ -270,6 +319,7 @@ class JECSSL(BaseEstimator, TransformerMixin):  # type: ignore[misc]
             model.classes_ = np.asarray(meta["classes"])
             model.history_ = list(meta["history"])
             model.scaler_ = Standardiser(arrays["scaler.mean"], arrays["scaler.scale"])
+            remember_features(model, len(model.scaler_.mean), meta.get("feature_names"))
             model.pls_ = PLS(arrays["pls.mean"], arrays["pls.rotation"])
             network = _Branches(
                 len(model.scaler_.mean), model.hidden, model.p, len(model.classes_), torch.Generator()

@@ -4,14 +4,16 @@ arrays."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 PREFIX = "network."
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def uniform_(weight: Tensor, fan_in: int, generator: torch.Generator) -> Tensor:
@@ -31,6 +33,15 @@ def mlp(sizes: tuple[int, ...], generator: torch.Generator) -> nn.Sequential:
         uniform_(layer.bias, fan_in, generator)
         layers += [layer, nn.SiLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def in_float64(network: Network) -> Network:
+    """A copy of ``network`` that computes in float64, for inference.
+
+    In float32 the last bits of a row would depend on the rows around it, as kernels for one row and for many add up
+    in different orders.
+    """
+    return deepcopy(network).double()
 
 
 def network_arrays(network: nn.Module) -> dict[str, npt.NDArray[Any]]:

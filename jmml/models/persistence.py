@@ -62,8 +62,9 @@ def load_state(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], di
     """
     payload = _read(folder / f"{name}.safetensors")
     description = folder / f"{name}.json"
+    text = _read(description)
     try:
-        stored = json.loads(_read(description))
+        stored = json.loads(text)
         meta, expected = stored["meta"], stored["arrays_sha256"]
     except (ValueError, KeyError, TypeError):
         raise ModelError(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
 from torch import Tensor
 
 from jmml.errors import ModelError
@@ -25,10 +26,16 @@ from jmml.models.inputs import (
     FloatArray,
     IntArray,
     Standardiser,
+    UnfittedError,
     check_features,
+    check_input,
     check_same_classes,
+    check_settings,
+    feature_names,
+    plain_settings,
+    remember_features,
 )
-from jmml.models.networks import load_network, network_arrays
+from jmml.models.networks import in_float64, load_network, network_arrays
 from jmml.models.pairs import (
     ROWS_PER_DIMENSION,
     Pairs,
@@ -145,12 +152,17 @@ class TwoView(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # t
 
         Raises
         ------
-        ModelError : values that are not finite, a class in one modality only, a ``k`` wider than a view,
-            fewer than 8 k training pairs (where the loss correlates) or 2 k held-out pairs, pairs that do not fit, or
-            a loss that diverged. All but the last two are checked at the call.
+        ModelError : settings out of range, values that are not finite, a class in one modality only, a ``k`` wider
+            than a view, fewer than 8 k training pairs (where the loss correlates) or 2 k held-out pairs, pairs that
+            do not fit, or a loss that diverged. All but the last two are checked at the call.
         """
-        speech = check_features(X_speech, where=f"{self.name}, speech")
-        eeg = check_features(X_eeg, where=f"{self.name}, EEG")
+        check_settings(self, where=self.name)
+        speech = check_input(self, X_speech, where=f"{self.name}, speech", fitting=True)
+        if X_eeg is None:
+            raise ModelError(
+                "this requires y to be passed, but the target y is None", where=f"{self.name}, EEG"
+            )
+        eeg = check_features(X_eeg, where=f"{self.name}, EEG", vector=True)
         classes, labels = np.array([]), None
         if y_speech is not None and y_eeg is not None:
             classes, labels = check_same_classes(y_speech, y_eeg, (len(speech), len(eeg)), where=self.name)
@@ -243,9 +255,9 @@ class TwoView(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # t
         Needs no label and no second modality. Raises :class:`ModelError` when neither is given, or when both
         are and differ in rows.
         """
-        codes = [
-            self._code(X, name).double().cpu().numpy() for name, X in self._given(X_speech, X_eeg).items()
-        ]
+        given = self._given(X_speech, X_eeg)
+        network = in_float64(self.network_)
+        codes = [self._code(X, name, network).cpu().numpy() for name, X in given.items()]
         if len({len(code) for code in codes}) > 1:
             raise ModelError(f"{len(codes[0])} speech rows and {len(codes[1])} EEG rows", where=self.name)
         return codes[0] if len(codes) == 1 else (codes[0] + codes[1]) / 2
@@ -268,17 +280,28 @@ class TwoView(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # t
             raise ModelError("no features were given", where=self.name, expected="speech, EEG or both")
         return given
 
-    def _code(self, X: npt.ArrayLike, modality: Modality) -> Tensor:
-        matrix = check_features(X, where=f"{self.name}, {modality}", width=len(self.scalers_[modality].mean))
+    def _code(self, X: npt.ArrayLike, modality: Modality, network: TwoEncoders) -> Tensor:
+        """The code (n, k) of one modality by ``network``, the float64 copy of the trained one."""
+        where = f"{self.name}, {modality}"
+        if modality == "speech":
+            matrix = check_input(self, X, where=where, fitting=False)
+        else:
+            width = len(self.scalers_["eeg"].mean)
+            matrix = check_features(X, where=where, width=width, vector=True)
         with reproducible(), torch.no_grad():
-            return self.network_.encode(self._tensor(matrix, modality), modality)
+            return network.encode(self._tensor(matrix, modality, torch.float64), modality)
 
-    def _tensor(self, X: FloatArray, modality: Modality) -> Tensor:
-        return torch.from_numpy(self.scalers_[modality](X)).to(self.network_.f_s.mean.device, torch.float32)
+    def _tensor(self, X: FloatArray, modality: Modality, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.from_numpy(self.scalers_[modality](X)).to(self.network_.f_s.mean.device, dtype)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "network_"):
-            raise ModelError("the model has not been fitted", where=self.name, fix="call fit first")
+            raise UnfittedError("the model has not been fitted", where=self.name, fix="call fit first")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
 
     # ------------------------------------------------------------------ persistence
 
@@ -290,10 +313,11 @@ class TwoView(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # t
             arrays |= {f"scaler.{name}.mean": scaler.mean, f"scaler.{name}.scale": scaler.scale}
         return arrays, {
             "model": type(self).__name__,
-            "params": self.get_params(),
+            "params": plain_settings(self),
             "classes": self.classes_.tolist(),
             "history": self.history_,
             "notes": self.notes_,
+            "feature_names": feature_names(self),
         }
 
     @classmethod
@@ -310,6 +334,7 @@ class TwoView(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # t
                 "eeg": Standardiser(arrays["scaler.eeg.mean"], arrays["scaler.eeg.scale"]),
             }
             r_s, r_e = len(model.scalers_["speech"].mean), len(model.scalers_["eeg"].mean)
+            remember_features(model, r_s, meta.get("feature_names"))
             network = model._network(r_s, r_e, len(model.classes_), torch.Generator())
             load_network(network, arrays)
         except (KeyError, TypeError, RuntimeError) as error:

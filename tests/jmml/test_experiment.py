@@ -9,11 +9,10 @@ from jmml.errors import DataError, ProtocolError
 from jmml.experiment import (
     evaluate_fold,
     fit_fold,
-    make_pairing,
     run_fold,
     search_trial,
 )
-from jmml.recogniser import EmotionRecogniser, derive_seed, one_hot_view
+from jmml.recogniser import EmotionRecogniser, derive_seed
 from jmml.task import load_task, make_split, training_part
 from tests.jmml.tasks import gaussian_table, small_method, small_params, small_task
 
@@ -142,7 +141,7 @@ def test_every_random_part_follows_the_seed(task, split):
     for a, b in ((one.stage1["speech"], two.stage1["speech"]), (one.stage1["eeg"], two.stage1["eeg"])):
         assert a.state()[0]["network.w1"].tobytes() != b.state()[0]["network.w1"].tobytes()
     training = training_part(task, split, 0)
-    pairs = [make_pairing(small_method(), "jmml", training, seed)(0) for seed in (0, 1)]
+    pairs = [model.pairs(training.speech, training.eeg)(0) for model in (one, two)]
     assert (pairs[0] != pairs[1]).any()
     assert derive_seed(0, "edcc_cae") != derive_seed(1, "edcc_cae") != derive_seed(1, "pairing")
 
@@ -150,8 +149,9 @@ def test_every_random_part_follows_the_seed(task, split):
 @pytest.mark.parametrize("k", [2, 3, 6])
 def test_the_one_hot_control_pairs_every_sample_with_the_code_of_its_class(task, split, k):
     training = training_part(task, split, 0)
-    rows = make_pairing(small_method(), "one-hot", training, 0)(0)
-    y_second, codes = one_hot_view(4, k)
+    model = fit_fold(task, split, 0, "one-hot", small_method(k=k), seed=0)
+    rows = model.pairs(training.speech, None)(0)
+    codes, y_second = model._second_view(None)
     assert (y_second[rows] == training.speech.y).all()
     assert codes.shape[1] >= k
     assert (codes[rows][:, :4].argmax(axis=1) == training.speech.y).all()
@@ -190,11 +190,11 @@ def test_a_search_fits_on_inner_training_people_and_scores_the_others(task, spli
         return {person[row.tobytes()] for row in X}
 
     def spy_iter(self, speech, eeg=None, **options):
-        self.people = people(speech[0])
+        self.people = people(speech.X)
         return iter_fit(self, speech, eeg, **options)
 
     def spy_heads(self, speech, eeg=None, **options):
-        fitted.append(people(speech[0]) | self.people)
+        fitted.append(people(speech.X) | self.people)
         return fit_heads(self, speech, eeg, **options)
 
     def spy_predict(self, X_speech=None, X_eeg=None):

@@ -194,7 +194,7 @@ def rewritten(candidate: Candidate, **context: object) -> Candidate:
     """The candidate with another model card, and the digest of that as if the sweep had logged it."""
     path = candidate.model / "recogniser.json"
     card: dict[str, Any] = json.loads(path.read_text())
-    card |= {key: context.pop(key) for key in ("method", "seed") if key in context}
+    card |= {key: context.pop(key) for key in ("method", "seed", "certificate") if key in context}
     card["context"] |= context
     path.write_text(json.dumps(card))
     return changed(

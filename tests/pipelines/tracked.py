@@ -17,8 +17,8 @@ from sklearn.metrics import balanced_accuracy_score
 from jmml.config import MethodConfig
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
-from jmml.models.pairing import pair
 from jmml.recogniser import EmotionRecogniser
+from jmml.task import View
 from pipelines import gates
 from pipelines.lineage import DatasetRef, Lineage
 from pipelines.project import Project
@@ -91,12 +91,14 @@ def fitted(method: str = "jmml") -> EmotionRecogniser:
         "eeg_feature_names": [f"e{i}" for i in range(4)],
         "outer_fold": 0,
         "split_digest": SPLIT,
-        "certificate": json.loads(make_certificate().to_json()),
     }
     model = EmotionRecogniser(method, MethodConfig.model_validate(settings), CLASSES, context=context)  # type: ignore[arg-type]
-    return model.fit(
-        (speech, y), (eeg, y), pairing=lambda epoch: pair("class", y, y, rng=np.random.default_rng(epoch))
-    )
+    return model.fit(_view(speech, y, "speaker7"), _view(eeg, y, "subject7"))
+
+
+def _view(X: np.ndarray, y: np.ndarray, group: str) -> View:
+    ids = np.array([f"{group}-{row}" for row in range(len(y))], dtype=object)
+    return View(X, y, np.full(len(y), group, dtype=object), ids, ids)
 
 
 def save_model(folder: Path, method: str = "jmml") -> Path:

@@ -154,7 +154,7 @@ def test_a_model_that_saw_its_test_speakers_is_refused(trained: Project) -> None
     card = trained.cell_dir("raw", 0, 0) / "recogniser.json"
     content = json.loads(card.read_text())
     tested = Split.load(trained.split_path).speech[0].test[0]
-    content["context"]["certificate"]["entries"][0]["groups"].append(tested)
+    content["certificate"]["entries"][0]["groups"].append(tested)
     card.write_text(json.dumps(content))
     with pytest.raises(ProtocolError, match=rf"fitted on groups that are evaluated \({tested}\)"):
         evaluate(trained)

@@ -1,0 +1,204 @@
+"""Every method the project compares, in one table: what it is, what it learns from, and what it trains.
+
+    kind      what it is for
+    peer      what one would use instead of JMML
+    ours      the method itself
+    control   JMML with something else in place of EEG: the label alone, noise, shuffled labels, frozen pairs
+
+A method maps speech features x to an embedding, from which one classifier, the same for all, recognises. Between the
+two stands at most one trained estimator, on the features themselves or on the stage-1 output u. Speech-only peers on
+the features get as many parameters, on the path from x to the code, as JMML has (:mod:`jmml.models.capacity`); two-view
+peers and controls have JMML's own encoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from jmml.config import ControlName, LabelOnlyName, MethodConfig, MethodName, PeerName
+from jmml.errors import ProtocolError, nearest
+from jmml.models.alignment import BarlowTwins, VICReg
+from jmml.models.capacity import matched_hidden
+from jmml.models.distillation import Distillation
+from jmml.models.edcc_cae import EDCCCAE
+from jmml.models.linear_cca import LinearCCA
+from jmml.models.one_view import SpeechOnly
+from jmml.models.speech_only import Autoencoder, SupervisedContrastive, SupervisedMLP
+from jmml.models.two_view import TwoView
+
+Stage2 = TwoView | SpeechOnly
+Kind = Literal["peer", "ours", "control"]
+Input = Literal["features", "stage1"]
+
+# The files of a saved model name one of these.
+ESTIMATORS: dict[str, type[Stage2]] = {
+    kind.__name__: kind
+    for kind in (
+        Autoencoder, SupervisedMLP, SupervisedContrastive, LinearCCA, EDCCCAE, Distillation, BarlowTwins, VICReg,
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an estimator is built for: the configuration, its seed and device, D features, C classes."""
+
+    config: MethodConfig
+    seed: int
+    device: str
+    n_features: int
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Attributes
+    ----------
+    label, summary : for people.
+    input : what the trained estimator (or, without one, the classifier) takes.
+    part : name of the estimator in histories and certificates; "" where there is none.
+    build : makes the estimator; None where the classifier follows directly.
+    control : what stands in place of EEG; None for EEG itself or no second view at all.
+    two_view : whether the estimator is trained on pairs.
+    eeg : whether EEG recordings take part in training.
+    matched : whether its path from speech to the code has JMML's number of parameters.
+    closed_form : whether the estimator is fitted in one step, without epochs.
+    """
+
+    name: MethodName
+    label: str
+    kind: Kind
+    summary: str
+    input: Input = "stage1"
+    part: str = ""
+    build: Callable[[Setting], Stage2] | None = None
+    control: ControlName | None = None
+    two_view: bool = False
+    eeg: bool = False
+    matched: bool = True
+    closed_form: bool = False
+
+    def reads(self) -> tuple[str, ...]:
+        """Sections of :class:`~jmml.config.MethodConfig` that change this method."""
+        if self.build is None:
+            return ("classifier",) if self.input == "features" else ("stage1", "classifier")
+        return ("stage1", "stage2", "peers", "classifier")
+
+
+def _common(s: Setting) -> dict[str, Any]:
+    stage2 = s.config.stage2.model_dump(include={"k", "hidden", "epochs", "batch_size", "lr", "weight_decay"})
+    return stage2 | {"seed": s.seed, "device": s.device}
+
+
+def _alone(kind: type[SpeechOnly], *own: str) -> Callable[[Setting], Stage2]:
+    """A speech-only estimator of JMML's capacity; ``own`` are those settings of ``peers`` that it has."""
+
+    def build(s: Setting) -> Stage2:
+        hidden = matched_hidden(s.n_features, s.n_classes, s.config)
+        return kind(**{**_common(s), "hidden": hidden}, **_peers(s, own))
+
+    return build
+
+
+def _aligned(kind: type[TwoView], *own: str) -> Callable[[Setting], Stage2]:
+    return lambda s: kind(**_common(s), **_peers(s, own))
+
+
+def _correlated(**fixed: float) -> Callable[[Setting], Stage2]:
+    """E-DCC-CAE with some weights of its loss fixed."""
+
+    def build(s: Setting) -> Stage2:
+        weights = s.config.stage2.model_dump(
+            include={"lam_r", "lam_x", "lam_c", "lam_y", "ridge", "smoothing"}
+        )
+        return EDCCCAE(**_common(s), **{**weights, **fixed})
+
+    return build
+
+
+def _linear(s: Setting) -> Stage2:
+    return LinearCCA(k=s.config.stage2.k, ridge=s.config.stage2.ridge, seed=s.seed)
+
+
+def _peers(s: Setting, own: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(s.config.peers, name) for name in own}
+
+
+def _pairs(name: MethodName, label: str, summary: str, part: str, build: Any, **more: Any) -> Method:
+    return Method(
+        name, label, "peer", summary, part=part, build=build, two_view=True, **{"eeg": True, **more}
+    )
+
+
+def _instead(name: ControlName, label: str, summary: str, *, eeg: bool) -> Method:
+    return Method(
+        name, label, "control", summary, part="edcc_cae", build=_correlated(), control=name, two_view=True,
+        eeg=eeg,
+    )  # fmt: skip
+
+
+def _speech(name: MethodName, label: str, summary: str, build: Any) -> Method:
+    return Method(name, label, "peer", summary, input="features", part=name.replace("-", "_"), build=build)
+
+
+_TABLE: tuple[Method, ...] = (
+    Method("raw", "raw speech", "peer", "the classifier on the features", input="features", matched=False),
+    _speech("autoencoder", "autoencoder", "speech alone, no label: reconstruct x", _alone(Autoencoder)),
+    _speech("mlp", "supervised MLP", "speech and labels: cross-entropy", _alone(SupervisedMLP)),
+    _speech(
+        "supervised-contrastive",
+        "supervised contrastive",
+        "speech and labels: same class near, other classes far (Khosla et al. 2020)",
+        _alone(SupervisedContrastive, "temperature"),
+    ),
+    Method("jec-ssl", "JEC-SSL only", "peer", "stage 1 of JMML without stage 2", matched=False),
+    _pairs(
+        "linear-cca", "linear CCA", "canonical correlation analysis of u_s and u_e", "linear_cca", _linear,
+        matched=False, closed_form=True,
+    ),
+    _pairs("dcca", "DCCA", "correlation alone (Andrew et al. 2013)", "edcc_cae",
+           _correlated(lam_r=0.0, lam_x=0.0, lam_c=1.0)),
+    _pairs("dccae", "DCCAE", "correlation and self reconstruction (Wang et al. 2015)", "edcc_cae",
+           _correlated(lam_x=0.0)),
+    _pairs("dcc-cae", "DCC-CAE", "correlation and cross reconstruction", "edcc_cae", _correlated(lam_r=0.0)),
+    _pairs(
+        "distillation", "distillation", "an EEG teacher's soft labels for a speech student (Hinton et al. 2015)",
+        "distillation",
+        _aligned(Distillation, "distillation_weight", "distillation_temperature"),
+    ),
+    _pairs("barlow-twins", "Barlow Twins", "decorrelated, equal codes (Zbontar et al. 2021)", "barlow_twins",
+           _aligned(BarlowTwins, "barlow_weight")),
+    _pairs(
+        "vicreg", "VICReg", "invariance, variance, covariance of the codes (Bardes et al. 2022)", "vicreg",
+        _aligned(VICReg, "vicreg_invariance", "vicreg_variance", "vicreg_covariance"),
+    ),
+    Method("jmml", "JMML", "ours", "JEC-SSL, then E-DCC-CAE with EEG", part="edcc_cae", build=_correlated(),
+           two_view=True, eeg=True),
+    _instead("one-hot", "one-hot labels", "the label in place of EEG", eeg=False),
+    _instead("prototypes", "random prototypes", "one random vector per class in place of EEG", eeg=False),
+    _instead("class-means", "EEG class means", "the mean of each class in place of its EEG", eeg=True),
+    _instead("noise", "Gaussian noise", "noise in place of EEG", eeg=True),
+    _instead("shuffled-labels", "shuffled labels", "EEG paired across classes", eeg=True),
+    _instead("frozen-pairs", "frozen pairs", "EEG, the pairs drawn once", eeg=True),
+)  # fmt: skip
+METHODS: dict[MethodName, Method] = {method.name: method for method in _TABLE}
+PEERS: tuple[MethodName, ...] = get_args(PeerName)
+CONTROLS: tuple[MethodName, ...] = get_args(ControlName)
+LABEL_ONLY: tuple[MethodName, ...] = get_args(LabelOnlyName)
+
+
+def method(name: str) -> Method:
+    """The row of ``name``; :class:`ProtocolError` with the valid names for any other."""
+    for known, row in METHODS.items():
+        if known == name:
+            return row
+    raise ProtocolError(f"unknown method '{name}'", expected=nearest(name, METHODS))
+
+
+def without_eeg(names: Iterable[MethodName]) -> list[MethodName]:
+    """Those of ``names`` that are trained without EEG recordings."""
+    return [name for name in names if not METHODS[name].eeg]

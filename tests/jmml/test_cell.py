@@ -1,0 +1,161 @@
+"""A cell of a study: every method through the same search, honest choices, equal bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+import pytest
+
+import jmml.cell
+from jmml.cell import run_cell
+from jmml.config import MethodName
+from jmml.errors import ModelError, ProtocolError
+from jmml.methods import METHODS, method, without_eeg
+from jmml.models.capacity import parameters_of_jmml
+from jmml.recogniser import EmotionRecogniser
+from jmml.task import make_split
+from tests.jmml.tasks import small_method, small_task
+
+NAMES = get_args(MethodName)
+TASK = small_task()
+SPLIT = make_split(TASK, groups_per_fold=2, seed=0)
+CONFIG = small_method()
+
+
+def cell(name, candidates=(CONFIG,), task=TASK, **options):
+    return run_cell(task, SPLIT, 0, name, candidates, **{"seed": 0, "inner_folds": 2, **options})
+
+
+def test_the_table_holds_every_method_in_order() -> None:
+    assert tuple(METHODS) == NAMES
+    assert len({row.label for row in METHODS.values()}) == len(NAMES)
+    with pytest.raises(ProtocolError, match="did you mean 'barlow-twins'"):
+        method("barlow-twin")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_runs_audited_and_reloads_to_the_same_bits(name, tmp_path) -> None:
+    result = cell(name, audited=True)
+    assert result.metrics["audited"] == 1
+    assert result.metrics["test_uar"] > (0.1 if name in ("noise", "shuffled-labels") else 0.35)
+    assert set(result.evidence.query("modality == 'speech'")["group"]) == set(SPLIT.speech[0].test)
+    assert len(result.embedding) == len(result.evidence.query("modality == 'speech'"))
+    recogniser = jmml.cell.fit_fold(TASK, SPLIT, 0, name, CONFIG, seed=0)
+    recogniser.save(tmp_path / "model")
+    loaded = EmotionRecogniser.load(tmp_path / "model")
+    X = TASK.speech.X
+    assert loaded.predict_proba(X_speech=X).tobytes() == recogniser.predict_proba(X_speech=X).tobytes()
+    assert loaded.certificate == recogniser.certificate
+    assert loaded.n_parameters() == recogniser.n_parameters()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_capacity_is_that_of_jmml_wherever_the_table_says_so(name) -> None:
+    wanted = parameters_of_jmml(TASK.speech.X.shape[1], 4, CONFIG)
+    found = cell(name).metrics["n_parameters"]
+    assert (abs(found - wanted) <= 0.05 * wanted) == METHODS[name].matched
+
+
+def test_a_peer_of_another_size_is_refused(monkeypatch) -> None:
+    import jmml.methods
+
+    monkeypatch.setattr(jmml.methods, "matched_hidden", lambda *arguments: 7)
+    with pytest.raises(ModelError, match=r"'mlp' has \d+ parameters .*; expected those of JMML"):
+        cell("mlp")
+
+
+def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
+    one, two, other = cell("jmml"), cell("jmml"), cell("jmml", seed=1)
+    assert one.evidence.equals(two.evidence)
+    assert one.embedding.tobytes() == two.embedding.tobytes()
+    assert one.search == two.search
+    assert one.embedding.tobytes() != other.embedding.tobytes()
+
+
+def test_a_shared_memo_changes_nothing() -> None:
+    memo: dict = {}
+    cell("vicreg", memo=memo)
+    shared, alone = cell("jmml", memo=memo), cell("jmml")
+    assert shared.evidence.equals(alone.evidence)
+    assert shared.search == alone.search
+
+
+def test_the_best_candidate_and_epoch_by_inner_folds_are_refitted(monkeypatch) -> None:
+    scores = {0: {5: 0.3, 7: 0.2}, 1: {5: 0.4, 7: 0.6}, 2: {5: 0.1, 7: 0.6}}
+    candidates = [small_method(epochs=7, lam_x=float(i)) for i in range(3)]
+    asked = []
+
+    def search_trial(training, config, **options):
+        number = int(config.stage2.lam_x)
+        asked.append(number)
+        for epoch, score in scores[number].items():
+            yield {"epoch": epoch, "val_uar": score, "val_uar_std": 0.0, "edcc_cae/rho_held_out": epoch / 10}
+
+    monkeypatch.setattr(jmml.cell, "search_trial", search_trial)
+    result = cell("jmml", candidates)
+    assert asked == [0, 1, 2]
+    assert [row["val_uar"] for row in result.search] == [0.3, 0.6, 0.6]
+    assert (result.candidate, result.config.stage2.epochs) == (1, 7)
+    assert result.config.stage2.lam_x == 1.0
+    assert len(result.history) == 7
+    assert result.history[6]["rho_held_out"] == 0.7
+    assert result.metrics["val_uar"] == 0.6
+
+
+def test_epochs_are_scored_by_five_and_at_the_end() -> None:
+    seen = []
+    honest = jmml.cell.search_trial
+
+    def spy(*arguments, **options):
+        for point in honest(*arguments, **options):
+            seen.append(point["epoch"])
+            yield point
+
+    jmml.cell.search_trial = spy
+    try:
+        cell("jmml", [small_method(epochs=12)])
+    finally:
+        jmml.cell.search_trial = honest
+    assert seen == [5, 10, 12]
+
+
+def test_every_method_is_given_every_candidate_and_repeats_are_scored_once(monkeypatch) -> None:
+    candidates = [small_method(), small_method(lr=1e-3), small_method(lr=2e-3)]
+    calls = []
+    honest = jmml.cell.search_trial
+    monkeypatch.setattr(
+        jmml.cell, "search_trial", lambda *a, **k: (calls.append(k["method"]), honest(*a, **k))[1]
+    )
+    for name, scored in (("raw", 1), ("jec-ssl", 1), ("mlp", 3), ("one-hot", 3)):
+        calls.clear()
+        result = cell(name, candidates)
+        assert [row["candidate"] for row in result.search] == [0, 1, 2]
+        assert len(calls) == scored
+
+
+def test_a_task_without_eeg_leaves_the_methods_that_need_none() -> None:
+    alone = small_task(task={"speech": "lab-speech", "eeg": None, "label_space": "quadrants"})
+    usable = without_eeg(NAMES)
+    assert set(usable) == {
+        "raw", "autoencoder", "mlp", "supervised-contrastive", "jec-ssl", "one-hot", "prototypes",
+    }  # fmt: skip
+    split = make_split(alone, groups_per_fold=2, seed=0)
+    for name in usable:
+        assert run_cell(alone, split, 0, name, [CONFIG], seed=0, inner_folds=2).metrics["test_uar"] > 0.3
+    with pytest.raises(ProtocolError, match="needs EEG"):
+        run_cell(alone, split, 0, "vicreg", [CONFIG], seed=0, inner_folds=2)
+
+
+@pytest.mark.parametrize("name", ["one-hot", "prototypes"])
+def test_label_only_controls_do_not_read_eeg(name) -> None:
+    other = replace(TASK, eeg=replace(TASK.eeg, X=TASK.eeg.X[::-1].copy()))
+    assert cell(name).evidence.equals(cell(name, task=other).evidence)
+
+
+def test_class_means_read_nothing_of_eeg_but_its_class_means() -> None:
+    """Partners of one class are one vector: which EEG sample meets which utterance cannot matter."""
+    recogniser = jmml.cell.fit_fold(TASK, SPLIT, 0, "class-means", CONFIG, seed=0)
+    second, y = recogniser._second_view(jmml.cell.training_part(TASK, SPLIT, 0).eeg)
+    assert second.shape[0] == 4 == len(np.unique(y))
