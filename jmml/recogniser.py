@@ -36,7 +36,7 @@ from jmml.models.jec_ssl import JECSSL
 from jmml.models.one_view import SpeechOnly
 from jmml.models.persistence import load_classifier, load_state, save_classifier, save_state
 from jmml.models.two_view import TwoView
-from jmml.task import View
+from jmml.view import View
 
 Route = Literal["speech", "eeg", "both"]
 Pairing = Callable[[int], np.ndarray]

@@ -9,7 +9,7 @@ from jmml.config import MethodName, Params, digest
 from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ProtocolError
-from jmml.experiment import NEEDS_EEG
+from jmml.methods import METHODS
 from jmml.task import TaskData, View, load_task, make_split
 from pipelines.project import Project
 
@@ -56,7 +56,7 @@ def draw_split(project: Project, task: TaskData) -> Split:
 
 def methods_of(params: Params) -> list[MethodName]:
     """The methods that are compared: with ``task.eeg: null`` those that need no EEG."""
-    chosen = [m for m in params.evaluation.methods if params.task.eeg is not None or m not in NEEDS_EEG]
+    chosen = [m for m in params.evaluation.methods if params.task.eeg is not None or not METHODS[m].eeg]
     if not chosen:
         raise ProtocolError(
             f"the task has no EEG, and evaluation.methods is {', '.join(params.evaluation.methods)} alone",

@@ -127,52 +127,64 @@ class _Canonical(NamedTuple):
 
 
 def _decompose(h1: Tensor, h2: Tensor, ridge: float) -> _Canonical:
-    n = len(h1)
-    h1, h2 = h1.double(), h2.double()
-    h1c, h2c = h1 - h1.mean(0), h2 - h2.mean(0)
-    w1, w2 = _whitener(h1, h1c, ridge), _whitener(h2, h2c, ridge)
-    u, rho, vt = torch.linalg.svd((h1c @ w1).T @ (h2c @ w2) / (n - 1), full_matrices=False)
+    h1c, h2c = _centre(h1), _centre(h2)
+    if ridge == 0:
+        w1, w2 = _reduce(h1, h1c), _reduce(h2, h2c)
+        t = (h1c @ w1).T @ (h2c @ w2) / (len(h1) - 1)
+    else:
+        w1, w2 = _whiten(h1c, ridge), _whiten(h2c, ridge)
+        t = w1.T @ (h1c.T @ h2c / (len(h1) - 1)) @ w2
+    u, rho, vt = torch.linalg.svd(t, full_matrices=False)
     return _Canonical(h1c, h2c, w1 @ u, w2 @ vt.T, rho.clamp(max=1.0))
 
 
-def _whitener(h: Tensor, hc: Tensor, ridge: float) -> Tensor:
-    """W of shape (d, q) with W^T (S + r I) W = I: L^-T, or a reduced one when there is no ridge."""
+def _centre(h: Tensor) -> Tensor:
+    h = h.double()
+    return h - h.mean(0)
+
+
+def _whiten(hc: Tensor, ridge: float) -> Tensor:
+    """L^-T, so that W^T (S + r I) W = I."""
     n, d = hc.shape
-    if ridge == 0:
-        # Rank is judged against the view before centring: a constant view keeps rounding noise of that size.
-        _, s, vt = torch.linalg.svd(hc, full_matrices=False)
-        keep = s > EPS * max(n, d) * torch.linalg.vector_norm(h)
-        reduced: Tensor = vt[keep].T * ((n - 1) ** 0.5 / s[keep])
-        return reduced
-    s11 = hc.T @ hc / (n - 1)
+    s = hc.T @ hc / (n - 1)
+    diagonal = s.diagonal()
     # A ridge below the rounding error of S would leave it indefinite; this floor is far below any real ridge.
-    s11.diagonal().add_(ridge + EPS * d * s11.diagonal().sum())
+    diagonal.add_(ridge + EPS * d * diagonal.sum())
     identity = torch.eye(d, dtype=hc.dtype, device=hc.device)
-    whitener: Tensor = torch.linalg.solve_triangular(torch.linalg.cholesky(s11).T, identity, upper=True)
-    return whitener
+    inverse: Tensor = torch.linalg.solve_triangular(torch.linalg.cholesky(s), identity, upper=False)
+    return inverse.T
 
 
-def _gradient(c: _Canonical, w: Tensor) -> Tensor:
-    """Gradient of sum_i phi(rho_i) with respect to the first view, for slopes w; see the module's head."""
-    return ((c.h2 @ c.b) * w - (c.h1 @ c.a) * (w * c.rho)) @ c.a.T / (len(c.h1) - 1)
+def _reduce(h: Tensor, hc: Tensor) -> Tensor:
+    """W of shape (d, q) with W^T S W = I, where q is the numerical rank of the view."""
+    n, d = hc.shape
+    # Rank is judged against the view before centring: a constant view keeps rounding noise of that size.
+    _, s, vt = torch.linalg.svd(hc, full_matrices=False)
+    keep = s > EPS * max(n, d) * torch.linalg.vector_norm(h.double())
+    reduced: Tensor = vt[keep].T * ((n - 1) ** 0.5 / s[keep])
+    return reduced
 
 
 class _CorrelationLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h1: Tensor, h2: Tensor, k: int, ridge: float, smoothing: float) -> Tensor:
         c = _decompose(h1, h2, ridge)
-        c = c._replace(a=c.a[:, :k], b=c.b[:, :k], rho=c.rho[:k])
-        root = torch.hypot(c.rho, torch.full_like(c.rho, smoothing))
-        w = torch.where(root > 0, c.rho / root, 0.0)
-        mirrored = _Canonical(c.h2, c.h1, c.b, c.a, c.rho)
-        ctx.save_for_backward(_gradient(c, w).to(h1.dtype), _gradient(mirrored, w).to(h2.dtype))
+        rho = c.rho[:k]
+        root = torch.sqrt(rho.square() + smoothing**2)
+        w = torch.where(root > 0, rho / root, 0.0)
+        ctx.save_for_backward(c.h1, c.h2, c.a[:, :k], c.b[:, :k], w, w * rho)
+        ctx.types = h1.dtype, h2.dtype
         return (smoothing - root).sum().to(h1.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        g1, g2 = ctx.saved_tensors
-        return -upstream * g1, -upstream * g2, None, None, None
+        h1, h2, a, b, w, w_rho = ctx.saved_tensors
+        scale = -upstream.double() / (len(h1) - 1)
+        w, w_rho = w * scale, w_rho * scale
+        x, y = h1 @ a, h2 @ b
+        g1, g2 = (y * w - x * w_rho) @ a.T, (x * w - y * w_rho) @ b.T
+        return g1.to(ctx.types[0]), g2.to(ctx.types[1]), None, None, None
 
 
 def _check(h1: Tensor, h2: Tensor) -> None:

@@ -110,10 +110,10 @@ class LinearCCA(TwoView):
         self.network_ = net
         u_s, u_e = self._tensor(speech, "speech"), self._tensor(eeg, "eeg")
         probe = held_out and (self._tensor(held_out[0], "speech"), self._tensor(held_out[1], "eeg"))
+        if self.draws < 1:
+            raise ModelError(f"draws = {self.draws}", where=self.name, expected="at least 1")
         draws = self.draws if callable(schedule) else 1
-        mates = [
-            partners(schedule, draw, n, len(eeg), where=self.name).to(device) for draw in range(max(1, draws))
-        ]
+        mates = [partners(schedule, draw, n, len(eeg), where=self.name).to(device) for draw in range(draws)]
         m = n if probe is None else len(probe[0])
         shuffles = [torch.randperm(m, generator=for_shuffles).to(device) for _ in range(PERMUTATIONS)]
         with reproducible(), torch.no_grad():

@@ -1,0 +1,31 @@
+"""One modality of a task, row by row: what every fit is handed, and by which it is known whom it has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class View:
+    """One modality of a task: features (n, D), class numbers (n,); per row its group, id, recording."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray
+    ids: np.ndarray
+    recordings: np.ndarray
+    names: tuple[str, ...] = ()
+
+    def rows(self, keep: np.ndarray) -> View:
+        """The rows that ``keep`` selects: a mask, or row numbers."""
+        kept = {name: getattr(self, name)[keep] for name in ("X", "y", "groups", "ids", "recordings")}
+        return replace(self, **kept)
+
+    def mapped(self, X: np.ndarray) -> View:
+        """The same samples with other features ``X`` (n, D'): what was fitted on them can still be told."""
+        return replace(self, X=X, names=())
+
+    def __len__(self) -> int:
+        return len(self.y)
