@@ -229,18 +229,19 @@ class Stage2Config(Section):
 
 
 class PeersConfig(Section):
-    """What single peers have beside the widths and the optimiser of ``stage2``; defaults of their papers.
+    """What single peers have beside the widths and the optimiser of ``stage2``.
 
     ``temperature``: of the supervised contrastive loss. ``barlow_weight``: of the off-diagonal terms of Barlow Twins.
     ``vicreg_*``: weights of the three terms of VICReg. ``distillation_*``: share of the teacher's soft labels in the
-    student's loss, and their temperature.
+    student's loss, and their temperature. The papers' weights of redundancy (5e-3 and 1) are for codes of 8192
+    dimensions; in a code of a few they leave all dimensions alike, so that the peers would be made of straw.
     """
 
     temperature: PositiveFloat = 0.1
-    barlow_weight: Weight = 5e-3
+    barlow_weight: Weight = 0.1
     vicreg_invariance: Weight = 25.0
     vicreg_variance: Weight = 25.0
-    vicreg_covariance: Weight = 1.0
+    vicreg_covariance: Weight = 25.0
     distillation_weight: Fraction = 0.5
     distillation_temperature: PositiveFloat = 2.0
 

@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from jmml.errors import ModelError
 
@@ -110,10 +111,34 @@ def canonical_correlations(h1: Tensor, h2: Tensor, *, ridge: float = 0.0) -> Ten
     ModelError : shapes that do not fit or fewer than two rows.
     """
     _check(h1, h2)
-    rho: Tensor = _decompose(h1, h2, ridge).rho
-    padded = rho.new_zeros(min(h1.shape[1], h2.shape[1]))
-    padded[: len(rho)] = rho
-    return padded.to(h1.dtype)
+    return _padded(_decompose(h1, h2, ridge).rho, h1, h2)
+
+
+@torch.no_grad()
+def permuted_correlations(h1: Tensor, h2: Tensor, orders: Tensor) -> Tensor:
+    """Exact canonical correlations of ``h1`` with the rows of ``h2`` in each of several orders; a metric.
+
+    Row p equals ``canonical_correlations(h1, h2[orders[p]])``. An order of the rows changes neither basis, so each view
+    is decomposed once and the orders cost one batched product and one batched decomposition.
+
+    Parameters
+    ----------
+    h1, h2 : views of shape (n, d1) and (n, d2), n >= 2.
+    orders : permutations of the row numbers 0..n-1, of shape (P, n).
+
+    Returns
+    -------
+    Tensor of shape (P, min(d1, d2)), in the type of the views. Raises :class:`ModelError` for shapes that do not fit.
+    """
+    _check(h1, h2)
+    h1c, h2c = _centre(h1), _centre(h2)
+    left, right = h1c @ _reduce(h1, h1c) / (len(h1) - 1), h2c @ _reduce(h2, h2c)
+    return _padded(torch.linalg.svdvals(left.T @ right[orders]).clamp(max=1.0), h1, h2)
+
+
+def _padded(rho: Tensor, h1: Tensor, h2: Tensor) -> Tensor:
+    """Correlations (..., q) with those that do not exist as 0: (..., min(d1, d2)), in the type of the views."""
+    return functional.pad(rho, (0, min(h1.shape[1], h2.shape[1]) - rho.shape[-1])).to(h1.dtype)
 
 
 class _Canonical(NamedTuple):

@@ -76,7 +76,7 @@ class _Branches(nn.Module):
 
     def logits(self, e: Tensor) -> Tensor:
         """v_c . E_c(x): (C + 1, n, p) -> (n, C)."""
-        return torch.einsum("cnp,cp->nc", e[1:], self.v)
+        return torch.bmm(e[1:], self.v.unsqueeze(2)).squeeze(2).T
 
     def losses(self, x: Tensor, y: Tensor, *, alpha: float, beta: float, gamma: float) -> dict[str, Tensor]:
         n, n_classes = len(x), len(self.v)

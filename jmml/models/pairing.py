@@ -61,6 +61,13 @@ def pair(
     >>> pair("class", ["sad", "happy"], ["happy", "sad"], rng=np.random.default_rng(0)).tolist()
     [1, 0]
     """
+    return _draw(_groups(kind, y_speech, y_eeg, pair_ids), rng)
+
+
+def _groups(
+    kind: PairingName, y_speech: Values, y_eeg: Values, pair_ids: tuple[Values, Values] | None
+) -> list[tuple[Index, Index]]:
+    """Speech rows and EEG rows of each class or trial, in order of the sorted names, checked."""
     if kind not in get_args(PairingName):
         raise ConfigError([f"unknown pairing '{kind}'; {nearest(kind, get_args(PairingName))}"])
     if kind == "instance":
@@ -73,11 +80,14 @@ def pair(
     else:
         keys_speech, keys_eeg = _strings(y_speech), _strings(y_eeg)
         _check_classes(keys_speech, keys_eeg)
-    index = np.empty(len(keys_speech), dtype=np.int64)
-    for key, rows in _rows_by_key(keys_speech).items():
-        candidates = rng.permutation(np.flatnonzero(keys_eeg == key))
+    return [(rows, np.flatnonzero(keys_eeg == key)) for key, rows in _rows_by_key(keys_speech).items()]
+
+
+def _draw(groups: list[tuple[Index, Index]], rng: np.random.Generator) -> Index:
+    index = np.empty(sum(len(rows) for rows, _ in groups), dtype=np.int64)
+    for rows, candidates in groups:
         # The repeated permutation uses every candidate equally often; the second draw breaks its order.
-        index[rows] = rng.permutation(np.resize(candidates, len(rows)))
+        index[rows] = rng.permutation(np.resize(rng.permutation(candidates), len(rows)))
     return index
 
 
@@ -93,14 +103,12 @@ def schedule(
 
     The generator is seeded by (seed, epoch), so the pairs of an epoch do not depend on the epochs before it
     and a resumed trial draws what an uninterrupted one draws. ``class-frozen`` gives the pairs of epoch 0 at
-    every epoch. The first draw is made at once: bad input is refused before training starts.
+    every epoch. Rows are grouped and checked at once: bad input is refused before training starts.
     """
-    frozen = pair(kind, y_speech, y_eeg, rng=np.random.default_rng([seed, 0]), pair_ids=pair_ids)
+    groups = _groups(kind, y_speech, y_eeg, pair_ids)
 
     def at(epoch: int) -> Index:
-        if kind == "class-frozen" or epoch == 0:
-            return frozen.copy()
-        return pair(kind, y_speech, y_eeg, rng=np.random.default_rng([seed, epoch]), pair_ids=pair_ids)
+        return _draw(groups, np.random.default_rng([seed, 0 if kind == "class-frozen" else epoch]))
 
     return at
 

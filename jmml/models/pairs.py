@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from jmml.errors import ModelError
-from jmml.models.correlation import canonical_correlations
+from jmml.models.correlation import canonical_correlations, permuted_correlations
 from jmml.models.encoders import TwoEncoders
 from jmml.models.inputs import FloatArray, IntArray, check_features
 from jmml.models.pairing import schedule
@@ -107,11 +107,12 @@ def mean_correlations(
     ``rho_permuted`` of the last of these with the EEG rows in each order of ``shuffles``, averaged. Read from
     the device once.
     """
-    codes = net.f_s(train[0]), net.f_e(train[1])
-    rho = {"rho_train": canonical_correlations(*codes).mean()}
+    codes, names = (net.f_s(train[0]), net.f_e(train[1])), ["rho_train"]
+    found = []
     if probe is not None:
-        codes = net.f_s(probe[0]), net.f_e(probe[1])
-        rho["rho_held_out"] = canonical_correlations(*codes).mean()
-    chance = [canonical_correlations(codes[0], codes[1][rows]).mean() for rows in shuffles]
-    rho["rho_permuted"] = torch.stack(chance).mean()
-    return dict(zip(rho, torch.stack(list(rho.values())).tolist(), strict=True))
+        found.append(canonical_correlations(*codes).mean())
+        codes, names = (net.f_s(probe[0]), net.f_e(probe[1])), ["rho_train", "rho_held_out"]
+    as_paired = torch.arange(len(codes[0]), device=codes[0].device)
+    rho = permuted_correlations(*codes, torch.stack([as_paired, *shuffles])).mean(1)
+    found += [rho[0], rho[1:].mean()]
+    return dict(zip([*names, "rho_permuted"], torch.stack(found).tolist(), strict=True))

@@ -22,8 +22,6 @@ from jmml.models.inputs import FloatArray, IntArray
 from jmml.models.networks import mlp
 from jmml.models.one_view import CodeNetwork, SpeechOnly
 
-__all__ = ["Autoencoder", "SpeechOnly", "SupervisedContrastive", "SupervisedMLP", "contrast"]
-
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Autoencoder(SpeechOnly):

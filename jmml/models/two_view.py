@@ -219,10 +219,12 @@ class TwoView(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # t
         )
         for epoch in range(self.epochs):
             mate = partners(schedule, epoch, n, len(eeg), where=self.name).to(device)
+            met, y_met = u_e[mate], y and (y[0], y[1][mate])
 
-            def losses(rows: Tensor, mate: Tensor = mate) -> dict[str, Tensor]:
-                own = y and (y[0][rows], y[1][mate[rows]])
-                return self._losses(net, u_s[rows], u_e[mate[rows]], own)
+            def losses(
+                rows: Tensor, met: Tensor = met, y: tuple[Tensor, Tensor] | None = y_met
+            ) -> dict[str, Tensor]:
+                return self._losses(net, u_s[rows], met[rows], y and (y[0][rows], y[1][rows]))
 
             net.train()
             means = trainer.epoch(n, batch_size, losses)
@@ -230,7 +232,7 @@ class TwoView(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # t
             with reproducible(), torch.no_grad():
                 net.f_s.measure(u_s)
                 net.f_e.measure(u_e)
-                rho = mean_correlations(net, (u_s, u_e[mate]), probe, shuffles)
+                rho = mean_correlations(net, (u_s, met), probe, shuffles)
             self.history_.append({"epoch": epoch + 1, **means, **rho})
             yield self.history_[-1]
 

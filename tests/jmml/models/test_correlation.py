@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from jmml.errors import ModelError
-from jmml.models.correlation import canonical_correlations, correlation_loss
+from jmml.models.correlation import canonical_correlations, correlation_loss, permuted_correlations
 
 
 def views(n: int = 60, d1: int = 4, d2: int = 3, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -120,6 +120,17 @@ def test_agrees_with_exact_cca_without_smoothing_and_ridge(shape: tuple[int, int
     assert -top.item() == pytest.approx(expected[0], abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["identical views", "neural collapse", "dead feature", "constant view"])
+def test_permuted_rows_correlate_as_one_by_one(name: str) -> None:
+    h1, h2 = degenerate()[name]
+    h2 = h2[:, :4]
+    orders = torch.stack([torch.randperm(64, generator=torch.Generator().manual_seed(s)) for s in range(3)])
+    expected = torch.stack([canonical_correlations(h1, h2[order]) for order in orders])
+    found = permuted_correlations(h1, h2, orders)
+    assert found.shape == (3, 4)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("ridge", [1e-3, 0.5])
 def test_ridge_and_smoothing_follow_their_formulas(ridge: float) -> None:
     h1, h2 = views()
@@ -224,6 +235,7 @@ def test_ascent_along_the_gradient_reaches_full_correlation() -> None:
         (lambda a, b: correlation_loss(a, b, k=0), "k between 1 and 3"),
         (lambda a, b: correlation_loss(a, b, ridge=-1.0), "at least 0"),
         (lambda a, b: canonical_correlations(a[:, 0], b), "expected"),
+        (lambda a, b: permuted_correlations(a, b[:-1], torch.arange(60)[None]), r"\(60, 4\) and \(59, 3\)"),
     ],
 )
 def test_misuse_is_named(call, said: str) -> None:  # type: ignore[no-untyped-def]

@@ -213,12 +213,13 @@ def test_same_seed_same_bits_and_nothing_global_moves() -> None:
     assert not np.array_equal(first.transform(speech), model(seed=4).fit(speech, eeg).transform(speech))
 
 
-def test_labels_change_nothing_unless_their_term_has_a_weight() -> None:
+def test_labels_of_given_pairs_change_nothing_unless_their_term_has_a_weight() -> None:
     speech, eeg = parallel()
     y = np.arange(400) % 3
     plain = model().fit(speech, eeg).transform(speech)
-    np.testing.assert_array_equal(model().fit(speech, eeg, y, y).transform(speech), plain)
-    assert not np.array_equal(model(lam_y=1.0).fit(speech, eeg, y, y).transform(speech), plain)
+    rows = np.arange(400)
+    np.testing.assert_array_equal(model().fit(speech, eeg, y, y, pairs=rows).transform(speech), plain)
+    assert not np.array_equal(model(lam_y=1.0).fit(speech, eeg, y, y, pairs=rows).transform(speech), plain)
 
 
 def test_watching_held_out_pairs_changes_nothing() -> None:
@@ -282,17 +283,26 @@ SPEECH, EEG = parallel()
         ),
         ({}, (SPEECH, EEG[:50]), {}, "400 speech rows and 50 EEG rows"),
         ({}, (SPEECH, EEG * np.nan), {}, "E-DCC-CAE, EEG: 2000 feature values are not finite"),
-        ({"lam_y": 1.0}, (SPEECH, EEG), {}, "lam_y = 1.0 needs labels"),
+        ({"lam_y": 1.0}, (SPEECH, EEG), {}, "labels of both modalities are needed"),
         ({}, (SPEECH, EEG, ["a"] * 400, ["a"] * 400), {}, "all 400 rows have the class 'a'"),
-        ({}, (SPEECH, EEG, ["a", "b"] * 200, ["a", "c"] * 200), {}, r"'b' \(speech\), 'c' \(EEG\)"),
+        (
+            {},
+            (SPEECH, EEG, ["a", "b"] * 200, ["a", "c"] * 200),
+            {},
+            r"'b' \(200 speech rows\), 'c' \(200 EEG rows\)",
+        ),
+        ({}, (SPEECH, EEG, ["a", "b"] * 200, ["c", "d"] * 200), {}, r"'d' \(200 EEG rows\); none in both"),
+        ({}, (SPEECH, EEG, np.arange(400) % 2, [0, 1] * 199), {}, r"labels of shape \(398,\) for 400 rows"),
+        ({"k": 0}, (SPEECH, EEG), {}, "k = 0; expected a whole number of at least 1"),
+        ({"lr": -1.0}, (SPEECH, EEG), {}, "lr = -1.0; expected a learning rate above 0"),
         ({}, (SPEECH, EEG), {"held_out": (SPEECH[:3], EEG[:3])}, r"at least 2 k = 4"),
         ({}, (SPEECH, EEG), {"held_out": (SPEECH[:9], EEG[:8])}, r"9 held-out speech rows and 8"),
-        ({}, (SPEECH, EEG), {"pairing": lambda e: np.zeros(3, int)}, r"shape \(3,\)"),
-        ({}, (SPEECH, EEG), {"pairing": lambda e: np.zeros(400)}, "type float64"),
+        ({}, (SPEECH, EEG), {"pairs": lambda e: np.zeros(3, int)}, r"shape \(3,\)"),
+        ({}, (SPEECH, EEG), {"pairs": lambda e: np.zeros(400)}, "type float64"),
         (
             {},
             (SPEECH, EEG),
-            {"pairing": lambda e: np.full(400, 400)},
+            {"pairs": lambda e: np.full(400, 400)},
             "400 to 400; expected 0 to 399",
         ),
         ({"lr": 1e30}, (SPEECH, EEG), {}, "training diverged in epoch"),
@@ -315,7 +325,7 @@ def test_wrong_use_at_inference_is_named() -> None:
     for call, said in (
         (lambda: fitted.transform(), "no features were given"),
         (lambda: fitted.transform(SPEECH, EEG[:3]), "400 speech rows and 3 EEG rows"),
-        (lambda: fitted.transform(EEG), "5 features per row; expected 6"),
+        (lambda: fitted.transform(EEG), "X has 5 features, but EDCCCAE is expecting 6"),
         (lambda: fitted.imagine(SPEECH, EEG), "both modalities"),
         (lambda: fitted.imagine(SPEECH), r"cross decoders were not trained \(lam_x = 0\)"),
     ):

@@ -158,7 +158,9 @@ from jmml.models.persistence import load_classifier, load_state
 folder = Path(sys.argv[1])
 stage1 = JECSSL.from_state(*load_state(folder, "stage1"))
 stage2 = EDCCCAE.from_state(*load_state(folder, "stage2"))
-u = stage1.transform(np.load(folder / "X.npy"))
+X = np.load(folder / "X.npy")
+np.save(folder / "classes.npy", stage1.predict_proba(X))
+u = stage1.transform(X)
 z = np.concatenate([stage2.transform(u), stage2.imagine(u)], axis=1)
 np.save(folder / "proba.npy", load_classifier(folder / "head.skops").predict_proba(z))
 """
@@ -169,7 +171,7 @@ def test_a_process_that_never_trained_predicts_the_same_bits(tmp_path: Path) -> 
     stage1 = JECSSL(p=4, r=4, hidden=8, epochs=2).fit(X, y)
     u = stage1.transform(X)
     stage2 = EDCCCAE(k=2, hidden=8, epochs=2).fit(
-        u, u[::-1], y, y[::-1], pairing=lambda e: np.arange(90)[::-1]
+        u, u[::-1], y, y[::-1], pairs=lambda epoch: np.arange(90)[::-1]
     )
     z = np.concatenate([stage2.transform(u), stage2.imagine(u)], axis=1)
     head = make_classifier(ClassifierConfig()).fit(z, y)
@@ -179,3 +181,4 @@ def test_a_process_that_never_trained_predicts_the_same_bits(tmp_path: Path) -> 
     np.save(tmp_path / "X.npy", X)
     subprocess.run([sys.executable, "-c", READER, str(tmp_path)], check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "proba.npy"), head.predict_proba(z))
+    np.testing.assert_array_equal(np.load(tmp_path / "classes.npy"), stage1.predict_proba(X))

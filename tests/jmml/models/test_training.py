@@ -25,14 +25,17 @@ def test_batches_cover_every_row_once_and_none_is_small(n: int, batch_size: int,
 
 def test_settings_of_torch_are_restored_even_after_an_error() -> None:
     threads, mode = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
     torch.set_num_threads(2)
     try:
         with pytest.raises(RuntimeError, match="boom"), reproducible():
             assert torch.get_num_threads() == 1
             assert torch.are_deterministic_algorithms_enabled()
+            assert not torch.utils.deterministic.fill_uninitialized_memory
             raise RuntimeError("boom")
         assert torch.get_num_threads() == 2
         assert torch.are_deterministic_algorithms_enabled() == mode
+        assert torch.utils.deterministic.fill_uninitialized_memory == fill
     finally:
         torch.set_num_threads(threads)
 
