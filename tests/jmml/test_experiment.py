@@ -56,6 +56,37 @@ def test_without_cross_decoders_nothing_is_imagined(task, split):
     assert recogniser.embed(X_speech=task.speech.X[:3]).shape == (3, 3)
 
 
+def test_the_imagined_eeg_is_appended_when_it_is_wanted(task, split):
+    with_it, without = (
+        fit_fold(task, split, 0, "jmml", small_method(imagined=wanted), seed=0) for wanted in (True, False)
+    )
+    codes, alone = (model.embed(X_speech=task.speech.X[:3]) for model in (with_it, without))
+    assert (codes.shape, alone.shape) == ((3, 3 + 6), (3, 3))
+    assert np.array_equal(codes[:, :3], alone)
+    u = with_it.stage1["speech"].transform(task.speech.X[:3])
+    assert np.array_equal(codes[:, 3:], with_it.stage2.imagine(X_speech=u))
+
+
+def test_the_head_of_both_modalities_is_fitted_on_pairs_of_one_class(task, split, monkeypatch):
+    fitted = {}
+    honest = EmotionRecogniser.embed
+
+    def spy(self, X_speech=None, X_eeg=None):
+        if X_speech is not None and X_eeg is not None:
+            fitted["rows"] = (X_speech, X_eeg)
+        return honest(self, X_speech, X_eeg)
+
+    monkeypatch.setattr(EmotionRecogniser, "embed", spy)
+    fit_fold(task, split, 0, "jmml", small_method(), seed=0)
+    label = {
+        "speech": {row.tobytes(): y for row, y in zip(task.speech.X, task.speech.y, strict=True)},
+        "eeg": {row.tobytes(): y for row, y in zip(task.eeg.X, task.eeg.y, strict=True)},
+    }
+    speech, eeg = fitted["rows"]
+    assert len(speech) == len(eeg) > 100
+    assert [label["speech"][row.tobytes()] for row in speech] == [label["eeg"][row.tobytes()] for row in eeg]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_permuting_test_labels_leaves_predictions_byte_identical(task, split, method):
     rng = np.random.default_rng(1)
