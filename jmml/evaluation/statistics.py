@@ -61,12 +61,19 @@ def cluster_bootstrap(
 
     theta* = mean over seeds of UAR( sum_g w_g N_gs ),   w ~ Multinomial(G, 1/G), the same w for both methods.
 
-    The bounds are expanded percentiles (Hesterberg 2015, "What teachers should know about the bootstrap",
-    The American Statistician 69(4)): plain percentiles are too narrow by sqrt((G - 1) / G) and use the normal
-    in place of Student's t, which matters with the few speakers that corpora have. The tail is taken at
-    Phi( -sqrt(G / (G - 1)) t_{1 - alpha/2, G - 1} ) in place of alpha/2. In 4,000 simulated experiments with
-    5, 8 and 20 speakers the 95 % interval held the truth in 0.92, 0.95 and 0.94 of them (plain percentiles:
-    0.85, 0.90 and 0.93).
+    Each bound is the wider of two, both from the same resamples:
+
+    - the expanded percentile (Hesterberg 2015, "What teachers should know about the bootstrap", The American
+      Statistician 69(4)): the tail is taken at Phi( -sqrt(G / (G - 1)) t_{1 - alpha/2, G - 1} ) in place of
+      alpha/2, for plain percentiles are too narrow by sqrt((G - 1) / G) and know no Student's t;
+    - theta +- t_{1 - alpha/2, G - 1} sqrt(G / (G - 1)) sd(theta*), clipped to what is possible.
+
+    The percentile follows skewness but cannot reach beyond the speakers at hand; t does the reverse. Measured
+    over 20,000 simulated experiments each (recalls around 0.5 and 0.75, equal and unequal numbers of utterances;
+    standard error 0.0016), the 95 % interval held the true UAR in 0.931 to 0.944 of those with 5 speakers and
+    0.940 to 0.953 with 8 to 20, the true difference of two methods in 0.952 to 0.959 and 0.950 to 0.957. The
+    percentile alone held them in 0.905 to 0.923 with 5 speakers and 0.933 to 0.951 with more; it is narrower by
+    15 % with 5, 5 % with 8, 2 % with 20.
 
     Parameters
     ----------
@@ -86,9 +93,12 @@ def cluster_bootstrap(
     values = _resampled_uar(weights, counts)
     if reference is not None:
         values = values - _resampled_uar(weights, reference)
-    quantile = stats.t.ppf(0.5 + confidence / 2, groups - 1)
-    tail = float(stats.norm.cdf(-np.sqrt(groups / (groups - 1)) * quantile))
-    low, high = np.quantile(values, [tail, 1 - tail])
+    reach = np.sqrt(groups / (groups - 1)) * stats.t.ppf(0.5 + confidence / 2, groups - 1)
+    tail = float(stats.norm.cdf(-reach))
+    percentile_low, percentile_high = np.quantile(values, [tail, 1 - tail])
+    lowest = 0.0 if reference is None else -1.0
+    low = min(percentile_low, max(lowest, estimate - reach * values.std()))
+    high = max(percentile_high, min(1.0, estimate + reach * values.std()))
     note = f"only {groups} speakers: the interval is rough" if groups < FEW_SPEAKERS else ""
     return Interval(estimate, float(low), float(high), note)
 

@@ -19,15 +19,6 @@ Draw = Callable[[Path], None]
 CLASSES = ("HVHA", "HVLA", "LVHA")
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that were saved, kept for inspection."""
-    kept: list[Figure] = []
-    save = plots._write
-    monkeypatch.setattr(plots, "_write", lambda figure, path: (kept.append(figure), save(figure, path))[1])
-    return kept
-
-
 def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 

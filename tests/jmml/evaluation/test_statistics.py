@@ -100,18 +100,38 @@ class TestBootstrap:
         assert np.isnan(one.high)
         assert one.note == "one speaker: no interval"
 
-    @pytest.mark.parametrize("groups", [8, 20])
-    def test_coverage(self, groups: int) -> None:
-        # 600 experiments of known truth. Measured over 4,000: 0.95 (8 speakers) and 0.94 (20); plain
-        # percentiles reach 0.90 and 0.93. Four standard errors of 600 draws are 0.036.
-        rng = np.random.default_rng(10)
-        z = 0.8 * rng.standard_normal(400_000) + 0.5 * rng.standard_normal(400_000)
-        truth = float(np.mean(1 / (1 + np.exp(-z))))
-        hits = 0
-        for _ in range(600):
-            interval = statistics.cluster_bootstrap(simulate(rng, groups), n=400, rng=rng)
-            hits += interval.low <= truth <= interval.high
-        assert 0.90 <= hits / 600 <= 0.98
+    def test_agrees_with_scipy_where_small_sample_corrections_vanish(self) -> None:
+        counts = simulate(np.random.default_rng(10), 400, logit=0.5, m=4)
+
+        def uar(speakers: np.ndarray, axis: int) -> np.ndarray:
+            drawn = counts[speakers.astype(int)]  # (..., G, S, C, C)
+            return metrics.uar_of(drawn.sum(axis=-4)).mean(axis=-1)
+
+        theirs = stats.bootstrap(
+            (np.arange(400),), uar, n_resamples=4000, batch=200, method="BCa", rng=np.random.default_rng(0)
+        )
+        ours = statistics.cluster_bootstrap(counts, n=4000, rng=np.random.default_rng(1))
+        width = theirs.confidence_interval.high - theirs.confidence_interval.low
+        assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.06 * width)
+        assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.06 * width)
+
+    def test_reaches_as_far_as_student_where_speakers_run_out(self) -> None:
+        # Three speakers: no resample lies beyond the worst of them, the t interval does.
+        counts = np.zeros((3, 1, 2, 2), dtype=np.int64)
+        counts[:, 0, 0] = [[4, 6], [5, 5], [6, 4]]
+        interval = statistics.cluster_bootstrap(counts, n=20_000, rng=np.random.default_rng(0))
+        low, high = stats.t.interval(0.95, 2, loc=0.5, scale=stats.sem([0.4, 0.5, 0.6]))
+        assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.01)
+        assert low < 0.4
+
+    def test_bounds_stay_possible(self) -> None:
+        counts = np.zeros((3, 1, 2, 2), dtype=np.int64)
+        counts[:, 0, 0] = [[10, 0], [10, 0], [2, 8]]
+        alone = statistics.cluster_bootstrap(counts, rng=np.random.default_rng(0))
+        assert (alone.low, alone.high) == (0, 1)
+        flipped = counts[..., ::-1].copy()
+        paired = statistics.cluster_bootstrap(counts, rng=np.random.default_rng(0), reference=flipped)
+        assert (paired.low, paired.high) == (-1, 1)
 
 
 class TestSignFlip:
@@ -129,6 +149,14 @@ class TestSignFlip:
             vectorized=True,
         ).pvalue
         assert statistics.paired_sign_flip(d) == pytest.approx(expected)
+
+    @given(st.lists(st.integers(-60, 60).filter(bool), min_size=4, max_size=10, unique_by=abs))
+    @settings(max_examples=40, deadline=None)
+    def test_on_signed_ranks_it_is_wilcoxon(self, differences: list[int]) -> None:
+        d = np.array(differences)
+        signed_ranks = np.sign(d) * stats.rankdata(np.abs(d))
+        expected = stats.wilcoxon(d, method="exact").pvalue
+        assert statistics.paired_sign_flip(signed_ranks) == pytest.approx(expected)
 
     def test_equal_differences_reduce_to_the_sign_test(self) -> None:
         d = np.array([1.0] * 9 + [-1.0] * 3)
