@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import data, model, predict, results, sweep, ui
+from cli import data, model, predict, results, study, sweep, ui
 from cli.output import debug_wanted, fail
 from jmml.errors import JMMLError
 
@@ -25,6 +25,8 @@ EPILOG = """
   $ dvc repro                         features, split, training, evaluation
 
   $ jmml sweep run quick              a search over both stages
+
+  $ jmml study run worlds             whether EEG helped: every peer and control
 
   $ jmml model register               then: jmml model promote
 
@@ -42,6 +44,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(study.app, name="study")
 app.add_typer(model.app, name="model")
 app.command("results")(results.results)
 app.command("predict")(predict.predict)

@@ -106,7 +106,7 @@ def collect(project: Project, corpora: Sequence[str]) -> Lineage:
         ``dvc.lock`` is absent, has no record of a corpus's features, or the features on disk are not those of
         the record.
     """
-    lock = _read_lock(project)
+    lock = _read_lock(project) if corpora else {}
     datasets = [ref for name in corpora for ref in _datasets(project, name, lock)]
     sha, dirty, diff, branch = _git_state(project.root)
     return Lineage(

@@ -1,4 +1,4 @@
-"""The only writer of tracked runs: one run per sweep, one run below it per trial.
+"""The only writer of tracked runs: one run per sweep, one run below it per trial, one run per study.
 
 Every failure of the store becomes one :class:`~jmml.errors.TrackingError`. Nothing is dropped on the way:
 what MLflow would alter in silence (values that are not finite, texts that are too long) is refused.
@@ -14,7 +14,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,7 +50,7 @@ from pipelines.values import as_text, batches, environment, flatten, refuse_long
 
 EXPERIMENT = "jmml"
 MODEL_NAME = "jmml"
-KIND, SWEEP, TRIAL, TRIAL_ID = "jmml.kind", "sweep", "trial", "jmml.trial_id"
+KIND, SWEEP, TRIAL, STUDY, TRIAL_ID = "jmml.kind", "sweep", "trial", "study", "jmml.trial_id"
 PARENT = "mlflow.parentRunId"
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -159,15 +159,44 @@ class Tracker:
         experiment: str = EXPERIMENT,
     ) -> str:
         """Open the run of a sweep with its parameters, datasets and lineage; the run's identifier."""
-        own = {KIND: SWEEP, "jmml.sweep": name, **lineage.tags(), **tags, **_provenance(lineage)}
+        return self._start(SWEEP, name, params, tags, lineage, experiment)
+
+    def start_study(
+        self,
+        name: str,
+        *,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        lineage: Lineage,
+        experiment: str = EXPERIMENT,
+    ) -> str:
+        """Open the run of a study, as :meth:`start_sweep` does for a sweep."""
+        return self._start(STUDY, name, params, tags, lineage, experiment)
+
+    def _start(
+        self,
+        kind: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        lineage: Lineage,
+        experiment: str,
+    ) -> str:
+        own = {KIND: kind, f"jmml.{kind}": name, **lineage.tags(), **tags, **_provenance(kind, lineage)}
         parent = self.experiment(experiment)
-        with reported(self.uri, f"opening the run of sweep '{name}'"):
+        with reported(self.uri, f"opening the run of {kind} '{name}'"):
             run_id = str(self.client.create_run(parent.experiment_id, tags=own, run_name=name).info.run_id)
+        try:
             if lineage.datasets:
-                self.client.log_inputs(run_id, [_dataset_input(ref) for ref in lineage.datasets])
-        self.log_params(run_id, params)
-        for file, text in lineage.files().items():
-            self.log_text(run_id, text, f"lineage/{file}")
+                with reported(self.uri, f"writing the inputs of run {run_id}"):
+                    self.client.log_inputs(run_id, [_dataset_input(ref) for ref in lineage.datasets])
+            self.log_params(run_id, params)
+            for file, text in lineage.files().items():
+                self.log_text(run_id, text, f"lineage/{file}")
+        except BaseException:
+            with suppress(TrackingError):  # the store may be what failed
+                self.finish(run_id, "FAILED")
+            raise
         return run_id
 
     def start_trial(self, sweep_run_id: str, trial_id: str, params: Mapping[str, Any]) -> str:
@@ -367,9 +396,9 @@ _INHERITED = frozenset(
 )
 
 
-def _provenance(lineage: Lineage) -> dict[str, str]:
+def _provenance(kind: str, lineage: Lineage) -> dict[str, str]:
     """The tags behind MLflow's own columns: user, source and version."""
-    tags = {"mlflow.source.name": "jmml sweep", "mlflow.source.type": "LOCAL"}
+    tags = {"mlflow.source.name": f"jmml {kind}", "mlflow.source.type": "LOCAL"}
     if lineage.git_sha:
         tags["mlflow.source.git.commit"] = lineage.git_sha
     try:

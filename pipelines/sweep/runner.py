@@ -27,7 +27,7 @@ from pipelines.sweep.outcome import SweepResult
 from pipelines.sweep.plan import Plan, data_bytes, plan
 from pipelines.sweep.refit import refit
 from pipelines.sweep.search import ALGORITHMS, SCHEDULERS
-from pipelines.sweep.session import first_interrupt, ray_session
+from pipelines.sweep.session import first_interrupt, gpu_count, ray_session
 from pipelines.sweep.spaces import configure, describe
 from pipelines.sweep.table import Display
 from pipelines.sweep.trainable import Points, TrialSettings, run_trial
@@ -71,7 +71,7 @@ def run_sweep(
     definition, task = planned.definition, planned.params.task
     tracker = Tracker.connect(project)
     origin = lineage.collect(project, [corpus for corpus in (task.speech, task.eeg) if corpus])
-    gpus = _gpus(planned.params.device)
+    gpus = gpu_count(planned.params.device)
     shown = None if quiet else console or Console(stderr=True)
     if shown is not None:
         shown.print(f"sweep {definition.name}: starting Ray", highlight=False)
@@ -234,13 +234,3 @@ def _so_far(board: Board) -> str:
     if board.best is not None:
         text += f"; best val_uar {board.best.best_val_uar:.3f} (trial {board.best.number})"
     return text
-
-
-def _gpus(device: str) -> int:
-    if not device.startswith("cuda"):
-        return 0
-    import torch
-
-    if not torch.cuda.is_available():
-        raise SweepError("no GPU found", where=f"device: {device}", fix="set device: cpu in params.yaml")
-    return torch.cuda.device_count()

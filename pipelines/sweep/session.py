@@ -73,7 +73,7 @@ def ray_session(*, cpus: int, gpus: int = 0, data_bytes: int = 0) -> Iterator[No
                 ) from error
             raise SweepError(f"cannot start Ray: {reason}", fix="free memory or disk, try again") from error
         try:
-            with _termination_as_exit():
+            with termination_as_exit():
                 yield
         finally:
             ray.shutdown()
@@ -109,7 +109,7 @@ def _probe(address: str) -> None:
 
 
 @contextmanager
-def _termination_as_exit() -> Iterator[None]:
+def termination_as_exit() -> Iterator[None]:
     """Let SIGTERM raise ``SystemExit``, so that runs are closed; Ray's own handler aborts the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -123,6 +123,22 @@ def _termination_as_exit() -> Iterator[None]:
 
 def _exit(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
+
+
+def gpu_count(device: str) -> int:
+    """How many GPUs the setting ``device`` asks for: none for ``cpu``, all there are for ``cuda``.
+
+    Raises
+    ------
+    SweepError : there is no GPU.
+    """
+    if not device.startswith("cuda"):
+        return 0
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SweepError("no GPU found", where=f"device: {device}", fix="set device: cpu in params.yaml")
+    return torch.cuda.device_count()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = {"jmml": set(), "pipelines": {"jmml"}, "cli": {"jmml", "pipelines"}}
 HOMES = {
-    "ray": ("pipelines/sweep/",),
+    "ray": ("pipelines/sweep/", "pipelines/study/"),
     "mlflow": ("pipelines/tracking.py", "pipelines/registry.py", "pipelines/serving.py"),
     "dvc": ("pipelines/lineage.py", "pipelines/datasets.py", "pipelines/stages/"),
     "typer": ("cli/",),

@@ -1,0 +1,174 @@
+"""`jmml study`: every peer and every control on one protocol, on Ray."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import JsonFlag, print_json, print_table
+
+app = typer.Typer(help="Studies: methods, peers and controls compared.", no_args_is_help=True)
+
+
+def _definitions(incomplete: str) -> list[str]:
+    from pipelines.study.definition import READY_MADE
+
+    return [name for name in sorted(READY_MADE) if name.startswith(incomplete)]
+
+
+def _finished(incomplete: str) -> list[str]:
+    from jmml.errors import JMMLError
+    from pipelines.project import Project
+    from pipelines.study.summary import finished
+
+    try:
+        return [study.name for study in finished(Project.find()) if study.name.startswith(incomplete)]
+    except JMMLError:
+        return []
+
+
+@app.command()
+def run(
+    definition: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="A YAML file, or the name of a ready-made definition (worlds, quick, corpora).",
+            autocompletion=_definitions,
+        ),
+    ] = "quick",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", "-s", help="Override one entry, as in seeds=0,1 or tuning.trials=1. Repeatable."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Compute every cell again, whatever is cached.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Write and track the results once more, though nothing changed.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Cells at the same time; default: one per CPU.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Compute what is missing, certify every cell, write the report, track it all.
+
+    Finished cells are kept whatever happens: the same command goes on where it was stopped.
+
+    [bold]Examples[/bold]
+
+      $ jmml study run worlds --dry-run
+
+      $ jmml study run quick
+
+      $ jmml study run corpora -s seeds=0,1,2 -s tuning.trials=1
+
+      $ jmml study run worlds -s tasks=trial -s methods=jmml,controls
+
+      $ jmml study run my_study.yaml --workers 8
+    """
+    from pipelines.project import Project
+    from pipelines.study.definition import load_definition
+
+    project = Project.find()
+    loaded = load_definition(definition, overrides=settings or [])
+    if dry_run:
+        from pipelines.study.plan import plan
+
+        planned = plan(project, loaded, workers=workers, recompute=recompute)
+        if json:
+            print_json(planned.as_dict())
+        else:
+            for line in planned.lines():
+                typer.echo(line)
+        return
+    from pipelines.study.runner import run_study
+
+    result = run_study(project, loaded, workers=workers, recompute=recompute, again=again, quiet=json)
+    if json:
+        print_json(result.as_dict())
+        return
+    _print(result.published.summary)
+    for line in result.lines():
+        typer.echo(line)
+
+
+@app.command("list")
+def list_(json: JsonFlag = False) -> None:
+    """Ready-made definitions, and studies that were run to their end."""
+    from pipelines.project import Project
+    from pipelines.study.definition import READY_MADE, load_definition
+    from pipelines.study.summary import finished
+
+    definitions = [load_definition(name) for name in READY_MADE]
+    done = finished(Project.find())
+    if json:
+        print_json(
+            {
+                "definitions": [{"name": d.name, "description": d.description} for d in definitions],
+                "finished": [study.as_dict() for study in done],
+            }
+        )
+        return
+    print_table(
+        ["definition", "tasks", "methods", "seeds", "what it compares"],
+        [[d.name, len(d.tasks), len(d.methods), len(d.seeds), d.description] for d in definitions],
+        left=5,
+    )
+    if not done:
+        typer.echo("no study is finished yet. Next: jmml study run worlds")
+        return
+    print_table(
+        ["finished", "cells", "when", "primary contrast"],
+        [
+            [study.name if not number else "", study.cells, study.created, task.headline()]
+            for study in done
+            for number, task in enumerate(study.tasks)
+        ],
+        left=4,
+    )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A finished study.", autocompletion=_finished)],
+    task: Annotated[str | None, typer.Option("--task", help="One task alone.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """The primary contrast, the table of each task, and where the report is.
+
+    [bold]Examples[/bold]
+
+      $ jmml study show worlds
+
+      $ jmml study show worlds --task trial --json
+    """
+    from pipelines.project import Project
+    from pipelines.study.summary import REPORT, folder_of, read
+
+    project = Project.find()
+    found = read(project, name)
+    report = folder_of(project, name) / REPORT
+    if task is not None:
+        found = found.only(task)
+    if json:
+        print_json({**found.as_dict(), "report": report})
+        return
+    _print(found)
+    typer.echo(f"report: {report}")
+
+
+def _print(study: Any) -> None:
+    """The primary contrasts first, then each task's table."""
+    for task in study.tasks:
+        typer.echo(task.headline())
+    for task in study.tasks:
+        title = f"{task.name}: UAR on people no method saw, chance {task.chance:.3f}"
+        print_table(task.columns(study.confidence), task.table(), title=title)
+        if note := task.footnote():
+            typer.echo(note)

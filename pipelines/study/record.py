@@ -1,0 +1,189 @@
+"""What is left of a finished study: a folder with its report, and one tracked run with the same files.
+
+Called with certified cells alone (:mod:`pipelines.study.certificates`). The run is opened when everything is
+at hand, so a study that failed or was interrupted leaves none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from jmml.errors import DataError, TrackingError
+from jmml.evaluation import evidence
+from jmml.files import atomic_folder
+from pipelines.lineage import Lineage
+from pipelines.project import Project
+from pipelines.study import certificates
+from pipelines.study.cells import Cell, Key
+from pipelines.study.plan import StudyPlan
+from pipelines.study.report import write_report
+from pipelines.study.results import StudyResults, gather
+from pipelines.study.summary import FILE, REPORT, Summary, folder_of
+from pipelines.tracking import STUDY, Tracker
+
+DIGEST = "jmml.study_digest"
+DEFINITION, CERTIFICATE, EVIDENCE = "definition.yaml", "certificate.json", "evidence"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a study's results are; ``tracked_now`` is false when an earlier run holds them already."""
+
+    summary: Summary
+    folder: Path
+    tracked_now: bool
+
+    def lines(self) -> list[str]:
+        """In words."""
+        run = self.summary.run_id
+        tracked = (
+            f"tracked as run {run}" if self.tracked_now else f"already tracked as run {run}; nothing changed"
+        )
+        return [f"{tracked}", f"report: {self.folder / REPORT}"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        data = self.summary.as_dict()
+        return {
+            "run_id": data["run_id"],
+            "tracked_now": self.tracked_now,
+            "report": str(self.folder / REPORT),
+            "tasks": data["tasks"],
+        }
+
+
+def publish(
+    project: Project,
+    tracker: Tracker,
+    plan: StudyPlan,
+    cells: Mapping[Key, Cell],
+    *,
+    lineage: Lineage,
+    again: bool = False,
+) -> Published:
+    """Write the report of a study and track it, unless both have been done for the same digest.
+
+    Raises
+    ------
+    ProtocolError : the cells do not make a comparison.
+    TrackingError : the store fails; the report is kept, and the run that was opened is closed FAILED.
+    """
+    folder = folder_of(project, plan.definition.name)
+    # One process after another, so that the second one finds the run of the first.
+    with FileLock(project.root / ".jmml" / "publish.lock"):
+        run_id = None if again else _tracked(tracker, plan.digest)
+        summary = None if again else _current(folder, plan.digest)
+        if summary is None:
+            results = _gather(plan, cells, lineage)
+            summary = Summary.of(results, created=datetime.now(UTC).isoformat(timespec="seconds"))
+            with atomic_folder(folder) as temporary:
+                _write(temporary, plan, cells, results, summary)
+        tracked_now = run_id is None
+        if run_id is None:
+            run_id = _track(tracker, plan, summary, folder, lineage)
+        if summary.run_id != run_id:
+            summary = replace(summary, run_id=run_id)
+            summary.save(folder)
+        return Published(summary, folder, tracked_now)
+
+
+def _tracked(tracker: Tracker, digest: str) -> str | None:
+    """The finished run that holds these results."""
+    for run in tracker.runs(kind=STUDY, status="FINISHED"):
+        if run.data.tags.get(DIGEST) == digest:
+            return str(run.info.run_id)
+    return None
+
+
+def _current(folder: Path, digest: str) -> Summary | None:
+    """The summary of a report of the same digest, when there is one."""
+    with suppress(DataError):
+        found = Summary.load(folder)
+        if found.digest == digest and (folder / REPORT).is_file():
+            return found
+    return None
+
+
+def _gather(plan: StudyPlan, cells: Mapping[Key, Cell], lineage: Lineage) -> StudyResults:
+    definition = plan.definition
+    by_task: dict[str, list[Cell]] = {name: [] for name in plan.tasks}
+    for key in plan.cells:
+        by_task[key.task].append(cells[key])
+    return gather(
+        definition.name,
+        definition.description,
+        definition.plain(),
+        by_task,
+        claim=definition.claim,
+        bootstrap=definition.bootstrap,
+        confidence=definition.confidence,
+        digest=plan.digest,
+        provenance={
+            "code": f"jmml {lineage.jmml}, {plan.code[:16]}",
+            "commit": lineage.git_sha + (", with changes" if lineage.git_dirty else ""),
+            "python": f"{lineage.python}, {lineage.platform}",
+            "device": plan.params.device,
+            **{ref.name: ref.dvc_hash for ref in lineage.datasets},
+        },
+        texts={name: task.text for name, task in plan.tasks.items()},
+    )
+
+
+def _write(
+    folder: Path, plan: StudyPlan, cells: Mapping[Key, Cell], results: StudyResults, summary: Summary
+) -> None:
+    write_report(folder, results)
+    (folder / DEFINITION).write_text(plan.definition.to_yaml(), encoding="utf-8")
+    (folder / CERTIFICATE).write_text(certificates.to_json(plan, cells), encoding="utf-8")
+    (folder / EVIDENCE).mkdir(exist_ok=True)
+    for task in results.tasks:
+        evidence.save(task.evidence, folder / EVIDENCE / f"{task.name}.parquet")
+    summary.save(folder)
+
+
+def _track(tracker: Tracker, plan: StudyPlan, summary: Summary, folder: Path, lineage: Lineage) -> str:
+    """One finished run with parameters, lineage, figures and every file of the report."""
+    from pipelines.sweep.session import termination_as_exit
+
+    audited = sum(bool(key.parts["audited"]) for key in plan.cells)
+    tags = {
+        DIGEST: plan.digest,
+        "jmml.code_digest": plan.code,
+        "jmml.cells": str(len(plan.cells)),
+        "jmml.audited_cells": str(audited),
+    }
+    with termination_as_exit():
+        run_id = tracker.start_study(plan.definition.name, params=_params(plan), tags=tags, lineage=lineage)
+        try:
+            now = int(time.time() * 1000)
+            tracker.log_points(run_id, [(name, value, 0, now) for name, value in summary.metrics()])
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and path.name != FILE:
+                    below = path.parent.relative_to(folder).as_posix()
+                    tracker.log_file(run_id, path, None if below == "." else below)
+            replace(summary, run_id=run_id).save(folder)
+            tracker.log_file(run_id, folder / FILE)
+            tracker.finish(run_id, "FINISHED")
+        except BaseException as error:
+            with suppress(TrackingError):  # the store may be what failed
+                tracker.finish(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
+    return run_id
+
+
+def _params(plan: StudyPlan) -> dict[str, Any]:
+    """Parameters of the run: the definition, and what it left to ``params.yaml``."""
+    data = plan.definition.plain()
+    listed = {name: ", ".join(map(str, data.pop(name))) for name in ("methods", "seeds")}
+    data["tuning"]["space"] = {key: str(dimension) for key, dimension in plan.definition.tuning.space.items()}
+    data["tuning"]["inner_folds"] = plan.inner_folds
+    dropped = ("name", "description")
+    return {**{k: v for k, v in data.items() if k not in dropped}, **listed, "device": plan.params.device}

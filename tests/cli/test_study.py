@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app, main
+from cli.study import _definitions, _finished
+from pipelines.study import record
+from pipelines.study.cells import CellStore
+from pipelines.study.plan import plan
+from pipelines.study.runner import run_study
+from tests.pipelines.study import fakes
+from tests.pipelines.study.studies import CELLS, METHODS, make
+from tests.pipelines.sweep.projects import write_project
+
+
+def run(capfd, *args: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command as the console script runs it."""
+    code = 0
+    argv, sys.argv = sys.argv, ["jmml", "study", *args]
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    finally:
+        sys.argv = argv
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """A project in whose cache every cell of a study lies, so that nothing starts Ray; and the definition's file."""
+    project = write_project(tmp_path_factory.mktemp("cli") / "project")
+    planned = plan(project, make())
+    for key in planned.cells:
+        task = planned.tasks[key.task]
+        cell = fakes.quick(task.data, task.split, key.fold, key.method, task.candidates, seed=key.seed)
+        CellStore.of(project.root).save(key, cell)
+    path = project.root / "tiny.yaml"
+    path.write_text(make().to_yaml())
+    return project, str(path)
+
+
+@pytest.fixture
+def here(computed, monkeypatch):
+    project, path = computed
+    monkeypatch.setenv("JMML_PROJECT", str(project.root))
+    monkeypatch.setattr(
+        record, "write_report", lambda folder, results: (folder / "report.html").write_text("")
+    )
+    return path
+
+
+@pytest.fixture
+def finished(computed, here):
+    project, path = computed
+    return run_study(project, path, quiet=True).published.summary
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("run",), ("list",), ("show",)], ids=lambda c: " ".join(c) or "study"
+)
+def test_every_command_explains_itself(command):
+    result = CliRunner().invoke(app, ["study", *command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(capfd, computed, here):
+    project, _ = computed
+    before = sorted(project.root.rglob("*"))
+    code, out, err = run(capfd, "run", here, "--dry-run", "--workers", "3")
+    assert (code, err) == (0, "")
+    assert f"{CELLS}: {CELLS} cached, 0 to compute" in out
+    assert "nothing to compute" in out
+    code, out, _ = run(capfd, "run", here, "-s", "seeds=0,1,2", "--dry-run")
+    assert f"{CELLS * 3 // 2}: {CELLS} cached, {CELLS // 2} to compute" in out
+    assert "by the cells computed before" in out
+    code, out, _ = run(capfd, "run", here, "--dry-run", "--json", "--recompute")
+    assert json.loads(out)["cells"] == {"total": CELLS, "cached": 0, "damaged": 0, "missing": CELLS}
+    assert sorted(project.root.rglob("*")) == before
+
+
+def test_a_dry_run_loads_no_ray_and_no_mlflow(computed, here, monkeypatch):
+    import subprocess
+
+    code = (
+        "import sys; sys.argv = ['jmml', 'study', 'run', sys.argv[1], '--dry-run']\n"
+        "from cli.app import main\n"
+        "main()\n"
+    )
+    check = (
+        "sys.exit(repr({'ray', 'mlflow'} & set(sys.modules)) if {'ray', 'mlflow'} & set(sys.modules) else 0)"
+    )
+    code = code.replace("main()\n", f"try: main()\nexcept SystemExit: pass\n{check}\n")
+    done = subprocess.run([sys.executable, "-c", code, here], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cells" in done.stdout
+
+
+def test_run_prints_the_contrast_first_then_the_table_and_the_report(capfd, here):
+    code, out, err = run(capfd, "run", here, "--again")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("lab: JMML 0.")
+    assert "best label-only control" in lines[0]
+    for label in ("raw speech", "JEC-SSL only", "JMML *", "one-hot labels"):
+        assert any(line.strip().startswith(label) for line in lines)
+    assert lines[-3].startswith(f"0 cells computed, {CELLS} cached")
+    assert lines[-2].startswith("tracked as run ")
+    assert lines[-1].startswith("report: ")
+    code, out, _ = run(capfd, "run", here)
+    assert "already tracked as run " in out
+
+
+def test_run_for_machines(capfd, here, finished):
+    code, out, err = run(capfd, "run", here, "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    assert data["run_id"] == finished.run_id
+    assert [row["method"] for row in data["tasks"][0]["rows"]] == [*METHODS, "label-only"]
+
+
+def test_list_and_show(capfd, here, finished):
+    code, out, _ = run(capfd, "list")
+    assert code == 0
+    for text in ("worlds", "quick", "corpora", "tiny", "lab: JMML"):
+        assert text in out
+    _, out, _ = run(capfd, "list", "--json")
+    data = json.loads(out)
+    assert {d["name"] for d in data["definitions"]} == {"worlds", "quick", "corpora"}
+    assert [study["digest"] for study in data["finished"]] == [finished.digest]
+    code, out, _ = run(capfd, "show", "tiny", "--task", "lab")
+    assert code == 0
+    assert out.startswith("lab: JMML 0.")
+    assert out.splitlines()[-1].endswith("report.html")
+    _, out, _ = run(capfd, "show", "tiny", "--json")
+    assert json.loads(out)["tasks"][0]["primary"]["diff"] == finished.tasks[0].primary["diff"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("show", "tinny"), 10, "no finished study 'tinny'; did you mean 'tiny'?"),
+        (("show", "tiny", "--task", "xyz"), 4, "no task 'xyz'; valid: lab"),
+        (("run", "world"), 3, "did you mean 'worlds'?"),
+        (("run", "worlds", "-s", "sedes=1"), 3, "did you mean 'seeds'?"),
+        (("run", "--workers", "0"), 2, "--workers"),
+    ],
+)
+def test_wrong_words_are_one_line_and_an_exit_code(capfd, here, finished, args, code, said):
+    found, out, err = run(capfd, *args)
+    assert (found, out) == (code, "")
+    assert said in err
+    if code != 2:
+        assert err.count("\n") == 1
+
+
+def test_every_problem_of_a_definition_is_a_line(capfd, here):
+    code, _, err = run(capfd, "run", "worlds", "-s", "sedes=1", "-s", "tuning.trials=0", "-s", "claim=raw2")
+    assert code == 3
+    assert err.count("\n") == 3
+
+
+def test_completion(here, finished):
+    assert _definitions("") == ["corpora", "quick", "worlds"]
+    assert _definitions("w") == ["worlds"]
+    assert _finished("ti") == ["tiny"]
+    assert _finished("x") == []
+
+
+def test_nothing_finished_yet(capfd, tmp_path, monkeypatch):
+    project = write_project(tmp_path / "project")
+    monkeypatch.setenv("JMML_PROJECT", str(project.root))
+    code, out, _ = run(capfd, "list")
+    assert code == 0
+    assert "no study is finished yet. Next: jmml study run worlds" in out
+    code, _, err = run(capfd, "show", "tiny")
+    assert code == 10
+    assert "none is finished yet. Run `jmml study run tiny`" in err
