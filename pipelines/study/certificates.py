@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jmml.cell import CellResult
-from jmml.config import Modality
+from jmml.config import MethodName, Modality
 from jmml.data.splits import mask
 from jmml.errors import ProtocolError
 from jmml.evaluation.leakage import Certificate
@@ -51,11 +51,16 @@ def verify_cell(task: PlannedTask, key: Key, cell: CellResult) -> None:
                 expected=modality,
             )
     try:
-        certificate.check({m: sorted(people) for m, people in found.items()}, parallel=task.data.parallel)
-        names = expected_objects(key.method)
-        certificate.check_complete([(name, "speech") for name in names])
-        training = mask(task.data.speech.groups, speech.train)
-        certificate.check_rows("speech", task.data.speech.ids[training], names)
+        closed: dict[Modality, set[str]] = {"speech": set(speech.test), **found}
+        if eeg is not None and METHODS[key.method].eeg:
+            closed["eeg"] = set(eeg.test)
+        certificate.check({m: sorted(people) for m, people in closed.items()}, parallel=task.data.parallel)
+        objects = expected_objects(key.method)
+        certificate.check_complete(objects)
+        for modality, view, fold in (("speech", task.data.speech, speech), ("eeg", task.data.eeg, eeg)):
+            if view is not None and fold is not None:
+                names = [name for name, of in objects if of == modality]
+                certificate.check_rows(modality, view.ids[mask(view.groups, fold.train)], names)
     except ProtocolError as error:
         raise ProtocolError(str(error), where=key) from None
 
@@ -69,15 +74,20 @@ def evaluated(cell: CellResult) -> dict[Modality, set[str]]:
     return found
 
 
-def expected_objects(method: str) -> list[str]:
-    """What is fitted on speech for ``method``, by the names of the certificate, the selection included."""
-    spec = METHODS[method]  # type: ignore[index]
-    names = [SELECTION, "classifier/speech"]
-    if spec.input == "stage1":
-        names += [f"jec_ssl/speech/{part}" for part in STAGE1_PARTS]
-    if spec.build is not None:
-        names += [f"{spec.part}/networks", *([f"{spec.part}/pairing"] if spec.two_view else [])]
-    return names
+def expected_objects(method: MethodName) -> list[tuple[str, Modality]]:
+    """What is fitted for ``method`` and on which modality, by the names of the certificate, the selection included."""
+    spec = METHODS[method]
+    learns_from: tuple[Modality, ...] = ("speech", "eeg") if spec.eeg else ("speech",)
+    found: list[tuple[str, Modality]] = [("classifier/speech", "speech")]
+    for modality in learns_from:
+        found.append((SELECTION, modality))
+        if spec.input == "stage1":
+            found += [(f"jec_ssl/{modality}/{part}", modality) for part in STAGE1_PARTS]
+        if spec.build is not None:
+            found.append((f"{spec.part}/networks", modality))
+        if spec.two_view:
+            found.append((f"{spec.part}/pairing", modality))
+    return found
 
 
 def to_json(plan: StudyPlan, cells: Mapping[Key, CellResult]) -> str:

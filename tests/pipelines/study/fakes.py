@@ -42,15 +42,14 @@ def quick(
     rng = np.random.default_rng([fold, seed, list(METHODS).index(method)])
     speech, eeg = split.fold(fold)
     test = task.speech.rows(mask(task.speech.groups, speech.test))
-    train = mask(task.speech.groups, speech.train)
     proba = rng.dirichlet(np.ones(len(task.classes)), size=len(test))
     right = rng.random(len(test)) < STRENGTH.get(method, 0.35)
     proba[right] = 0.9 * np.eye(len(task.classes))[test.y[right]] + 0.1 * proba[right]
     certificate = Certificate()
-    for name in expected_objects(method):
-        certificate.add(name, "speech", task.speech.groups[train], ids=task.speech.ids[train])
-    if METHODS[method].eeg and eeg is not None:
-        certificate.add("pairing", "eeg", eeg.train)
+    for name, modality in expected_objects(method):
+        view, part = (task.speech, speech) if modality == "speech" else (task.eeg, eeg)
+        training = view.rows(mask(view.groups, part.train))
+        certificate.add(name, modality, training.groups, ids=training.ids)
     return CellResult(
         evidence=evidence_frame(
             method=method,
@@ -94,6 +93,13 @@ def leaking(task: TaskData, split: Split, fold: int, *args: Any, **options: Any)
     """The classifier saw a person of the outer fold."""
     cell = quick(task, split, fold, *args, **options)
     cell.certificate.add("classifier/speech", "speech", split.fold(fold)[0].test)
+    return cell
+
+
+def leaking_eeg(task: TaskData, split: Split, fold: int, *args: Any, **options: Any) -> CellResult:
+    """An encoder saw the EEG of a subject of the outer fold."""
+    cell = quick(task, split, fold, *args, **options)
+    cell.certificate.add("jec_ssl/eeg/encoders", "eeg", split.fold(fold)[1].test)
     return cell
 
 

@@ -18,6 +18,7 @@ from jmml.evaluation.leakage import Certificate
 from pipelines.project import Project
 from pipelines.study import record, runner
 from pipelines.study.cells import CellStore
+from pipelines.study.certificates import verify_cell
 from pipelines.study.definition import check
 from pipelines.study.plan import plan
 from pipelines.study.runner import InterruptedStudyError, run_study
@@ -365,6 +366,18 @@ def test_a_cell_that_proves_nothing_is_refused_at_once(project, cell, said):
     assert runs(project) == []
     assert not folder_of(project, "tiny").exists()
     assert plan(project, make()).cached == frozenset()
+
+
+def test_an_encoder_that_saw_the_eeg_of_the_fold_is_refused(project):
+    planned = plan(project, make())
+    key = next(key for key in planned.cells if key.method == "jmml")
+    task = planned.tasks[key.task]
+    arguments = (task.data, task.split, key.fold, key.method, task.candidates)
+    verify_cell(task, key, fakes.quick(*arguments, seed=key.seed))
+    with pytest.raises(
+        ProtocolError, match=r"'jec_ssl/eeg/encoders' was fitted on groups that are evaluated"
+    ):
+        verify_cell(task, key, fakes.leaking_eeg(*arguments, seed=key.seed))
 
 
 @pytest.mark.parametrize("cell", [fakes.without_certificate, fakes.leaking])
