@@ -44,6 +44,7 @@ from jmml.models.inputs import (
     remember_features,
 )
 from jmml.models.networks import in_float64, load_network, mlp, network_arrays, uniform_
+from jmml.models.persistence import Persistent
 from jmml.models.pls import PLS
 from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
@@ -112,6 +113,7 @@ class JECSSL(
     ClassifierMixin,  # type: ignore[misc]
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
+    Persistent,
     BaseEstimator,  # type: ignore[misc]
 ):
     """Class-aware latent features of one modality; see the formulas at the head of this module.
@@ -301,7 +303,7 @@ class JECSSL(
         arrays |= {"scaler.mean": self.scaler_.mean, "scaler.scale": self.scaler_.scale}
         arrays |= {"pls.mean": pls.mean, "pls.rotation": pls.rotation}
         meta = {
-            "model": "JEC-SSL",
+            "model": type(self).__name__,
             "params": plain_settings(self),
             "classes": self.classes_.tolist(),
             "history": self.history_,

@@ -27,9 +27,11 @@ from jmml.models.inputs import (
     check_input,
     check_labels,
     feature_names,
+    plain_settings,
     remember_features,
 )
 from jmml.models.networks import in_float64, load_network, network_arrays
+from jmml.models.persistence import Persistent
 from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
 
@@ -43,7 +45,7 @@ class CodeNetwork(nn.Module):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, BaseEstimator):  # type: ignore[misc]
     """Base of the methods that train on speech alone; see the head of this module.
 
     Parameters
@@ -196,7 +198,7 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         arrays |= {"scaler.mean": self.scaler_.mean, "scaler.scale": self.scaler_.scale}
         return arrays, {
             "model": type(self).__name__,
-            "params": self.get_params(),
+            "params": plain_settings(self),
             "classes": self.classes_.tolist(),
             "history": self.history_,
             "notes": self.notes_,

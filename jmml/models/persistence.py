@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
@@ -27,6 +27,7 @@ from sklearn.pipeline import Pipeline
 from jmml.errors import ModelError, UnsafeFileError
 from jmml.files import atomic_path
 
+MODEL = "model"
 TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -80,6 +81,37 @@ def load_state(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], di
         return load_arrays(payload), meta
     except SafetensorError as error:
         raise ModelError(f"is no safetensors file ({error})", where=folder / f"{name}.safetensors") from None
+
+
+class Persistent:
+    """``save`` and ``load`` of an estimator that has ``state`` and ``from_state``."""
+
+    def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        raise NotImplementedError
+
+    @classmethod
+    def from_state(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any], *, device: str = "cpu"
+    ) -> Self:
+        raise NotImplementedError
+
+    def save(self, folder: Path | str) -> None:
+        """Write the fitted estimator to ``folder``: ``model.safetensors`` and ``model.json``."""
+        arrays, meta = self.state()
+        save_state(Path(folder), MODEL, arrays, {"model": type(self).__name__, **meta})
+
+    @classmethod
+    def load(cls, folder: Path | str, *, device: str = "cpu") -> Self:
+        """The estimator that :meth:`save` wrote; on a CPU it transforms to the same bits.
+
+        Raises
+        ------
+        ModelError : a file is missing or damaged, or holds another estimator.
+        """
+        arrays, meta = load_state(Path(folder), MODEL)
+        if meta.get("model") != cls.__name__:
+            raise ModelError(f"holds a {meta.get('model')}", where=folder, expected=cls.__name__)
+        return cls.from_state(arrays, meta, device=device)
 
 
 def save_classifier(path: Path, classifier: Pipeline) -> None:

@@ -45,13 +45,14 @@ from jmml.models.pairs import (
     mean_correlations,
     partners,
 )
+from jmml.models.persistence import Persistent
 from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
 PERMUTATIONS = 5
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class TwoView(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
+class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
     """Base of the two-view methods; see the head of this module.
 
     Parameters
