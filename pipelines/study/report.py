@@ -95,8 +95,8 @@ def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict
         "title": task.title,
         "facts": {
             **task.description,
-            "Classes": f"{', '.join(task.classes)} (chance {tables.number(task.chance)})",
-            "Evaluated": f"{found['n_groups']} speakers, {int(task.table['n_samples'].max())} utterances, "
+            "classes": f"{', '.join(task.classes)} (chance {tables.number(task.chance)})",
+            "evaluated": f"{found['n_groups']} speakers, {int(task.table['n_samples'].max())} utterances, "
             f"{len(folds)} outer folds, {found['n_seeds']} seeds",
         },
         "outcome": found["outcome"],

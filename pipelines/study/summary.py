@@ -49,8 +49,8 @@ class TaskSummary:
                 _interval(row["ci_low"], row["ci_high"]),
                 _number(row["diff"], sign=True),
                 _interval(row["diff_low"], row["diff_high"], sign=True),
-                _number(row["p"]),
-                _number(row["p_holm"]),
+                _p(row["p"]),
+                _p(row["p_holm"]),
                 _number(row["dz"], digits=2, sign=True),
             ]
             for row in self.rows
@@ -64,7 +64,7 @@ class TaskSummary:
         return (
             f"{self.name}: {found['claim_label']} {found['uar']:.3f}, {found['reference_label']} "
             f"{found['reference_uar']:.3f}, difference {found['diff']:+.3f} "
-            f"[{_interval(found['low'], found['high'], sign=True)}], p = {_number(found['p']) or 'none'}, "
+            f"[{_interval(found['low'], found['high'], sign=True)}], p {_p(found['p']) or 'none'}, "
             f"{found['n_groups']} speakers, {found['n_seeds']} seed{'' if found['n_seeds'] == 1 else 's'}: "
             f"{found['verdict']}"
         )
@@ -229,6 +229,10 @@ def _number(value: float | None, *, digits: int = 3, sign: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return ""
     return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def _p(value: float | None) -> str:
+    return "< 0.001" if value is not None and value < 0.001 else _number(value)
 
 
 def _interval(low: float | None, high: float | None, *, sign: bool = False) -> str:

@@ -46,7 +46,7 @@ class PlannedTask:
         description = {
             "data": source,
             "size": _size_of(data),
-            "classes": f"{', '.join(data.classes)} ({data.label_space})",
+            "label space": data.label_space,
             "outer folds": f"{len(self.split)}, {max(len(fold.test) for fold in self.split.speech)} speakers each",
             "pairing": self.candidates[0].stage2.pairing if data.eeg is not None else "no EEG",
             "normalisation": data.normalisation,

@@ -105,15 +105,24 @@ def correlation_panels(
         for number, (ax, (label, frame)) in enumerate(zip(grid.flat, named.items(), strict=False)):
             runs = frame.groupby("epoch").size()
             kept = frame[frame["epoch"].isin(runs.index[2 * runs >= runs.max()])]
-            for name, text, colour, dash in _correlations(frame):
+            closed_form = kept["epoch"].nunique() == 1  # fitted in one step: points, side by side
+            for place, (name, text, colour, dash) in enumerate(_correlations(frame)):
                 by_epoch = kept.dropna(subset=[name]).groupby("epoch")[name]
                 mean, low, high = by_epoch.mean(), by_epoch.min(), by_epoch.max()
-                ax.fill_between(mean.index, low, high, color=colour, alpha=0.13, lw=0)
-                ax.plot(mean.index, mean, color=colour, ls=dash, lw=1.8, label=text)
+                if closed_form:
+                    ax.vlines(place, low, high, color=colour, alpha=0.4, lw=5)
+                    ax.plot(place, mean.iloc[0], "o", color=colour, ms=6, label="_point")
+                else:
+                    ax.fill_between(mean.index, low, high, color=colour, alpha=0.13, lw=0)
+                    ax.plot(mean.index, mean, color=colour, ls=dash, lw=1.8, label=text)
             ax.set_title(label, fontsize=10, pad=4)
             ax.set_ylim(0, 1.02)
-            ax.set_xlim(kept["epoch"].min(), max(kept["epoch"].max(), kept["epoch"].min() + 1))
-            ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            if closed_form:
+                ax.set_xlim(-0.7, 2.7)
+                ax.set_xticks([])
+            else:
+                ax.set_xlim(kept["epoch"].min(), kept["epoch"].max())
+                ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             ax.grid(axis="y", color=GRID, lw=0.8)
             if number + columns >= len(named):
                 ax.set_xlabel("training epoch", fontsize=9)
@@ -121,6 +130,7 @@ def correlation_panels(
             ax.set_visible(False)
         figure.supylabel("mean canonical correlation", fontsize=10)
         handles = {line.get_label(): line for ax in grid.flat for line in ax.lines}
+        handles.pop("_point", None)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         figure.legend(
             handles.values(), handles.keys(), loc="outside lower center", ncols=3, handlelength=3, fontsize=9.5
