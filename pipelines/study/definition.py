@@ -38,6 +38,7 @@ from jmml.config import (
     validate,
 )
 from jmml.errors import ConfigError, nearest
+from pipelines.ready_made import ready_made, resolve
 from pipelines.study.overrides import override
 from pipelines.sweep import spaces
 from pipelines.sweep.spaces import Dimension
@@ -189,7 +190,7 @@ def load_definition(source: str | Path, *, overrides: Sequence[str] = ()) -> Stu
     ------
     ConfigError : everything that is wrong with it, at once.
     """
-    path = _resolve(source)
+    path = resolve(source, READY_MADE, what="study")
     data = load_yaml(path)
     if not isinstance(data, dict):
         raise ConfigError(["expected a study definition with name, tasks and methods"], where=path)
@@ -233,21 +234,7 @@ def merged(base: MethodConfig, *overrides: Mapping[str, Any]) -> MethodConfig:
 
 
 # Definitions that come with the project, by name.
-READY_MADE: dict[str, Path] = {
-    path.stem: path for path in sorted((Path(__file__).parent / "definitions").glob("*.yaml"))
-}
-
-
-def _resolve(source: str | Path) -> Path:
-    path = Path(source)
-    if path.is_file() or (path.suffix in (".yaml", ".yml") and not path.is_dir()):
-        return path
-    if str(source) not in READY_MADE:
-        raise ConfigError(
-            [f"no study definition of that name; {nearest(str(source), READY_MADE)}, or give a YAML file"],
-            where=source,
-        )
-    return READY_MADE[str(source)]
+READY_MADE: dict[str, Path] = ready_made(__file__)
 
 
 # Checks ------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from pydantic import Field, field_validator
 
 from jmml.config import MethodConfig, PositiveInt, Section, load_yaml, validate
 from jmml.errors import ConfigError, nearest
+from pipelines.ready_made import ready_made, resolve
 from pipelines.sweep import spaces
 from pipelines.sweep.search import ALGORITHMS, SCHEDULERS
 from pipelines.sweep.spaces import DISTRIBUTIONS, Dimension
@@ -106,7 +107,7 @@ def load_definition(
     ------
     ConfigError : everything that is wrong with it, at once.
     """
-    path = _resolve(source)
+    path = resolve(source, READY_MADE, what="sweep")
     data = load_yaml(path)
     if not isinstance(data, dict):
         raise ConfigError(["expected a sweep definition with name, trials and space"], where=path)
@@ -199,21 +200,7 @@ def override(data: dict[str, Any], text: str) -> str | None:
 
 
 # Definitions that come with the project, by name.
-READY_MADE: dict[str, Path] = {
-    path.stem: path for path in sorted((Path(__file__).parent / "definitions").glob("*.yaml"))
-}
-
-
-def _resolve(source: str | Path) -> Path:
-    path = Path(source)
-    if path.is_file() or (path.suffix in (".yaml", ".yml") and not path.is_dir()):
-        return path
-    if str(source) not in READY_MADE:
-        raise ConfigError(
-            [f"no sweep definition of that name; {nearest(str(source), READY_MADE)}, or give a YAML file"],
-            where=source,
-        )
-    return READY_MADE[str(source)]
+READY_MADE: dict[str, Path] = ready_made(__file__)
 
 
 def _counts(definition: SweepDefinition) -> list[str]:

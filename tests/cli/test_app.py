@@ -8,7 +8,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from cli.app import app, main
+from cli.app import app
+from tests.cli.console import run
 from tests.jmml.tasks import small_params
 
 COMMANDS = [
@@ -34,20 +35,6 @@ COMMANDS = [
     ("predict",),
     ("ui",),
 ]
-
-
-def run(capfd, *args: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of the command as the console script runs it."""
-    code = 0
-    argv, sys.argv = sys.argv, ["jmml", *args]
-    try:
-        main()
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-    finally:
-        sys.argv = argv
-    out, err = capfd.readouterr()
-    return code, out, err
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: " ".join(c) or "jmml")

@@ -6,29 +6,20 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from cli.app import app, main
+from cli.app import app
 from cli.study import _definitions, _finished
 from pipelines.study import record
 from pipelines.study.cells import CellStore
 from pipelines.study.plan import plan
 from pipelines.study.runner import run_study
+from tests.cli import console
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, METHODS, make
 from tests.pipelines.sweep.projects import write_project
 
 
 def run(capfd, *args: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of the command as the console script runs it."""
-    code = 0
-    argv, sys.argv = sys.argv, ["jmml", "study", *args]
-    try:
-        main()
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-    finally:
-        sys.argv = argv
-    out, err = capfd.readouterr()
-    return code, out, err
+    return console.run(capfd, "study", *args)
 
 
 @pytest.fixture(scope="module")
