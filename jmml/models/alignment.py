@@ -50,7 +50,7 @@ class BarlowTwins(TwoView):
     name: ClassVar[str] = "Barlow Twins"
 
     def _network(self, r_s: int, r_e: int, n_classes: int, generator: torch.Generator) -> TwoEncoders:
-        return TwoEncoders(r_s, r_e, self.hidden, self.k, generator)
+        return TwoEncoders(r_s, r_e, self.hidden, self.k_, generator)
 
     def _losses(
         self, net: Any, u_s: Tensor, u_e: Tensor, y: tuple[Tensor, Tensor] | None
@@ -97,7 +97,7 @@ class VICReg(TwoView):
     name: ClassVar[str] = "VICReg"
 
     def _network(self, r_s: int, r_e: int, n_classes: int, generator: torch.Generator) -> TwoEncoders:
-        return TwoEncoders(r_s, r_e, self.hidden, self.k, generator)
+        return TwoEncoders(r_s, r_e, self.hidden, self.k_, generator)
 
     def _losses(
         self, net: Any, u_s: Tensor, u_e: Tensor, y: tuple[Tensor, Tensor] | None
@@ -107,7 +107,7 @@ class VICReg(TwoView):
         covariances = [_covariance(view) for view in h]
         spread = [torch.sqrt(v.diagonal() + EPSILON) for v in covariances]
         variance = torch.stack([functional.relu(1 - s).mean() for s in spread]).mean()
-        covariance = torch.stack([_off_diagonal(v).square().sum() / self.k for v in covariances]).sum()
+        covariance = torch.stack([_off_diagonal(v).square().sum() / len(v) for v in covariances]).sum()
         return {
             "loss": self.vicreg_invariance * invariance
             + self.vicreg_variance * variance

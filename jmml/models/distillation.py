@@ -57,7 +57,7 @@ class Distillation(TwoView, auto_wrap_output_keys=None):  # type: ignore[call-ar
     needs_labels: ClassVar[bool] = True
 
     def _network(self, r_s: int, r_e: int, n_classes: int, generator: torch.Generator) -> TeacherStudent:
-        return TeacherStudent(r_s, r_e, self.hidden, self.k, n_classes, generator)
+        return TeacherStudent(r_s, r_e, self.hidden, self.k_, n_classes, generator)
 
     def _losses(
         self, net: Any, u_s: Tensor, u_e: Tensor, y: tuple[Tensor, Tensor] | None

@@ -75,7 +75,7 @@ class EDCCCAE(TwoView):
     name: ClassVar[str] = "E-DCC-CAE"
 
     def _network(self, r_s: int, r_e: int, n_classes: int, generator: torch.Generator) -> CrossModalNetwork:
-        return CrossModalNetwork(r_s, r_e, self.hidden, self.k, n_classes, generator)
+        return CrossModalNetwork(r_s, r_e, self.hidden, self.k_, n_classes, generator)
 
     def _losses(
         self, net: Any, u_s: Tensor, u_e: Tensor, y: tuple[Tensor, Tensor] | None

@@ -110,8 +110,13 @@ def check_input(model: BaseEstimator, X: npt.ArrayLike, *, where: str, fitting: 
 
 
 def check_settings(model: BaseEstimator, *, where: str) -> None:
-    """:class:`ModelError` for a size or a count that is no whole number above 0, or a learning rate that is not."""
+    """:class:`ModelError` for a size or a count that is no whole number above 0, or a learning rate that is not.
+
+    The width of a code, ``k`` or ``r``, may be left to the data: ``None``.
+    """
     for name, value in model.get_params().items():
+        if value is None and name in ("k", "r"):
+            continue
         if name in SIZES and not (isinstance(value, int | np.integer) and value >= 1):
             raise ModelError(f"{name} = {value!r}", where=where, expected="a whole number of at least 1")
         if name == "lr" and not value > 0:

@@ -61,7 +61,7 @@ class LinearCCA(TwoView):
 
     Parameters
     ----------
-    k : width of the shared code, at most that of either view.
+    k : width of the shared code, at most that of either view; None as for every two-view method.
     ridge : r >= 0, added to the diagonal of both covariances of the standardised views.
     draws : number of drawings of pairs taken together where pairs are redrawn.
     seed : decides the pairs, where they are drawn here, and the permutations behind ``rho_permuted``.
@@ -80,7 +80,13 @@ class LinearCCA(TwoView):
     name: ClassVar[str] = "linear CCA"
 
     def __init__(
-        self, *, k: int = 6, ridge: float = 1e-3, draws: int = 20, seed: int = 0, device: str = "cpu"
+        self,
+        *,
+        k: int | None = None,
+        ridge: float = 1e-3,
+        draws: int = 20,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         self.k = k
         self.ridge = ridge
@@ -89,7 +95,7 @@ class LinearCCA(TwoView):
         self.device = device
 
     def _network(self, r_s: int, r_e: int, n_classes: int, generator: torch.Generator) -> LinearEncoders:
-        return LinearEncoders(r_s, r_e, self.k)
+        return LinearEncoders(r_s, r_e, self.k_)
 
     def _epochs(
         self,
@@ -118,13 +124,13 @@ class LinearCCA(TwoView):
         shuffles = [torch.randperm(m, generator=for_shuffles).to(device) for _ in range(PERMUTATIONS)]
         with reproducible(), torch.no_grad():
             found = _decompose(u_s.repeat(len(mates), 1), u_e[torch.cat(mates)], self.ridge)
-            if len(found.rho) < self.k:
+            if len(found.rho) < self.k_:
                 raise ModelError(
-                    f"k = {self.k}, but the views have only {len(found.rho)} canonical directions",
+                    f"k = {self.k_}, but the views have only {len(found.rho)} canonical directions",
                     where=self.name,
                     expected=f"k of at most {len(found.rho)}, or a ridge",
                 )
-            a, b, rho = found.a[:, : self.k], found.b[:, : self.k], found.rho[: self.k]
+            a, b, rho = found.a[:, : self.k_], found.b[:, : self.k_], found.rho[: self.k_]
             # A singular vector comes with either sign; this makes the largest weight of speech positive.
             sign = torch.sign(a.gather(0, a.abs().argmax(0, keepdim=True)))
             net.set(a * sign, b * sign)

@@ -34,6 +34,8 @@ from jmml.models.networks import in_float64, load_network, network_arrays
 from jmml.models.persistence import Persistent
 from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
+DEFAULT_K = 6
+
 
 class CodeNetwork(nn.Module):
     """An encoder f of D -> hidden -> k and, where the loss needs one, a ``head`` on the code."""
@@ -50,7 +52,7 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
 
     Parameters
     ----------
-    k : width of the code, at most the number of features.
+    k : width of the code, at most the number of features; None for 6, or all of them where they are fewer.
     hidden : width of the hidden layer.
     epochs, batch_size, lr, weight_decay : of Adam. The rows left over by whole batches are spread over them.
     seed : decides weights and batches; equal seeds give equal bits on a CPU, whatever its number of threads.
@@ -64,7 +66,7 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
     notes_ : remarks on what the data made of the settings, such as a raised batch size.
     """
 
-    k: int = 6
+    k: int | None = None
     hidden: int = 32
     epochs: int = 40
     batch_size: int = 64
@@ -79,7 +81,7 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
     # ------------------------------------------------------------------ what a peer says
 
     def _network(self, d: int, n_classes: int, generator: torch.Generator) -> CodeNetwork:
-        return CodeNetwork(Encoder(d, self.hidden, self.k, generator))
+        return CodeNetwork(Encoder(d, self.hidden, self.k_, generator))
 
     def _losses(self, net: CodeNetwork, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         """``loss``, which is minimised, and its terms, for standardised features x (n, D) and classes y (n,)."""
@@ -112,9 +114,10 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
         classes, codes = np.array([]), np.zeros(n, dtype=np.int64)
         if self.needs_labels:
             classes, codes = check_labels(y, n, where=self.name)
-        if self.k > d:
+        self.k_ = min(DEFAULT_K, d) if self.k is None else self.k
+        if self.k_ > d:
             raise ModelError(
-                f"k = {self.k} is wider than the {d} features",
+                f"k = {self.k_} is wider than the {d} features",
                 where=self.name,
                 expected=f"k of at most {d}",
             )
@@ -182,7 +185,7 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
 
     @property
     def _n_features_out(self) -> int:
-        return self.k
+        return self.k_
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -217,6 +220,7 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
             model.scaler_ = Standardiser(arrays["scaler.mean"], arrays["scaler.scale"])
             d = len(model.scaler_.mean)
             remember_features(model, d, meta.get("feature_names"))
+            model.k_ = len(arrays["network.f.mean"]) if model.k is None else model.k
             network = model._network(d, len(model.classes_), torch.Generator())
             load_network(network, arrays)
         except (KeyError, TypeError, RuntimeError) as error:

@@ -43,8 +43,8 @@ class Autoencoder(SpeechOnly):
     needs_labels: ClassVar[bool] = False
 
     def _network(self, d: int, n_classes: int, generator: torch.Generator) -> CodeNetwork:
-        f = Encoder(d, self.hidden, self.k, generator)
-        return CodeNetwork(f, mlp((self.k, self.hidden, d), generator))
+        f = Encoder(d, self.hidden, self.k_, generator)
+        return CodeNetwork(f, mlp((self.k_, self.hidden, d), generator))
 
     def _losses(self, net: CodeNetwork, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"loss": functional.mse_loss(net.head(net.f(x)), x)}
@@ -72,8 +72,8 @@ class SupervisedMLP(ClassifierMixin, SpeechOnly):  # type: ignore[misc]
     name: ClassVar[str] = "mlp"
 
     def _network(self, d: int, n_classes: int, generator: torch.Generator) -> CodeNetwork:
-        f = Encoder(d, self.hidden, self.k, generator)
-        return CodeNetwork(f, mlp((self.k, n_classes), generator))
+        f = Encoder(d, self.hidden, self.k_, generator)
+        return CodeNetwork(f, mlp((self.k_, n_classes), generator))
 
     def _losses(self, net: CodeNetwork, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"loss": functional.cross_entropy(net.head(net.f(x)), y)}

@@ -49,6 +49,7 @@ from jmml.models.persistence import Persistent
 from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
 PERMUTATIONS = 5
+DEFAULT_K = 6
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -58,6 +59,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
     Parameters
     ----------
     k : width of the shared code, at most that of either view. About C - 1 is the honest choice for class pairing.
+        None for 6, or fewer where a view is narrower or there are fewer than 8 k pairs; ``k_`` is what it came to.
     hidden : width of the hidden layer of every network.
     epochs, batch_size, lr, weight_decay : of Adam. A batch has at least ``max(batch_size, 8 k)`` pairs:
         smaller ones make correlations out of noise.
@@ -71,7 +73,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
     history_ : per epoch the mean losses and the mean canonical correlations of the codes.
     """
 
-    k: int = 6
+    k: int | None = None
     hidden: int = 32
     epochs: int = 40
     batch_size: int = 64
@@ -170,17 +172,21 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         elif self._wants_labels:
             raise ModelError("labels of both modalities are needed", where=self.name)
         aligned = pairs is None and labels is None
+        widest = min(speech.shape[1], eeg.shape[1])
+        if self._wants_many_pairs:
+            widest = min(widest, max(1, len(speech) // ROWS_PER_DIMENSION))
+        self.k_ = min(DEFAULT_K, widest) if self.k is None else self.k
         check_sizes(
             speech.shape,
             eeg.shape,
-            k=self.k,
+            k=self.k_,
             aligned=aligned,
             correlated=self._wants_many_pairs,
             where=self.name,
         )
         schedule = as_schedule(pairs, labels, seed=self.seed)
         probe = held_out and check_held_out(
-            held_out, (speech.shape[1], eeg.shape[1]), k=self.k, where=self.name
+            held_out, (speech.shape[1], eeg.shape[1]), k=self.k_, where=self.name
         )
         return self._epochs(speech, eeg, classes, labels, schedule, probe)
 
@@ -239,7 +245,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
 
     def _batch_size(self, probed: int) -> int:
         """The batch size in force; what had to be changed or doubted is noted."""
-        least = ROWS_PER_DIMENSION * self.k
+        least = ROWS_PER_DIMENSION * self.k_
         if self.batch_size < least:
             self.notes_.append(f"batch_size raised from {self.batch_size} to 8 k = {least}")
         if probed < least:
@@ -338,6 +344,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
             }
             r_s, r_e = len(model.scalers_["speech"].mean), len(model.scalers_["eeg"].mean)
             remember_features(model, r_s, meta.get("feature_names"))
+            model.k_ = len(arrays["network.f_s.mean"]) if model.k is None else model.k
             network = model._network(r_s, r_e, len(model.classes_), torch.Generator())
             load_network(network, arrays)
         except (KeyError, TypeError, RuntimeError) as error:

@@ -37,6 +37,16 @@ def test_a_loaded_estimator_transforms_to_the_same_bits(name, tmp_path) -> None:
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["model.json", "model.safetensors"]
 
 
+def test_a_width_left_to_the_data_is_kept(tmp_path) -> None:
+    model = EDCCCAE(**SMALL).fit(SPEECH, EEG, Y, Y)
+    assert (model.k, model.k_) == (None, 5)
+    model.save(tmp_path)
+    loaded = EDCCCAE.load(tmp_path)
+    assert loaded.transform(SPEECH).tobytes() == model.transform(SPEECH).tobytes()
+    assert EDCCCAE(**SMALL).fit(SPEECH[:30], EEG[:30], pairs=np.arange(30)).k_ == 3  # 8 k pairs at least
+    assert JECSSL(**SMALL).fit(SPEECH, Y).transform(SPEECH).shape == (120, 6)
+
+
 def test_a_folder_holds_one_kind_of_estimator(tmp_path) -> None:
     fitted("EDCCCAE").save(tmp_path)
     with pytest.raises(ModelError, match="holds a EDCCCAE; expected Autoencoder"):
