@@ -10,9 +10,10 @@ import pandas as pd
 
 from jmml.errors import DataError
 from pipelines.project import Project
-from pipelines.summary import CLAIM, CONTROL
+from pipelines.summary import CLAIM, CONTROL, settings_of
 
 NEXT = "run `dvc repro`"
+SHOWN = ("speech", "eeg", "label_space", "groups_per_fold", "confidence")
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,5 @@ def load_comparison(project: Project) -> Comparison:
         raise DataError("nothing has been evaluated yet", where=error.filename, fix=NEXT) from None
     except (ValueError, KeyError):
         raise DataError("is no evaluation", where=project.results_dir, fix=NEXT) from None
-    params = project.params
-    now = {
-        "speech": params.task.speech,
-        "eeg": params.task.eeg,
-        "label_space": params.task.label_space,
-        "groups_per_fold": params.protocol.groups_per_fold,
-        "confidence": params.evaluation.confidence,
-    }
-    stale = tuple(name for name, value in now.items() if settings[name] != value)
-    return Comparison(table, metrics, **settings, stale=stale)
+    stale = tuple(name for name, value in settings_of(project.params).items() if settings.get(name) != value)
+    return Comparison(table, metrics, **{name: settings[name] for name in SHOWN}, stale=stale)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from jmml.config import EvaluationConfig, MethodName
+from jmml.config import EvaluationConfig, MethodName, Params, digest
 from jmml.evaluation import evidence as evidence_io
 
 History = dict[str, list[dict[str, float]]]
@@ -19,6 +19,20 @@ REFERENCE = "raw"
 CLAIM, CONTROL = "jmml", "one-hot"
 SCORES = ("uar", "ci_low", "ci_high", "accuracy", "macro_f1", "ece")
 DIFFERENCE = ("diff", "diff_low", "diff_high", "p", "dz")
+
+
+def settings_of(params: Params) -> dict[str, Any]:
+    """The settings that an evaluation rests on, stored with it; the method's as a digest."""
+    return {
+        "speech": params.task.speech,
+        "eeg": params.task.eeg,
+        "label_space": params.task.label_space,
+        "groups_per_fold": params.protocol.groups_per_fold,
+        "normalisation": params.protocol.normalisation,
+        "seeds": params.protocol.seeds,
+        "method": digest(params.method),
+        "confidence": params.evaluation.confidence,
+    }
 
 
 def training_curves(histories: Iterable[Mapping[MethodName, History]]) -> dict[str, pd.DataFrame]:

@@ -17,7 +17,7 @@ from jmml.recogniser import EmotionRecogniser
 from pipelines.progress import progress_bar
 from pipelines.project import Project
 from pipelines.stages._main import main
-from pipelines.summary import CLAIM, metrics, predictions, shown_method, tabulate
+from pipelines.summary import CLAIM, metrics, predictions, settings_of, shown_method, tabulate
 from pipelines.task import methods_of, read_split, read_task
 
 
@@ -27,14 +27,7 @@ def evaluate(project: Project) -> str:
     evidence, correlations, history = collect(project)
     table = tabulate(evidence, settings)
     values = metrics(evidence, table, correlations, settings)
-    task = project.params.task
-    values["settings"] = {
-        "speech": task.speech,
-        "eeg": task.eeg,
-        "label_space": task.label_space,
-        "groups_per_fold": project.params.protocol.groups_per_fold,
-        "confidence": settings.confidence,
-    }
+    values["settings"] = settings_of(project.params)
 
     with atomic_folder(results / "plots") as folder:
         draw(evidence, table, history, folder, confidence=settings.confidence)

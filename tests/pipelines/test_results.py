@@ -10,18 +10,11 @@ from jmml.config import EvaluationConfig
 from jmml.errors import DataError
 from pipelines.project import Project
 from pipelines.results import load_comparison
-from pipelines.summary import metrics, tabulate
-from tests.jmml.tasks import small_params
+from pipelines.summary import metrics, settings_of, tabulate
+from tests.jmml.tasks import small_method, small_params
 from tests.pipelines.tracked import make_evidence
 
 SETTINGS = EvaluationConfig(bootstrap=200)
-STORED = {
-    "speech": "lab-speech",
-    "eeg": "lab-eeg",
-    "label_space": "quadrants",
-    "groups_per_fold": 2,
-    "confidence": 0.95,
-}
 
 
 @pytest.fixture
@@ -29,9 +22,9 @@ def project(tmp_path: Path) -> Project:
     """A project whose results were computed from made-up evidence of four methods."""
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     (tmp_path / "params.yaml").write_text(json.dumps(small_params().model_dump(mode="json")))
-    evidence = make_evidence()
+    evidence, stored = make_evidence(), settings_of(small_params())
     table = tabulate(evidence, SETTINGS)
-    values = metrics(evidence, table, pd.DataFrame(columns=["method"]), SETTINGS) | {"settings": STORED}
+    values = metrics(evidence, table, pd.DataFrame(columns=["method"]), SETTINGS) | {"settings": stored}
     (tmp_path / "results").mkdir()
     table.to_csv(tmp_path / "results/comparison.csv", index=False)
     (tmp_path / "results/metrics.json").write_text(json.dumps(values))
@@ -58,6 +51,12 @@ def test_results_of_other_settings_say_so(project: Project) -> None:
     assert comparison.stale == ("label_space",)
     assert "quadrants" in comparison.title
     assert "old results: label_space changed since. Run `dvc repro`" in comparison.notes()[0]
+
+
+def test_a_changed_method_makes_results_old(project: Project) -> None:
+    changed = small_params(method=small_method(k=2).model_dump(), protocol={"seeds": [0]})
+    project.params_path.write_text(json.dumps(changed.model_dump(mode="json")))
+    assert load_comparison(Project(project.root)).stale == ("seeds", "method")
 
 
 @pytest.mark.parametrize("damage", ["missing", "foreign", "old"])
