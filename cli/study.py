@@ -34,7 +34,7 @@ def run(
         str,
         typer.Argument(
             metavar="NAME|FILE",
-            help="A YAML file, or the name of a ready-made definition (worlds, quick, corpora).",
+            help="A YAML file (docs/studies.md), or the name of a ready-made definition (worlds, quick, corpora).",
             autocompletion=_definitions,
         ),
     ] = "quick",
@@ -59,6 +59,7 @@ def run(
     """Compute what is missing, certify every cell, write the report, track it all.
 
     Finished cells are kept whatever happens: the same command goes on where it was stopped.
+    docs/studies.md has an example of a definition, every key, and what lies in the results.
 
     [bold]Examples[/bold]
 
@@ -76,7 +77,7 @@ def run(
     from pipelines.study.definition import load_definition
 
     project = Project.find()
-    loaded = load_definition(definition, overrides=settings or [])
+    loaded = load_definition(definition, overrides=settings or [], base=project.params.method)
     if dry_run:
         from pipelines.study.plan import plan
 
@@ -100,9 +101,9 @@ def run(
 
 @app.command("list")
 def list_(json: JsonFlag = False) -> None:
-    """Ready-made definitions, and studies that were run to their end."""
+    """Ready-made definitions, and studies that were run to their end; docs/studies.md: how to write your own."""
     from pipelines.project import Project
-    from pipelines.study.definition import READY_MADE, load_definition
+    from pipelines.study.definition import GUIDE, READY_MADE, load_definition
     from pipelines.study.summary import finished
 
     definitions = [load_definition(name) for name in READY_MADE]
@@ -110,7 +111,7 @@ def list_(json: JsonFlag = False) -> None:
     if json:
         print_json(
             {
-                "definitions": [{"name": d.name, "description": d.description} for d in definitions],
+                "definitions": [{"name": d.name, "description": d.description, "file": READY_MADE[d.name]} for d in definitions],
                 "finished": [study.as_dict() for study in done],
             }
         )
@@ -120,13 +121,14 @@ def list_(json: JsonFlag = False) -> None:
         [[d.name, len(d.tasks), len(d.methods), len(d.seeds), d.description] for d in definitions],
         left=5,
     )
+    typer.echo(f"ready-made definitions: {READY_MADE['quick'].parent}; how to write your own: {GUIDE}\n")
     if not done:
         typer.echo("no study is finished yet. Next: jmml study run worlds")
         return
     print_table(
         ["finished", "cells", "when", "primary contrast"],
         [
-            [study.name if not number else "", study.cells, study.created, task.headline()]
+            [study.name if not number else "", study.cells, study.created, task.headline(study.confidence)]
             for study in done
             for number, task in enumerate(study.tasks)
         ],
@@ -166,7 +168,7 @@ def show(
 def _print(study: Any) -> None:
     """The primary contrasts first, then each task's table."""
     for task in study.tasks:
-        typer.echo(task.headline())
+        typer.echo(task.headline(study.confidence))
     for task in study.tasks:
         title = f"{task.name}: UAR on people no method saw, chance {task.chance:.3f}"
         print_table(task.columns(study.confidence), task.table(), title=title)

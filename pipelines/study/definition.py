@@ -11,7 +11,7 @@
 
 Whatever a definition does not name keeps its value from ``params.yaml``. All problems of a definition are
 reported at once, before anything starts. Entries can be overridden by ``key=value`` texts, see
-:mod:`pipelines.study.overrides`.
+:mod:`pipelines.study.overrides`. Every key is explained in docs/studies.md.
 """
 
 from __future__ import annotations
@@ -51,13 +51,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "controls": get_args(ControlName),
 }
 PAIRING = "stage2.pairing"  # a property of the data, set per task
+_SETTING = re.compile(r"\b(?:stage1|stage2|peers|classifier)\.\w+")
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 Seed = Annotated[int, Field(ge=0)]
 
 
 def _each_once(values: list[int]) -> list[int]:
-    return list(dict.fromkeys(values))
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(str, twice))} is named more than once; name each seed once")
+    return values
 
 
 class StudyTask(Section):
@@ -178,13 +182,16 @@ class StudyDefinition(Section):
         return data
 
 
-def load_definition(source: str | Path, *, overrides: Sequence[str] = ()) -> StudyDefinition:
+def load_definition(
+    source: str | Path, *, overrides: Sequence[str] = (), base: MethodConfig | None = None
+) -> StudyDefinition:
     """Read, override and check a definition.
 
     Parameters
     ----------
     source : a YAML file, or the name of a definition that ships with the project (:data:`READY_MADE`).
     overrides : texts for :func:`pipelines.study.overrides.override`.
+    base : the method of ``params.yaml``, to find out at once what contradicts it.
 
     Raises
     ------
@@ -193,11 +200,16 @@ def load_definition(source: str | Path, *, overrides: Sequence[str] = ()) -> Stu
     path = resolve(source, READY_MADE, what="study")
     data = load_yaml(path)
     if not isinstance(data, dict):
-        raise ConfigError(["expected a study definition with name, tasks and methods"], where=path)
+        found = "the file is empty" if data is None else f"the file holds a {type(data).__name__}"
+        example = f"start from {READY_MADE['quick']}, or from the example in {GUIDE}"
+        raise ConfigError([f"{found}; expected a mapping with name and tasks. {example}"], where=path)
     problems = [
         problem for text in overrides if (problem := override(data, text, keys=StudyDefinition.model_fields))
     ]
-    return check(data, where=path, problems=problems)
+    definition = check(data, where=path, problems=problems)
+    if base is not None and (problems := settings_problems(definition, base, overrides)):
+        raise ConfigError(problems, where=path)
+    return definition
 
 
 def check(data: dict[str, Any], *, where: object = None, problems: Sequence[str] = ()) -> StudyDefinition:
@@ -233,8 +245,27 @@ def merged(base: MethodConfig, *overrides: Mapping[str, Any]) -> MethodConfig:
     return validate(MethodConfig, data)
 
 
+def settings_problems(
+    definition: StudyDefinition, base: MethodConfig, overrides: Sequence[str] = ()
+) -> list[str]:
+    """Settings of the method that contradict each other, or ``base``; each names its section or its override."""
+    sections = {
+        "method": [definition.method],
+        **{f"tasks.{name}.method": [definition.method, t.method] for name, t in definition.tasks.items()},
+    }
+    found: dict[str, str] = {}  # the study's own contradictions are not repeated for its tasks
+    for place, entries in sections.items():
+        try:
+            merged(base, *entries)
+        except ConfigError as error:
+            for problem in error.problems:
+                found.setdefault(problem, place)
+    return [_with_next_step(problem, place, overrides) for problem, place in found.items()]
+
+
 # Definitions that come with the project, by name.
 READY_MADE: dict[str, Path] = ready_made(__file__)
+GUIDE = "docs/studies.md"
 
 
 # Checks ------------------------------------------------------------------------------------------------
@@ -264,6 +295,15 @@ def _contradictions(definition: StudyDefinition) -> list[str]:
             f"set trials to {total + 1:g} or less, or widen the space"
         )
     return problems
+
+
+def _with_next_step(problem: str, place: str, overrides: Sequence[str]) -> str:
+    """``problem`` with where its settings were written, as far as the study wrote them, and what to change."""
+    settings = list(dict.fromkeys(_SETTING.findall(problem)))
+    texts = {f"override '{text}'": text.partition("=")[0].strip() for text in overrides}
+    written = [said for said, key in texts.items() if any(key == f"{place}.{name}" for name in settings)]
+    keys = " or ".join(f"{place}.{name}" for name in settings) or place
+    return f"{' and '.join(written) or place}: {problem}; change {keys} (what is not set there is that of params.yaml)"
 
 
 def _space_problems(space: object) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -31,6 +31,8 @@ def override(data: dict[str, Any], text: str, *, keys: Collection[str]) -> str |
         return f"override '{text}': unknown key '{head}'; {nearest(head, keys)}"
     if key == "tasks":
         return _keep_tasks(data, text, value)
+    if head == "tasks" and (problem := _unknown_task(data, text, rest.partition(".")[0])):
+        return problem
     if key.startswith("tuning.space."):
         return _set_dimension(data, text, key.removeprefix("tuning.space."), value)
     items = [_scalar(item) for item in value.split(",")]
@@ -40,14 +42,20 @@ def override(data: dict[str, Any], text: str, *, keys: Collection[str]) -> str |
 
 def _keep_tasks(data: dict[str, Any], text: str, value: str) -> str | None:
     tasks = data.get("tasks")
-    if not isinstance(tasks, dict):
-        return None  # reported where the definition is checked
     names = [name.strip() for name in value.split(",")]
     for name in names:
-        if name not in tasks:
-            return f"override '{text}': no task '{name}'; {nearest(name, map(str, tasks))}"
-    data["tasks"] = {name: tasks[name] for name in names}
+        if problem := _unknown_task(data, text, name):
+            return problem
+    if isinstance(tasks, dict):
+        data["tasks"] = {name: tasks[name] for name in names}
     return None
+
+
+def _unknown_task(data: Mapping[str, Any], text: str, name: str) -> str | None:
+    tasks = data.get("tasks")
+    if not isinstance(tasks, dict) or name in tasks:
+        return None  # tasks that are no mapping are reported where the definition is checked
+    return f"override '{text}': no task '{name}'; {nearest(name, map(str, tasks))}"
 
 
 def _set_dimension(data: dict[str, Any], text: str, key: str, value: str) -> str | None:

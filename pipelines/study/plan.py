@@ -6,7 +6,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from jmml.config import Params, digest
 from jmml.errors import ConfigError, JMMLError
 from pipelines.project import Project
 from pipelines.study.cells import CellStore, Key, code_digest, parts, shared_parts
-from pipelines.study.definition import StudyDefinition, load_definition, merged
+from pipelines.study.definition import StudyDefinition, load_definition, merged, settings_problems
+from pipelines.study.summary import folder_of, kept_as
 from pipelines.study.tasks import PlannedTask, draw_candidates, inner_folds, plan_task
 from pipelines.sweep import spaces
 
+RAY_STARTS = "starting Ray adds about 20 s"
 SAMPLE_OF_CELLS = 500  # the newest ones, from which the time is estimated
 
 
@@ -44,6 +46,8 @@ class StudyPlan:
     drawn : what each candidate but the first, which holds the defaults, sets besides them.
     cells : every cell of the study, in the order of task, seed, fold, method.
     cached : digests of those that are there; ``damaged`` ones are not, whatever lies in their folder.
+    kept_as : the name under which a report of other settings, which lies where this one's will, is going to be
+        kept; empty where there is none.
     seconds : per method, mean seconds per model fit and 1000 rows in cells computed before.
     """
 
@@ -58,6 +62,7 @@ class StudyPlan:
     inner_folds: int
     code: str
     workers: int
+    kept_as: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -101,12 +106,13 @@ class StudyPlan:
         unknown = sorted({key.method for key in missing} - set(self.seconds))
         if unknown:
             names = ", ".join(unknown) if len(unknown) < 5 else f"{len(unknown)} of the methods"
-            return f"no estimate: no cached cell yet of {names}"
+            return f"no estimate: no cached cell yet of {names}; {RAY_STARTS}"
         expected = self.expected_seconds(missing)
         assert expected is not None
         # A worker takes a whole block; fewer blocks than workers leave some idle.
         busy = min(self.workers, len(self.blocks()))
-        return f"about {duration(expected / busy)} on {busy} workers, by the cells computed before"
+        workers = f"{busy} worker{'' if busy == 1 else 's'}"
+        return f"about {duration(expected / busy)} on {workers}, by the cells computed before; {RAY_STARTS}"
 
     def as_dict(self) -> dict[str, Any]:
         """The plan for machines."""
@@ -134,6 +140,7 @@ class StudyPlan:
                 "damaged": len(self.damaged),
                 "missing": len(missing),
             },
+            "kept_as": self.kept_as or None,
             "workers": self.workers,
             "expected_cpu_seconds": expected,
         }
@@ -162,6 +169,8 @@ class StudyPlan:
             cells += f" ({len(self.damaged)} of them damaged)"
         yield "cells", cells
         yield "time", self.time
+        if self.kept_as:
+            yield "results", f"a report of other settings lies under {d.name}; it will be kept as {self.kept_as}"
 
 
 def plan(
@@ -186,10 +195,14 @@ def plan(
     ConfigError : the definition is invalid, or does not fit ``params.yaml`` (all problems at once).
     DataError, ProtocolError : features are missing, or the data cannot carry the folds.
     """
-    definition = (
-        source if isinstance(source, StudyDefinition) else load_definition(source, overrides=overrides)
-    )
-    drawn = draw_candidates(definition, merged(project.params.method, definition.method))
+    base = project.params.method
+    if isinstance(source, StudyDefinition):
+        definition = source
+        if problems := settings_problems(definition.model_copy(update={"tasks": {}}), base):
+            raise ConfigError(problems, where=f"study {definition.name}")
+    else:
+        definition = load_definition(source, overrides=overrides, base=base)
+    drawn = draw_candidates(definition, merged(base, definition.method))
     tasks: dict[str, PlannedTask] = {}
     failed: list[tuple[str, JMMLError]] = []
     for name, task in definition.tasks.items():
@@ -210,7 +223,7 @@ def plan(
     cells = tuple(_cells(definition, tasks, inner, project.params.device, code))
     store = CellStore.of(project.root)
     states = {name: store.state(name) for name in {key.digest for key in cells}}
-    return StudyPlan(
+    planned = StudyPlan(
         definition,
         project.params,
         tasks,
@@ -223,6 +236,7 @@ def plan(
         code=code,
         workers=workers or os.cpu_count() or 1,
     )
+    return replace(planned, kept_as=kept_as(folder_of(project, definition.name), planned.digest))
 
 
 def duration(seconds: float) -> str:

@@ -26,7 +26,7 @@ from pipelines.study.cells import Cell, Key
 from pipelines.study.plan import StudyPlan
 from pipelines.study.report import write_report
 from pipelines.study.results import StudyResults, gather
-from pipelines.study.summary import FILE, REPORT, Summary, folder_of
+from pipelines.study.summary import FILE, REPORT, Summary, checksums, folder_of, keep, kept_as
 from pipelines.tracking import STUDY, Tracker
 
 DIGEST = "jmml.study_digest"
@@ -35,19 +35,30 @@ DEFINITION, CERTIFICATE, EVIDENCE = "definition.yaml", "certificate.json", "evid
 
 @dataclass(frozen=True)
 class Published:
-    """Where a study's results are; ``tracked_now`` is false when an earlier run holds them already."""
+    """Where a study's results are.
+
+    Attributes
+    ----------
+    tracked_now : false when an earlier run holds them already.
+    written_now : false when the folder holds them already, every file as it was written.
+    kept_as : the name under which a report of other settings, which lay there, was kept; empty where there was none.
+    """
 
     summary: Summary
     folder: Path
     tracked_now: bool
+    written_now: bool
+    kept_as: str = ""
 
     def lines(self) -> list[str]:
         """In words."""
         run = self.summary.run_id
-        tracked = (
-            f"tracked as run {run}" if self.tracked_now else f"already tracked as run {run}; nothing changed"
-        )
-        return [f"{tracked}", f"report: {self.folder / REPORT}"]
+        tracked = f"tracked as run {run}"
+        if not self.tracked_now:
+            state = "the report was written anew" if self.written_now else "nothing changed"
+            tracked = f"already {tracked}; {state}"
+        kept = f"the report of other settings that lay there is kept as {self.kept_as}"
+        return [*([kept] if self.kept_as else []), tracked, f"report: {self.folder / REPORT}"]
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
@@ -55,6 +66,8 @@ class Published:
         return {
             "run_id": data["run_id"],
             "tracked_now": self.tracked_now,
+            "written_now": self.written_now,
+            "kept_as": self.kept_as or None,
             "report": str(self.folder / REPORT),
             "tasks": data["tasks"],
         }
@@ -71,6 +84,8 @@ def publish(
 ) -> Published:
     """Write the report of a study and track it, unless both have been done for the same digest.
 
+    A report of another digest that lies in its place is renamed first, never overwritten.
+
     Raises
     ------
     ProtocolError : the cells do not make a comparison.
@@ -81,18 +96,24 @@ def publish(
     with FileLock(project.root / ".jmml" / "publish.lock"):
         run_id = None if again else _tracked(tracker, plan.digest)
         summary = None if again else _current(folder, plan.digest)
+        written_now = summary is None
+        kept = kept_as(folder, plan.digest)
         if summary is None:
             results = _gather(plan, cells, lineage)
             summary = Summary.of(results, created=datetime.now(UTC).isoformat(timespec="seconds"))
             with atomic_folder(folder) as temporary:
-                _write(temporary, plan, cells, results, summary)
+                _write(temporary, plan, cells, results)
+                summary = replace(summary, files=checksums(temporary))
+                summary.save(temporary)
+                if kept:
+                    keep(folder, kept)
         tracked_now = run_id is None
         if run_id is None:
             run_id = _track(tracker, plan, summary, folder, lineage)
         if summary.run_id != run_id:
             summary = replace(summary, run_id=run_id)
             summary.save(folder)
-        return Published(summary, folder, tracked_now)
+        return Published(summary, folder, tracked_now, written_now, kept)
 
 
 def _tracked(tracker: Tracker, digest: str) -> str | None:
@@ -104,10 +125,10 @@ def _tracked(tracker: Tracker, digest: str) -> str | None:
 
 
 def _current(folder: Path, digest: str) -> Summary | None:
-    """The summary of a report of the same digest, when there is one."""
+    """The summary of a report of the same digest, when there is one and every file is as it was written."""
     with suppress(DataError):
         found = Summary.load(folder)
-        if found.digest == digest and (folder / REPORT).is_file():
+        if found.digest == digest and found.intact(folder):
             return found
     return None
 
@@ -137,16 +158,13 @@ def _gather(plan: StudyPlan, cells: Mapping[Key, Cell], lineage: Lineage) -> Stu
     )
 
 
-def _write(
-    folder: Path, plan: StudyPlan, cells: Mapping[Key, Cell], results: StudyResults, summary: Summary
-) -> None:
+def _write(folder: Path, plan: StudyPlan, cells: Mapping[Key, Cell], results: StudyResults) -> None:
     write_report(folder, results)
     (folder / DEFINITION).write_text(plan.definition.to_yaml(), encoding="utf-8")
     (folder / CERTIFICATE).write_text(certificates.to_json(plan, cells), encoding="utf-8")
     (folder / EVIDENCE).mkdir(exist_ok=True)
     for task in results.tasks:
         evidence.save(task.evidence, folder / EVIDENCE / f"{task.name}.parquet")
-    summary.save(folder)
 
 
 def _track(tracker: Tracker, plan: StudyPlan, summary: Summary, folder: Path, lineage: Lineage) -> str:

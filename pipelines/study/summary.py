@@ -1,19 +1,27 @@
-"""What a finished study says, as the terminal shows it; kept as ``study.json`` beside its report."""
+"""What a finished study says, as the terminal shows it; kept as ``study.json`` beside its report.
+
+``study.json`` also holds the SHA-256 of every published file and a seal over itself, so that damage is noticed.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from jmml.errors import DataError, ProjectError, nearest
 from jmml.evaluation.contrast import LABEL_ONLY, label_of
-from jmml.files import atomic_path
+from jmml.files import atomic_path, sha256_file
 from pipelines.project import Project
+from pipelines.study.definition import READY_MADE
 from pipelines.study.results import StudyResults, TaskResults
+from pipelines.study.verdict import words
 
 FILE = "study.json"
 REPORT = "report.html"
@@ -56,7 +64,7 @@ class TaskSummary:
             for row in self.rows
         ]
 
-    def headline(self) -> str:
+    def headline(self, confidence: float = 0.95) -> str:
         """The primary contrast in one line."""
         found = self.primary
         if found["reference"] is None:
@@ -64,25 +72,29 @@ class TaskSummary:
         return (
             f"{self.name}: {found['claim_label']} {found['uar']:.3f}, {found['reference_label']} "
             f"{found['reference_uar']:.3f}, difference {found['diff']:+.3f} "
-            f"[{_interval(found['low'], found['high'], sign=True)}], p {_p(found['p']) or 'none'}, "
+            f"[{_interval(found['low'], found['high'], sign=True)}], p {_p(found['p']) or 'none'} "
+            f"(Holm {_p(found['p_holm']) or 'none'}), "
             f"{found['n_groups']} speakers, {found['n_seeds']} seed{'' if found['n_seeds'] == 1 else 's'}: "
-            f"{found['verdict']}"
+            f"{words(found, confidence)}"
         )
 
     def footnote(self) -> str:
-        """What stands behind the composite reference."""
-        chosen = sorted(set(self.chosen.values()))
-        if not chosen:
+        """How the primary contrast is decided, and what stands behind the composite reference."""
+        if self.primary["reference"] is None:
             return ""
-        names = ", ".join(label_of(name) for name in chosen)
-        return (
-            f"* primary contrast. {label_of(LABEL_ONLY)}: chosen on inner folds in each outer fold ({names})"
+        text = (
+            "* primary contrast, fixed beforehand: its own interval and p decide, both; Holm p is for all comparisons "
+            "of the table; nothing is corrected across tasks"
         )
+        if chosen := sorted(set(self.chosen.values())):
+            names = ", ".join(label_of(name) for name in chosen)
+            text += f". {label_of(LABEL_ONLY)}: chosen on inner folds in each outer fold ({names})"
+        return text
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A finished study; ``run_id`` is empty until it is tracked."""
+    """A finished study; ``run_id`` is empty until it is tracked, ``files`` holds the SHA-256 of each published file."""
 
     name: str
     description: str
@@ -92,6 +104,7 @@ class Summary:
     confidence: float
     tasks: list[TaskSummary]
     run_id: str = ""
+    files: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, results: StudyResults, *, created: str) -> Summary:
@@ -139,12 +152,20 @@ class Summary:
                 yield from _finite(f"{task.name}/primary/{figure}", task.primary[figure])
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; figures that do not exist are NaN."""
-        return asdict(self)
+        """Plain values without the files; figures that do not exist are NaN."""
+        return {name: value for name, value in asdict(self).items() if name != "files"}
+
+    def intact(self, folder: Path) -> bool:
+        """Whether every published file lies in ``folder`` as it was written."""
+        try:
+            return bool(self.files) and all(sha256_file(folder / n) == h for n, h in self.files.items())
+        except OSError:
+            return False
 
     def save(self, folder: Path) -> None:
         """Write into the study's folder; figures that do not exist become null."""
-        text = json.dumps(_without_nan(self.as_dict()), indent=1, allow_nan=False) + "\n"
+        record = _without_nan(asdict(self))
+        text = json.dumps({**record, "seal": _seal(record)}, indent=1, allow_nan=False) + "\n"
         with atomic_path(folder / FILE) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -154,17 +175,60 @@ class Summary:
         path = folder / FILE
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
+            if data.pop("seal") != _seal(data):
+                raise ValueError("it was changed")
             data["tasks"] = [TaskSummary(**task) for task in data["tasks"]]
             return cls(**data)
         except (OSError, ValueError, KeyError, TypeError):
             raise DataError(
-                "is no study's summary", where=path, fix="run the study again with --again"
+                "is no study's summary, or was changed",
+                where=path,
+                fix="run the study again, which writes it anew",
             ) from None
 
 
 def folder_of(project: Project, name: str) -> Path:
     """Where the report of a study lies."""
     return project.results_dir / "studies" / name
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a study's folder but the summary, by its path there."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE)
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in paths}
+
+
+def kept_as(folder: Path, digest: str) -> str:
+    """The name under which what lies in ``folder`` is to be kept when a study with ``digest`` is published there.
+
+    ``<name>-<first 8 digits of its digest>``, ``<name>-damaged`` where its summary cannot be read; with a number when
+    another study has that name. Empty when nothing lies there, or a study of the same digest.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return ""
+    try:
+        found = Summary.load(folder).digest
+    except DataError:
+        found = ""
+    if found == digest:
+        return ""
+    stem, number = f"{folder.name}-{found[:8] or 'damaged'}", 1
+    while (place := folder.with_name(stem if number == 1 else f"{stem}-{number}")).exists():
+        with suppress(DataError):
+            if Summary.load(place).digest == found:
+                break  # the same results, kept before
+        number += 1
+    return place.name
+
+
+def keep(folder: Path, name: str) -> None:
+    """Rename ``folder`` to ``name``, its summary too; an earlier copy of the same study gives way."""
+    target = folder.with_name(name)
+    with suppress(DataError):  # a damaged one is kept as it is
+        replace(Summary.load(folder), name=name).save(folder)
+    if target.exists():
+        shutil.rmtree(target)
+    folder.rename(target)
 
 
 def finished(project: Project) -> list[Summary]:
@@ -190,7 +254,11 @@ def read(project: Project, name: str) -> Summary:
     if not (folder / FILE).is_file():
         known = [summary.name for summary in finished(project)]
         others = nearest(name, known) if known else "none is finished yet"
-        raise ProjectError(f"no finished study '{name}'; {others}", fix=f"run `jmml study run {name}`")
+        if name in READY_MADE:
+            raise ProjectError(
+                f"study '{name}' has not been run to its end", fix=f"run `jmml study run {name}` (finished: {others})"
+            )
+        raise ProjectError(f"no finished study '{name}'; {others}", fix="see `jmml study list`")
     return Summary.load(folder)
 
 
@@ -205,6 +273,11 @@ def _task(task: TaskResults) -> TaskSummary:
         primary={key: _plain(value) for key, value in task.primary.items()},
         chosen={str(fold): method for fold, method in task.chosen.items()},
     )
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    """SHA-256 over all that a summary's file says."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

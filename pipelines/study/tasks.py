@@ -124,14 +124,46 @@ def plan_task(
                 where=f"task {name}",
                 fix="set pairing: class for corpora recorded apart",
             )
-    split = make_split(data, groups_per_fold=params.protocol.groups_per_fold, seed=SPLIT_SEED)
-    for fold in range(len(split)):
-        make_inner_split(
-            training_part(data, split, fold),
-            n_folds=inner_folds(definition, params),
-            seed=definition.seeds[0],
-        )
-    return PlannedTask(name, data, split, candidates, corpora)
+    return PlannedTask(name, data, _folds(definition, params, name, task, data), candidates, corpora)
+
+
+def _folds(
+    definition: StudyDefinition, params: Params, name: str, task: StudyTask, data: TaskData
+) -> Split:
+    """The outer folds, once inner folds can be drawn in each of them with every seed."""
+    where = f"task {name}"
+    try:
+        split = make_split(data, groups_per_fold=params.protocol.groups_per_fold, seed=SPLIT_SEED)
+        for fold in range(len(split)):
+            where = f"task {name}, inner folds of outer fold {fold}"
+            training = training_part(data, split, fold)
+            for seed in definition.seeds:
+                make_inner_split(training, n_folds=inner_folds(definition, params), seed=seed)
+    except ProtocolError as error:
+        raise ProtocolError(
+            error.what,
+            where=where if error.where is None else f"{where}, {error.where}",
+            expected=error.expected,
+            fix=error.fix and _in_words_of_a_study(error.fix, name, world=task.world is not None),
+        ) from None
+    return split
+
+
+def _in_words_of_a_study(fix: str, name: str, *, world: bool) -> str:
+    """A next step that speaks of ``params.yaml``, with the keys of a study's definition."""
+    words = {
+        "protocol.groups_per_fold": f"groups_per_fold (of the study or of tasks.{name})",
+        "protocol.inner_folds": "tuning.inner_folds",
+    }
+    if world:
+        words |= {
+            "add speakers": f"raise tasks.{name}.people",
+            "add recordings of other people": f"raise tasks.{name}.people",
+            "drop or merge the class with corpora.<name>.labels": f"raise tasks.{name}.trials",
+        }
+    for theirs, ours in words.items():
+        fix = fix.replace(theirs, ours)
+    return fix
 
 
 def _params(project: Project, definition: StudyDefinition, task: StudyTask) -> tuple[Params, tuple[str, ...]]:
