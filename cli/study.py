@@ -111,7 +111,10 @@ def list_(json: JsonFlag = False) -> None:
     if json:
         print_json(
             {
-                "definitions": [{"name": d.name, "description": d.description, "file": READY_MADE[d.name]} for d in definitions],
+                "definitions": [
+                    {"name": d.name, "description": d.description, "file": READY_MADE[d.name]}
+                    for d in definitions
+                ],
                 "finished": [study.as_dict() for study in done],
             }
         )

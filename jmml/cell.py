@@ -26,6 +26,7 @@ from jmml.task import TaskData, View, evaluated_part, training_part
 
 CHECK_EVERY = 5
 CAPACITY_TOLERANCE = 0.05
+BATCH_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,11 @@ def run_cell(
     began = time.perf_counter()
     fitted = _fit(task, split, fold, method, candidates, seed, inner_folds, device, memo)
     recogniser = fitted.recogniser
-    if audited:
-        audit(task, split, fold, method, candidates, fitted.recogniser, inner_folds=inner_folds)
     recogniser.certificate.extend(fitted.certificate)
     parameters = _check_capacity(recogniser, training_part(task, split, fold))
     result = evaluate_fold(recogniser, task, split, fold)
+    if audited:
+        audit(task, split, fold, candidates, fitted, result.evidence, inner_folds=inner_folds)
     best = fitted.search[fitted.candidate]
     history = [dict(row) for row in recogniser.history.get(METHODS[method].part, [])]
     for row in history:
@@ -124,46 +125,62 @@ def audit(
     task: TaskData,
     split: Split,
     fold: int,
-    method: MethodName,
     candidates: Sequence[MethodConfig],
-    recogniser: EmotionRecogniser,
+    fitted: _Fitted,
+    evidence: pd.DataFrame,
     *,
     inner_folds: int = 3,
 ) -> None:
-    """Search and fit again with the evaluated people's labels permuted and their features replaced by noise.
+    """Search and fit again with everything about the evaluated people spoilt: labels, features, names of samples.
 
-    Nothing that is fitted may notice: the choice of the search and every prediction must come out byte-identical.
+    Nothing that is fitted may notice: the scores of the search, its choice and the probabilities that the second model
+    gives for the true recordings must be those of the first, and of the evidence, to the last bit. And a prediction may
+    not depend on the others made with it: the recordings are predicted once more in two parts.
 
     Raises
     ------
     ProtocolError : something depends on the people it is evaluated on.
     """
+    first = fitted.recogniser
     rng = np.random.default_rng(0)
     speech_fold, eeg_fold = split.fold(fold)
     spoilt = replace(task, speech=_spoilt(task.speech, speech_fold.test, rng))
     if task.eeg is not None and eeg_fold is not None:
         spoilt = replace(spoilt, eeg=_spoilt(task.eeg, eeg_fold.test, rng))
-    again = _fit(
-        spoilt, split, fold, method, candidates, recogniser.seed, inner_folds, recogniser.device, None
-    ).recogniser
-    X = evaluated_part(task, split, fold).speech.X
-    same = again.predict_proba(X_speech=X).tobytes() == recogniser.predict_proba(X_speech=X).tobytes()
-    if again.config != recogniser.config or not same:
+    again = _fit(spoilt, split, fold, first.method, candidates, first.seed, inner_folds, first.device, None)
+    found = []
+    if (again.search, again.held_out, again.candidate) != (fitted.search, fitted.held_out, fitted.candidate):
+        found.append("the search scores or chooses differently")
+    test = evaluated_part(task, split, fold)
+    columns = [f"p_{name}" for name in first.classes]
+    for modality, view in (("speech", test.speech), ("eeg", test.eeg)):
+        if view is None or modality not in first.heads:
+            continue
+        published = evidence.loc[evidence["modality"] == modality, columns].to_numpy(np.float64)
+        inputs = f"X_{modality}"
+        if again.recogniser.predict_proba(**{inputs: view.X}).tobytes() != published.tobytes():
+            found.append(f"predictions from {modality} differ")
+        parts = [first.predict_proba(**{inputs: half}) for half in np.array_split(view.X, 2)]
+        if not np.allclose(np.concatenate(parts), published, rtol=0, atol=BATCH_TOLERANCE):
+            found.append(f"predictions from {modality} depend on those made with them")
+    if found:
         raise ProtocolError(
-            f"method '{method}' depends on the people it is evaluated on: with their labels permuted and features "
-            f"replaced, {'its predictions differ' if not same else 'the search chooses differently'}",
-            where=f"fold {fold}, seed {recogniser.seed}",
-            expected="byte-identical predictions",
+            f"method '{first.method}' depends on the people it is evaluated on: with their labels, features and names "
+            f"replaced, {' and '.join(found)}",
+            where=f"fold {fold}, seed {first.seed}",
+            expected="byte-identical results",
         )
 
 
 def _spoilt(view: View, people: Sequence[str], rng: np.random.Generator) -> View:
-    """``view`` with the labels of ``people`` permuted and their features replaced."""
+    """``view`` with the labels of ``people`` drawn anew, their features replaced by noise and their samples renamed."""
     held = mask(view.groups, people)
-    y, X = view.y.copy(), view.X.copy()
-    y[held] = rng.permutation(y[held])
+    y, X, ids, recordings = view.y.copy(), view.X.copy(), view.ids.copy(), view.recordings.copy()
+    y[held] = rng.integers(0, int(view.y.max()) + 1, size=int(held.sum()))
     X[held] = 100.0 * rng.normal(size=X[held].shape)
-    return replace(view, X=X, y=y)
+    ids[held] = [f"spoilt {number}" for number in range(int(held.sum()))]
+    recordings[held] = ids[held]
+    return replace(view, X=X, y=y, ids=ids, recordings=recordings)
 
 
 def _fit(
@@ -192,9 +209,7 @@ def _fit(
             held_out.append(held_out[seen[key]])
             continue
         seen[key] = number
-        best, watched = _score(
-            training, config, method, seed, inner_folds, device, memo, None if search else certificate
-        )
+        best, watched = _score(training, config, method, seed, inner_folds, device, memo, certificate)
         search.append({"candidate": number, **best})
         held_out.append(watched)
     winner = max(range(len(search)), key=lambda number: search[number]["val_uar"])
@@ -214,7 +229,7 @@ def _score(
     inner_folds: int,
     device: str,
     memo: MutableMapping[str, JECSSL],
-    certificate: Certificate | None,
+    certificate: Certificate,
 ) -> tuple[dict[str, float], dict[int, float]]:
     """The best epoch of a candidate with its inner-fold UAR, and the held-out correlation of the epochs scored."""
     best: dict[str, float] = {}

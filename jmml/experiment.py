@@ -23,7 +23,9 @@ from jmml.methods import METHODS
 from jmml.models.correlation import canonical_correlations
 from jmml.models.inputs import Standardiser
 from jmml.models.jec_ssl import JECSSL
+from jmml.models.one_view import SpeechOnly
 from jmml.models.pairing import pair
+from jmml.models.two_view import TwoView
 from jmml.recogniser import EmotionRecogniser, derive_seed
 from jmml.task import TaskData, View, evaluated_part, make_inner_split, training_part
 
@@ -140,8 +142,8 @@ def prove_separate(recogniser: EmotionRecogniser, task: TaskData, split: Split, 
     """Raise unless everything the model was fitted on lies outside the outer fold.
 
     The certificate must name every fitted object, each fitted on exactly the samples of the training part; training
-    and test part share no group, no recording and no sample; and the means the scalers hold are those of the
-    training part, computed anew.
+    and test part share no group, no recording and no sample; and the means and deviations that the scalers hold are
+    those of the training part, computed anew.
 
     Raises
     ------
@@ -161,18 +163,34 @@ def prove_separate(recogniser: EmotionRecogniser, task: TaskData, split: Split, 
         held = _views(test)[modality]
         for what in ("groups", "recordings", "ids"):
             assert_disjoint(getattr(view, what), getattr(held, what), what=what, where=modality)
+        X = np.asarray(view.X, dtype=np.float64)
         if modality in recogniser.stage1:
-            _check_scaler(recogniser.stage1[modality].scaler_, view)
+            _check_scaler(recogniser.stage1[modality].scaler_, X, f"stage 1 of {modality}")
+        if isinstance(recogniser.stage2, SpeechOnly) and modality == "speech":
+            _check_scaler(recogniser.stage2.scaler_, X, "the encoder")
+        if isinstance(recogniser.stage2, TwoView) and (
+            modality == "speech" or recogniser.spec.control is None
+        ):
+            u = recogniser.stage1[modality].transform(X)
+            _check_scaler(recogniser.stage2.scalers_[modality], u, f"stage 2 of {modality}")
+    embedding = recogniser.embed(X_speech=training.speech.X)
+    scaler = recogniser.heads["speech"].named_steps["scaler"]
+    if not np.allclose(scaler.mean_, embedding.mean(0), rtol=1e-6, atol=1e-6 * np.abs(embedding).max()):
+        raise _leaked("the classifier")
 
 
-def _check_scaler(found: Standardiser, view: View) -> None:
-    expected = Standardiser.fit(np.asarray(view.X, dtype=np.float64))
+def _check_scaler(found: Standardiser, X: np.ndarray, what: str) -> None:
+    expected = Standardiser.fit(X)
     if not (np.array_equal(found.mean, expected.mean) and np.array_equal(found.scale, expected.scale)):
-        raise ProtocolError(
-            "the scaler of stage 1 does not hold the mean and deviation of the training part",
-            expected="a scaler fitted on the training groups alone",
-            fix="train the model again",
-        )
+        raise _leaked(what)
+
+
+def _leaked(what: str) -> ProtocolError:
+    return ProtocolError(
+        f"the scaler of {what} does not hold the mean and deviation of the training part",
+        expected="a scaler fitted on the training groups alone",
+        fix="train the model again",
+    )
 
 
 def _check_made_for(recogniser: EmotionRecogniser, task: TaskData, split: Split, fold: int) -> None:

@@ -147,8 +147,8 @@ def primary(table: pd.DataFrame, *, confidence: float = 0.95) -> dict[str, Any]:
     """The claim's row as a verdict.
 
     The claim was named before the study, so its own p and interval decide; ``p_holm``, its p as one of the table's many
-    comparisons, stands beside them. EEG is said to add something only if the interval lies above 0 *and*
-    p <= 1 - confidence.
+    comparisons, stands beside them. EEG is said to add something only if the interval lies above 0,
+    p <= 1 - confidence, *and* the speakers' own UAR, which p is about, rises as well (dz > 0).
 
     Returns
     -------
@@ -200,7 +200,10 @@ def _outcome(found: Mapping[str, Any], level: float) -> str:
         return "undecidable"
     if found["p"] > level + slack:
         return "none"
-    return "more" if found["low"] > 0 else "worse" if found["high"] < 0 else "none"
+    # The interval is of the pooled UAR, p of the speakers' own UAR: where they point apart, nothing is shown.
+    if found["low"] > 0 and not found["dz"] < 0:
+        return "more"
+    return "worse" if found["high"] < 0 and not found["dz"] > 0 else "none"
 
 
 def _verdict(found: Mapping[str, Any]) -> str:

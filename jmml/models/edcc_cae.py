@@ -74,6 +74,12 @@ class EDCCCAE(TwoView):
 
     name: ClassVar[str] = "E-DCC-CAE"
 
+    def _check_weights(self) -> None:
+        weights = {name: getattr(self, name) for name in ("lam_r", "lam_x", "lam_c", "lam_y")}
+        if min(weights.values()) < 0 or not any(weights.values()):
+            shown = ", ".join(f"{name} = {value}" for name, value in weights.items())
+            raise ModelError(shown, where=self.name, expected="no weight below 0 and one above")
+
     def _network(self, r_s: int, r_e: int, n_classes: int, generator: torch.Generator) -> CrossModalNetwork:
         return CrossModalNetwork(r_s, r_e, self.hidden, self.k_, n_classes, generator)
 

@@ -97,6 +97,9 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         """``loss``, which is minimised, and its terms before weighting, for pairs u_s (n, r_s), u_e (n, r_e)."""
         raise NotImplementedError
 
+    def _check_weights(self) -> None:
+        """:class:`ModelError` for weights of the loss that cannot be."""
+
     @property
     def _wants_labels(self) -> bool:
         return self.needs_labels
@@ -160,6 +163,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
             do not fit, or a loss that diverged. All but the last two are checked at the call.
         """
         check_settings(self, where=self.name)
+        self._check_weights()
         speech = check_input(self, X_speech, where=f"{self.name}, speech", fitting=True)
         if X_eeg is None:
             raise ModelError(
@@ -169,6 +173,12 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         classes, labels = np.array([]), None
         if y_speech is not None and y_eeg is not None:
             classes, labels = check_same_classes(y_speech, y_eeg, (len(speech), len(eeg)), where=self.name)
+        elif (y_speech is None) != (y_eeg is None):
+            raise ModelError(
+                f"labels of {'EEG' if y_speech is None else 'speech'} alone",
+                where=self.name,
+                expected="labels of both modalities, or of none and pairs",
+            )
         elif self._wants_labels:
             raise ModelError("labels of both modalities are needed", where=self.name)
         aligned = pairs is None and labels is None

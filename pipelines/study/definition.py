@@ -16,8 +16,7 @@ reported at once, before anything starts. Entries can be overridden by ``key=val
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -26,7 +25,6 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from jmml.config import (
     ControlName,
-    LabelOnlyName,
     LabelSpace,
     MethodConfig,
     MethodName,
@@ -39,19 +37,24 @@ from jmml.config import (
 )
 from jmml.errors import ConfigError, nearest
 from pipelines.ready_made import ready_made, resolve
+from pipelines.study.checks import (
+    LABEL_ONLY,
+    contradictions,
+    method_problems,
+    method_sections,
+    part_of,
+    settings_problems,
+    space_problems,
+)
 from pipelines.study.overrides import override
-from pipelines.sweep import spaces
 from pipelines.sweep.spaces import Dimension
 
 METHODS: tuple[str, ...] = get_args(MethodName)
-LABEL_ONLY: tuple[str, ...] = get_args(LabelOnlyName)
 GROUPS: dict[str, tuple[str, ...]] = {
     "all": METHODS,
     "peers": get_args(PeerName),
     "controls": get_args(ControlName),
 }
-PAIRING = "stage2.pairing"  # a property of the data, set per task
-_SETTING = re.compile(r"\b(?:stage1|stage2|peers|classifier)\.\w+")
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 Seed = Annotated[int, Field(ge=0)]
@@ -200,9 +203,9 @@ def load_definition(
     path = resolve(source, READY_MADE, what="study")
     data = load_yaml(path)
     if not isinstance(data, dict):
-        found = "the file is empty" if data is None else f"the file holds a {type(data).__name__}"
-        example = f"start from {READY_MADE['quick']}, or from the example in {GUIDE}"
-        raise ConfigError([f"{found}; expected a mapping with name and tasks. {example}"], where=path)
+        held = {type(None): "is empty", list: "holds a list"}.get(type(data), "holds a single value")
+        example = f"Start from {READY_MADE['quick']}, or from the example in {GUIDE}"
+        raise ConfigError([f"the file {held}; expected a mapping with name and tasks. {example}"], where=path)
     problems = [
         problem for text in overrides if (problem := override(data, text, keys=StudyDefinition.model_fields))
     ]
@@ -220,132 +223,16 @@ def check(data: dict[str, Any], *, where: object = None, problems: Sequence[str]
         definition = validate(StudyDefinition, data)
     except ConfigError as error:
         found += error.problems
-    found += _space_problems(_at(data, "tuning", "space"))
-    for place, entry in _method_sections(data):
-        found += _method_problems(place, entry)
+    found += space_problems(part_of(data, "tuning", "space"))
+    for place, entry in method_sections(data):
+        found += method_problems(place, entry)
     if definition is not None:
-        found += _contradictions(definition)
+        found += contradictions(definition)
     if found or definition is None:
         raise ConfigError(found, where=where)
     return definition
 
 
-def merged(base: MethodConfig, *overrides: Mapping[str, Any]) -> MethodConfig:
-    """``base`` with the settings of ``overrides``, the last one winning, checked as a whole.
-
-    Raises
-    ------
-    ConfigError : a setting is unknown, out of its bounds or contradicts another.
-    """
-    data: dict[str, Any] = base.model_dump(mode="python")
-    for entry in overrides:
-        for section, settings in entry.items():
-            known = isinstance(settings, Mapping) and isinstance(data.get(section), dict)
-            data[section] = {**data[section], **settings} if known else settings
-    return validate(MethodConfig, data)
-
-
-def settings_problems(
-    definition: StudyDefinition, base: MethodConfig, overrides: Sequence[str] = ()
-) -> list[str]:
-    """Settings of the method that contradict each other, or ``base``; each names its section or its override."""
-    sections = {
-        "method": [definition.method],
-        **{f"tasks.{name}.method": [definition.method, t.method] for name, t in definition.tasks.items()},
-    }
-    found: dict[str, str] = {}  # the study's own contradictions are not repeated for its tasks
-    for place, entries in sections.items():
-        try:
-            merged(base, *entries)
-        except ConfigError as error:
-            for problem in error.problems:
-                found.setdefault(problem, place)
-    return [_with_next_step(problem, place, overrides) for problem, place in found.items()]
-
-
 # Definitions that come with the project, by name.
 READY_MADE: dict[str, Path] = ready_made(__file__)
 GUIDE = "docs/studies.md"
-
-
-# Checks ------------------------------------------------------------------------------------------------
-
-
-def _contradictions(definition: StudyDefinition) -> list[str]:
-    """What no study can have, whatever the data."""
-    problems = []
-    if definition.claim not in definition.methods:
-        problems.append(
-            f"claim: '{definition.claim}' is not among the methods ({', '.join(definition.methods)}); "
-            "add it to methods, or claim one of them"
-        )
-    if not set(definition.methods) & set(LABEL_ONLY):
-        problems.append(
-            "methods: no label-only control to compare the claim with; "
-            f"add one of {', '.join(LABEL_ONLY)}, or `controls`"
-        )
-    tuning, total = definition.tuning, spaces.size(definition.tuning.space)
-    if tuning.trials > 1 and not tuning.space:
-        problems.append(
-            f"tuning.trials: {tuning.trials}, but tuning.space is empty; name settings to vary, or set trials to 1"
-        )
-    elif tuning.trials - 1 > total:
-        problems.append(
-            f"tuning.trials: {tuning.trials}, but the space holds {total:g} configurations besides the defaults; "
-            f"set trials to {total + 1:g} or less, or widen the space"
-        )
-    return problems
-
-
-def _with_next_step(problem: str, place: str, overrides: Sequence[str]) -> str:
-    """``problem`` with where its settings were written, as far as the study wrote them, and what to change."""
-    settings = list(dict.fromkeys(_SETTING.findall(problem)))
-    texts = {f"override '{text}'": text.partition("=")[0].strip() for text in overrides}
-    written = [said for said, key in texts.items() if any(key == f"{place}.{name}" for name in settings)]
-    keys = " or ".join(f"{place}.{name}" for name in settings) or place
-    return f"{' and '.join(written) or place}: {problem}; change {keys} (what is not set there is that of params.yaml)"
-
-
-def _space_problems(space: object) -> list[str]:
-    """Unknown settings of a search space, and those that can leave their own bounds."""
-    if not isinstance(space, dict):
-        return []  # reported by the sections' own check
-    found = [f"tuning.{problem}" for key in space if (problem := spaces.key_problem(key))]
-    valid: dict[str, Dimension] = {}
-    for key, entry in space.items():
-        if key == PAIRING:
-            found.append(f"tuning.space: {PAIRING} belongs to the data; set pairing on the task")
-        elif spaces.key_problem(key) is None:
-            try:
-                valid[key] = Dimension.model_validate(entry)
-            except ValueError:
-                continue  # reported by the sections' own check
-    return found + [f"tuning.{problem}" for problem in spaces.bound_problems(valid)]
-
-
-def _method_sections(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Every ``method`` entry of a definition with its place, valid or not."""
-    found = [("method", data.get("method"))]
-    tasks = data.get("tasks")
-    if isinstance(tasks, dict):
-        found += [(f"tasks.{name}.method", _at(tasks, name, "method")) for name in tasks]
-    return found
-
-
-def _method_problems(place: str, entry: object) -> list[str]:
-    """Unknown and impossible settings; contradictions with ``params.yaml`` are found with the project."""
-    if not isinstance(entry, dict):
-        return []
-    if isinstance(entry.get("stage2"), dict) and "pairing" in entry["stage2"]:
-        return [f"{place}.{PAIRING}: belongs to the data; set pairing on the task"]
-    try:
-        merged(MethodConfig(), entry)
-    except ConfigError as error:
-        return [f"{place}.{problem}" for problem in error.problems if re.match(r"[\w.]+: ", problem)]
-    return []
-
-
-def _at(data: object, *path: str) -> Any:
-    for part in path:
-        data = data.get(part) if isinstance(data, dict) else None
-    return data

@@ -44,7 +44,8 @@ def _differences(folder: Path, study: StudyResults, task: TaskResults, speakers:
         plots.forest(task.table, folder / file, confidence=study.confidence, title=task.title)
         caption = (
             f"UAR of each method minus that of the reference on the same utterances, with its {level} interval over "
-            f"speakers. Diamond: the primary contrast."
+            "speakers, its p by the sign-flip test over speakers, and that p corrected for all comparisons (Holm). "
+            "Diamond: the primary contrast, which its own interval and p decide."
         )
         return Figure(file, "Differences to the reference", caption, "Forest plot of the table above.")
     plots.method_comparison(
@@ -69,7 +70,10 @@ def _paired(folder: Path, task: TaskResults, speakers: pd.DataFrame) -> Figure:
         labels=labels,
         chance=task.chance,
     )
-    caption = f"Each line is the UAR of one speaker: {labels[0]} on the left, {labels[1]} on the right."
+    caption = (
+        f"Each line is the UAR of one speaker: {labels[0]} on the left, {labels[1]} on the right. Solid: higher on the "
+        "right; dashed: lower; dotted: equal."
+    )
     return Figure(
         file, "Speaker by speaker", caption, f"Paired lines, {labels[0]} against {labels[1]}.", wide=False
     )
@@ -102,8 +106,10 @@ def _correlations(folder: Path, task: TaskResults) -> Figure:
     plots.correlation_panels(histories, folder / file)
     caption = (
         "Mean canonical correlation of the speech code and the code of its partner; line: mean, band: range over folds "
-        "and seeds. Only what held-out pairs reach above permuted ones was learned. A method's line ends where fewer "
-        "than half of its runs were still training; held-out pairs are those of the search's inner folds."
+        "and seeds. Only what held-out pairs reach above permuted ones was learned. Each panel ends at the last epoch "
+        "that at least half of the method's runs reached. Held-out pairs are those of the search's inner folds. "
+        "Controls without EEG as it was recorded have no such line: their partners are made of labels, class means, "
+        "noise or shuffled recordings, and no held-out sample has one of its own."
     )
     return Figure(
         file, "Correlation over training", caption, "Small multiples, one per method trained on pairs."

@@ -17,8 +17,10 @@ from jmml.config import Params, digest
 from jmml.errors import ConfigError, JMMLError
 from pipelines.project import Project
 from pipelines.study.cells import CellStore, Key, code_digest, parts, shared_parts
-from pipelines.study.definition import StudyDefinition, load_definition, merged, settings_problems
-from pipelines.study.summary import folder_of, kept_as
+from pipelines.study.checks import merged, settings_problems
+from pipelines.study.definition import StudyDefinition, load_definition
+from pipelines.study.folders import kept_as
+from pipelines.study.summary import folder_of
 from pipelines.study.tasks import PlannedTask, draw_candidates, inner_folds, plan_task
 from pipelines.sweep import spaces
 
@@ -170,7 +172,10 @@ class StudyPlan:
         yield "cells", cells
         yield "time", self.time
         if self.kept_as:
-            yield "results", f"a report of other settings lies under {d.name}; it will be kept as {self.kept_as}"
+            yield (
+                "results",
+                f"a report of other settings lies under {d.name}; it will be kept as {self.kept_as}",
+            )
 
 
 def plan(

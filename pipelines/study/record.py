@@ -23,10 +23,11 @@ from pipelines.lineage import Lineage
 from pipelines.project import Project
 from pipelines.study import certificates
 from pipelines.study.cells import Cell, Key
+from pipelines.study.folders import checksums, keep, kept_as
 from pipelines.study.plan import StudyPlan
 from pipelines.study.report import write_report
 from pipelines.study.results import StudyResults, gather
-from pipelines.study.summary import FILE, REPORT, Summary, checksums, folder_of, keep, kept_as
+from pipelines.study.summary import FILE, REPORT, Summary, folder_of
 from pipelines.tracking import STUDY, Tracker
 
 DIGEST = "jmml.study_digest"

@@ -11,11 +11,13 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from jmml import methods
 from jmml.evaluation.contrast import LABEL_ONLY, label_of
 from jmml.files import atomic_folder, atomic_path
 from pipelines.study import tables
 from pipelines.study.figures import Figure, draw
 from pipelines.study.results import CertificateSummary, StudyResults, TaskResults
+from pipelines.study.verdict import INTERVALS, RULE, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -78,6 +80,10 @@ def render(results: StudyResults, drawn: Mapping[str, list[Figure]], images: Map
         study=results,
         tasks=[_task(results, task, drawn[task.name]) for task in results.tasks],
         sources=sources,
+        about_eeg=methods.method(results.claim).eeg,
+        asked=_asked(results),
+        rule=RULE,
+        intervals=INTERVALS,
         controls=_controls(results),
         certificates=[_certificate(task.title, task.certificate) for task in results.tasks],
         transductive=any(task.certificate.transductive for task in results.tasks),
@@ -88,7 +94,7 @@ def render(results: StudyResults, drawn: Mapping[str, list[Figure]], images: Map
 
 def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict[str, Any]:
     found = task.primary
-    folds = sorted({cell.fold for cell in task.cells})
+    people, folds = tables.many(found["n_groups"], "speaker"), len({cell.fold for cell in task.cells})
     table = task.table.to_dict("records")
     return {
         "name": task.name,
@@ -96,11 +102,11 @@ def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict
         "facts": {
             **task.description,
             "classes": f"{', '.join(task.classes)} (chance {tables.number(task.chance)})",
-            "evaluated": f"{found['n_groups']} speakers, {int(task.table['n_samples'].max())} utterances, "
-            f"{len(folds)} outer folds, {found['n_seeds']} seeds",
+            "evaluated": f"{people}, {int(task.table['n_samples'].max())} utterances, "
+            f"{tables.many(folds, 'outer fold')}, {tables.many(found['n_seeds'], 'seed')}",
         },
         "outcome": found["outcome"],
-        "verdict": tables.sentence_case(found["verdict"]),
+        "verdict": tables.sentence_case(words(found, results.confidence)),
         "contrast": tables.contrast(results, task).replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"),
         "warnings": [
             f"{tables.sentence_case(note)}."
@@ -118,6 +124,15 @@ def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict
         "chosen": _chosen(task.chosen),
         "figures": drawn,
     }
+
+
+def _asked(results: StudyResults) -> dict[str, str]:
+    """The claim and what it is measured against, for people."""
+    references = {task.primary["reference"] for task in results.tasks} - {None}
+    against = "the best control that has bare labels for a second view"
+    if references and references != {LABEL_ONLY}:
+        against = " or ".join(sorted(label_of(name) for name in references))
+    return {"claim": label_of(results.claim), "reference": against}
 
 
 def _chosen(chosen: Mapping[int, str]) -> str:

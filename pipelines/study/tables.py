@@ -11,6 +11,7 @@ import pandas as pd
 from jmml.evaluation.contrast import LABEL_ONLY
 from jmml.evaluation.evidence import per_speaker
 from pipelines.study.results import StudyResults, TaskResults
+from pipelines.study.verdict import INTERVALS, RULE, words
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 _LATEX = {
@@ -85,7 +86,7 @@ def notes(task: TaskResults, confidence: float) -> list[str]:
     smallest = tested * 2.0 ** (1 - people)
     if smallest > 1 - confidence:
         lines.append(
-            f"With {_many(people, 'speaker')} and {_many(tested, 'comparison')} no Holm-corrected p can be below "
+            f"With {many(people, 'speaker')} and {many(tested, 'comparison')} no Holm-corrected p can be below "
             f"{min(smallest, 1):.2g}: beside the primary contrast, which was named beforehand, the table describes "
             "and decides nothing."
         )
@@ -113,21 +114,22 @@ def speakers_csv(study: StudyResults) -> str:
 
 
 def markdown(study: StudyResults) -> str:
-    """One section per task: the verdict, the table, the notes."""
+    """One section per task: the verdict and how it is reached, the table, the notes."""
     lines = [f"# {study.name}", "", study.description or "", ""]
     for task in study.tasks:
         head = columns(study.confidence)
         lines += [
             f"## {task.title}",
             "",
-            f"**{sentence_case(task.primary['verdict'])}.** {contrast(study, task)}",
+            f"**{sentence_case(words(task.primary, study.confidence))}.** {contrast(study, task)}",
             "",
+            *([RULE, ""] if task.primary["outcome"] != "missing" else []),
         ]
         lines += [_md(head), _md(["---"] + ["---:"] * (len(head) - 1))]
         lines += [
             _md(row, bold=bool(flag)) for row, flag in zip(rows(task), task.table["primary"], strict=True)
         ]
-        lines += ["", *(f"- {note}" for note in notes(task, study.confidence)), ""]
+        lines += ["", *(f"- {note}" for note in (*notes(task, study.confidence), INTERVALS)), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -151,8 +153,8 @@ def contrast(study: StudyResults, task: TaskResults) -> str:
     if family > 1:
         text += f", {p_value(found['p_holm'])} as one of {family} comparisons (Holm)"
     return (
-        f"{text}; dz = {number(found['dz'], signed=True)}), over {_many(found['n_groups'], 'speaker')} and "
-        f"{_many(found['n_seeds'], 'seed')}."
+        f"{text}; dz = {number(found['dz'], signed=True)}), over {many(found['n_groups'], 'speaker')} and "
+        f"{many(found['n_seeds'], 'seed')}."
     )
 
 
@@ -162,9 +164,13 @@ def sentence_case(text: str) -> str:
 
 
 def _latex_table(study: StudyResults, task: TaskResults) -> str:
-    keep = [0, 1, 2, 3, 4, 6, 7]
+    keep = [0, 1, 2, 3, 4, 5, 6, 7]
     head = [columns(study.confidence)[i] for i in keep]
-    caption = f"{task.title}. {sentence_case(task.primary['verdict'])}. {contrast(study, task)}"
+    verdict = sentence_case(words(task.primary, study.confidence))
+    rule = RULE if task.primary["outcome"] != "missing" else ""
+    caption = " ".join(
+        filter(None, (f"{task.title}.", f"{verdict}.", contrast(study, task), rule, INTERVALS))
+    )
     body, kind = [], None
     for row, text in zip(task.table.to_dict("records"), rows(task), strict=True):
         if kind not in (None, row["kind"]):
@@ -224,5 +230,6 @@ def _is(p: float) -> str:
     return p_value(p) if p < 0.001 else f"= {p_value(p)}"
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """``1 seed``, ``2 seeds``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -14,7 +14,8 @@ from jmml.errors import ConfigError, ProtocolError
 from jmml.methods import METHODS
 from jmml.task import TaskData, load_task, make_inner_split, make_split, training_part
 from pipelines.project import Project
-from pipelines.study.definition import StudyDefinition, StudyTask, merged
+from pipelines.study.checks import merged
+from pipelines.study.definition import StudyDefinition, StudyTask
 from pipelines.study.results import TaskText
 from pipelines.sweep import spaces
 from pipelines.task import SPLIT_SEED
@@ -43,11 +44,12 @@ class PlannedTask:
         source = " with ".join(
             str(context[f"{m}_corpus"]) for m in ("speech", "eeg") if f"{m}_corpus" in context
         )
+        held_out = max(len(fold.test) for fold in self.split.speech)
         description = {
             "data": source,
             "size": _size_of(data),
             "label space": data.label_space,
-            "outer folds": f"{len(self.split)}, {max(len(fold.test) for fold in self.split.speech)} speakers each",
+            "outer folds": f"{len(self.split)}, {held_out} speaker{'' if held_out == 1 else 's'} each",
             "pairing": self.candidates[0].stage2.pairing if data.eeg is not None else "no EEG",
             "normalisation": data.normalisation,
         }
@@ -127,9 +129,7 @@ def plan_task(
     return PlannedTask(name, data, _folds(definition, params, name, task, data), candidates, corpora)
 
 
-def _folds(
-    definition: StudyDefinition, params: Params, name: str, task: StudyTask, data: TaskData
-) -> Split:
+def _folds(definition: StudyDefinition, params: Params, name: str, task: StudyTask, data: TaskData) -> Split:
     """The outer folds, once inner folds can be drawn in each of them with every seed."""
     where = f"task {name}"
     try:

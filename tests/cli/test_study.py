@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -10,8 +11,10 @@ from cli.app import app
 from cli.study import _definitions, _finished
 from pipelines.study import record
 from pipelines.study.cells import CellStore
+from pipelines.study.definition import GUIDE, READY_MADE
 from pipelines.study.plan import plan
 from pipelines.study.runner import run_study
+from pipelines.study.summary import folder_of
 from tests.cli import console
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, METHODS, make
@@ -108,6 +111,29 @@ def test_run_prints_the_contrast_first_then_the_table_and_the_report(capfd, here
     assert "already tracked as run " in out
 
 
+def test_overrides_keep_the_results_of_other_settings(capfd, computed, here, finished):
+    name = f"tiny-{finished.digest[:8]}"
+    _, out, _ = run(capfd, "run", here, "-s", "seeds=0", "--dry-run")
+    assert f"a report of other settings lies under tiny; it will be kept as {name}" in out
+    code, out, err = run(capfd, "run", here, "-s", "seeds=0")
+    assert (code, err) == (0, "")
+    assert f"the report of other settings that lay there is kept as {name}\n" in out
+    code, out, _ = run(capfd, "show", name)
+    assert code == 0
+    assert f"p {finished.tasks[0].primary['p']:.3f} (Holm " in out
+    assert run(capfd, "show", "tiny")[1] != out
+    _, out, _ = run(capfd, "list")
+    assert name in out
+    folder = folder_of(computed[0], "tiny")
+    for place in folder.parent.iterdir():
+        shutil.rmtree(place)
+
+
+def test_run_and_list_point_to_the_guide():
+    for command in ("run", "list"):
+        assert GUIDE in CliRunner().invoke(app, ["study", command, "--help"]).output
+
+
 def test_run_for_machines(capfd, here, finished):
     code, out, err = run(capfd, "run", here, "--json")
     assert (code, err) == (0, "")
@@ -119,11 +145,11 @@ def test_run_for_machines(capfd, here, finished):
 def test_list_and_show(capfd, here, finished):
     code, out, _ = run(capfd, "list")
     assert code == 0
-    for text in ("worlds", "quick", "corpora", "tiny", "lab: JMML"):
+    for text in ("worlds", "quick", "corpora", "tiny", "lab: JMML", GUIDE, str(READY_MADE["quick"].parent)):
         assert text in out
     _, out, _ = run(capfd, "list", "--json")
     data = json.loads(out)
-    assert {d["name"] for d in data["definitions"]} == {"worlds", "quick", "corpora"}
+    assert {d["name"]: d["file"] for d in data["definitions"]} == {k: str(v) for k, v in READY_MADE.items()}
     assert [study["digest"] for study in data["finished"]] == [finished.digest]
     code, out, _ = run(capfd, "show", "tiny", "--task", "lab")
     assert code == 0
@@ -138,6 +164,24 @@ def test_list_and_show(capfd, here, finished):
     [
         (("show", "tinny"), 10, "no finished study 'tinny'; did you mean 'tiny'?"),
         (("show", "tiny", "--task", "xyz"), 4, "no task 'xyz'; valid: lab"),
+        (("show", "worlds"), 10, "study 'worlds' has not been run to its end. Run `jmml study run worlds`"),
+        (("show", "nosuch"), 10, "no finished study 'nosuch'; valid: tiny. See `jmml study list`"),
+        (
+            ("run", "quick", "-s", "method.stage2.k=40"),
+            3,
+            "override 'method.stage2.k=40': stage2.k = 40 is wider",
+        ),
+        (("run", "quick", "-s", "seeds=1,1"), 3, "seeds: 1 is named more than once"),
+        (
+            ("run", "quick", "-s", "tasks.projct.pairing=class"),
+            3,
+            "no task 'projct'; did you mean 'project'?",
+        ),
+        (
+            ("run", "quick", "-s", "groups_per_fold=6"),
+            5,
+            "Lower groups_per_fold (of the study or of tasks.project)",
+        ),
         (("run", "world"), 3, "did you mean 'worlds'?"),
         (("run", "worlds", "-s", "sedes=1"), 3, "did you mean 'seeds'?"),
         (("run", "--workers", "0"), 2, "--workers"),
@@ -172,4 +216,7 @@ def test_nothing_finished_yet(capfd, tmp_path, monkeypatch):
     assert "no study is finished yet. Next: jmml study run worlds" in out
     code, _, err = run(capfd, "show", "tiny")
     assert code == 10
-    assert "none is finished yet. Run `jmml study run tiny`" in err
+    assert "none is finished yet. See `jmml study list`" in err
+    code, _, err = run(capfd, "show", "worlds")
+    assert code == 10
+    assert "Run `jmml study run worlds`" in err

@@ -89,7 +89,7 @@ def test_a_scaler_fitted_on_all_data(monkeypatch, modality):
             return honest(view.X if mine else X)
 
     monkeypatch.setattr(jec_ssl, "Standardiser", Leaky)
-    with pytest.raises(ProtocolError, match="scaler of stage 1 does not hold"):
+    with pytest.raises(ProtocolError, match=f"scaler of stage 1 of {modality} does not hold"):
         run_fold(TASK, SPLIT, 0, "jmml", CONFIG, seed=0)
 
 
@@ -144,7 +144,7 @@ def test_pairing_through_test_labels(monkeypatch):
 
     monkeypatch.setattr(jmml.cell, "_fit", fit)
     cell()  # the pairs themselves are training rows: nothing to see
-    with pytest.raises(ProtocolError, match="its predictions differ"):
+    with pytest.raises(ProtocolError, match="predictions from speech differ"):
         cell(audited=True)
 
 
@@ -169,6 +169,152 @@ def test_selection_by_the_labels_of_the_outer_fold(monkeypatch):
     monkeypatch.setattr(jmml.cell, "_fit", fit)
     with pytest.raises(ProtocolError, match="depends on the people it is evaluated on"):
         run_cell(TASK, SPLIT, 0, "jmml", candidates, seed=0, inner_folds=2, audited=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "what"),
+    [
+        ("mlp", "the encoder"),
+        ("autoencoder", "the encoder"),
+        ("vicreg", "stage 2 of speech"),
+        ("raw", "the classifier"),
+    ],
+)
+def test_a_later_scaler_fitted_on_all_data(method, what):
+    recogniser = fit_fold(TASK, SPLIT, 0, method, CONFIG, seed=0)
+    if method == "raw":
+        recogniser.heads["speech"].named_steps["scaler"].fit(TASK.speech.X)
+    elif method == "vicreg":
+        u = recogniser.stage1["speech"].transform(TASK.speech.X)
+        recogniser.stage2.scalers_["speech"] = Standardiser.fit(u)
+    else:
+        recogniser.stage2.scaler_ = Standardiser.fit(TASK.speech.X.astype(float))
+    with pytest.raises(ProtocolError, match=f"scaler of {what} does not hold"):
+        evaluate_fold(recogniser, TASK, SPLIT, 0)
+
+
+def test_a_scaler_with_the_right_mean_and_the_wrong_deviation():
+    recogniser = fit_fold(TASK, SPLIT, 0, "jec-ssl", CONFIG, seed=0)
+    scaler = recogniser.stage1["speech"].scaler_
+    recogniser.stage1["speech"].scaler_ = Standardiser(scaler.mean, scaler.scale * 1.01)
+    with pytest.raises(ProtocolError, match="scaler of stage 1 of speech does not hold"):
+        evaluate_fold(recogniser, TASK, SPLIT, 0)
+
+
+def held_rows(view):
+    return np.isin(view.groups, [*SPLIT.speech[0].test, *SPLIT.eeg[0].test])
+
+
+def fit_with_a_peek(monkeypatch, peek):
+    """Plant a fit whose weights depend on ``peek(task)``, a number."""
+    honest = jmml.cell._fit
+
+    def fit(task, split, fold, method, candidates, seed, *arguments):
+        return replace(
+            honest(task, split, fold, method, candidates, seed, *arguments),
+            recogniser=fit_fold(task, split, fold, method, candidates[0], seed=abs(int(peek(task))) % 2**31),
+        )
+
+    monkeypatch.setattr(jmml.cell, "_fit", fit)
+
+
+@pytest.mark.parametrize(
+    "peek",
+    [
+        lambda task: 1000 * task.speech.X[held_rows(task.speech)].sum(),
+        lambda task: 1000 * task.eeg.X[held_rows(task.eeg)].sum(),
+        lambda task: task.eeg.y[held_rows(task.eeg)] @ np.arange(64),
+        lambda task: sum(map(len, task.speech.ids[held_rows(task.speech)])),
+        lambda task: sum(map(len, task.speech.recordings[held_rows(task.speech)])),
+        lambda task: (task.speech.y[held_rows(task.speech)] ** 3).sum(),
+    ],
+    ids=[
+        "speech features",
+        "EEG features",
+        "EEG labels",
+        "names of samples",
+        "names of recordings",
+        "class counts",
+    ],
+)
+def test_a_fit_that_peeks_at_the_evaluated_people(monkeypatch, peek):
+    fit_with_a_peek(monkeypatch, peek)
+    assert cell(audited=False).metrics["audited"] == 0
+    with pytest.raises(ProtocolError, match="predictions from speech differ"):
+        cell(audited=True)
+
+
+def test_a_search_score_from_the_outer_fold(monkeypatch):
+    """The choice is the same, one candidate being all there is, but the score would steer the composite control."""
+    honest = jmml.cell._fit
+
+    def fit(task, *arguments):
+        fitted = honest(task, *arguments)
+        test = task.speech.rows(held_rows(task.speech))
+        score = float((fitted.recogniser.predict(test.X) == np.array(task.classes)[test.y]).mean())
+        return replace(fitted, search=[{**fitted.search[0], "val_uar": score}])
+
+    monkeypatch.setattr(jmml.cell, "_fit", fit)
+    with pytest.raises(ProtocolError, match="the search scores or chooses differently"):
+        cell(audited=True)
+
+
+def test_another_choice_with_the_same_predictions(monkeypatch):
+    honest = jmml.cell._fit
+
+    def fit(task, *arguments):
+        peek = int(task.speech.X[held_rows(task.speech)].sum() > 1000.0)
+        return replace(honest(task, *arguments), candidate=peek, search=[{"val_uar": 0.5, "epoch": 4}] * 2)
+
+    big = replace(TASK, speech=replace(TASK.speech, X=TASK.speech.X + 100.0))
+    monkeypatch.setattr(jmml.cell, "_fit", fit)
+    with pytest.raises(ProtocolError, match="the search scores or chooses differently"):
+        cell(task=big, method="raw", audited=True)
+
+
+@pytest.mark.parametrize("route", ["speech", "eeg"])
+def test_a_head_fitted_again_when_the_fold_is_open(monkeypatch, route):
+    honest = jmml.cell.evaluate_fold
+
+    def leaky(recogniser, task, split, fold):
+        held = jmml.cell.evaluated_part(task, split, fold)
+        result = honest(recogniser, task, split, fold)
+        view = getattr(held, route)
+        head = recogniser.heads[route].fit(recogniser.embed(**{f"X_{route}": view.X}), view.y)
+        rows = result.evidence["modality"] == route
+        columns = [f"p_{name}" for name in task.classes]
+        result.evidence.loc[rows, columns] = head.predict_proba(recogniser.embed(**{f"X_{route}": view.X}))
+        return result
+
+    monkeypatch.setattr(jmml.cell, "evaluate_fold", leaky)
+    with pytest.raises(ProtocolError, match=f"predictions from {route} differ"):
+        cell(audited=True)
+
+
+def test_a_prediction_that_depends_on_those_made_with_it(monkeypatch):
+    """Centring by the recordings at hand is transductive; undeclared, it is refused."""
+    honest = EmotionRecogniser.embed
+
+    def leaky(self, X_speech=None, X_eeg=None):
+        embedding = honest(self, X_speech, X_eeg)
+        return embedding if len(embedding) in (128, 192) else embedding - embedding.mean(0)
+
+    monkeypatch.setattr(EmotionRecogniser, "embed", leaky)
+    with pytest.raises(ProtocolError, match="depend on those made with them"):
+        cell(method="jec-ssl", audited=True)
+
+
+def test_every_candidate_of_the_search_is_certified(monkeypatch):
+    """The second candidate is scored on everyone: its entries name the evaluated people."""
+    honest, calls = jmml.cell.search_trial, []
+
+    def leaky(training, *arguments, **options):
+        calls.append(1)
+        return honest(TASK if len(calls) == 2 else training, *arguments, **options)
+
+    monkeypatch.setattr(jmml.cell, "search_trial", leaky)
+    with pytest.raises(ProtocolError, match=r"'search/.*' was fitted on groups that are evaluated"):
+        run_cell(TASK, SPLIT, 0, "jmml", [CONFIG, small_method(lr=1e-3)], seed=0, inner_folds=2)
 
 
 @pytest.mark.parametrize("gone", ["jec_ssl/eeg/encoders", "edcc_cae/pairing", "classifier/speech"])

@@ -18,7 +18,7 @@ from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, INK, ORANGE,
 
 _GROUPS: Mapping[str, str] = {"ours": "Ours", "peer": "Peers", "control": "Controls in place of EEG"}
 _ROW = 0.3  # inches
-_GAP, _P = 10, 172  # points right of the axes: where the two columns of figures begin
+_GAP, _P, _HOLM = 10, 172, 222  # points right of the axes: where the columns of figures begin
 
 
 def forest(table: pd.DataFrame, path: Path, *, confidence: float = 0.95, title: str = "") -> None:
@@ -41,7 +41,7 @@ def forest(table: pd.DataFrame, path: Path, *, confidence: float = 0.95, title: 
         part = list(rows[rows["kind"] == kind].itertuples())
         lines += [heading, *part] if part else []
     with rc_context(_style.STYLE):
-        figure = Figure(figsize=(9.2, 1.2 + _ROW * len(lines)), layout="constrained")
+        figure = Figure(figsize=(9.8, 1.2 + _ROW * len(lines)), layout="constrained")
         ax = figure.add_subplot()
         for y, line in enumerate(lines):
             if isinstance(line, str):
@@ -69,7 +69,8 @@ def forest(table: pd.DataFrame, path: Path, *, confidence: float = 0.95, title: 
         reference = table.loc[table["method"] == rows["reference"].iloc[0], "label"].iloc[0]
         ax.set_xlabel(f"UAR minus that of: {reference.lower()}")
         ax.set_title(title or "Difference to the reference", pad=22)
-        heads = ((1, _GAP, f"difference [{confidence:.0%} interval]", "left"), (1, _P, "Holm p", "left"),
+        heads = ((1, _GAP, f"difference [{confidence:.0%} interval]", "left"), (1, _P, "p", "left"),
+                 (1, _HOLM, "Holm p", "left"),
                  (0, 0, "worse than the reference", "left"), (1, 0, "better", "right"))  # fmt: skip
         for x, right, text, side in heads:
             ax.annotate(text, (x, 1), (right, 6), xycoords="axes fraction", textcoords="offset points", fontsize=9,
@@ -92,8 +93,9 @@ def _row(ax: Axes, y: int, row: Any) -> None:
     words = [(_GAP, f"{signed(row.diff)}  [{signed(row.diff_low)}, {signed(row.diff_high)}]")]
     if not tested:
         words = [(_GAP, "is the reference in every fold" if row.diff == 0 else signed(row.diff))]
-    if np.isfinite(row.p_holm):
-        words.append((_P, p_text(row.p_holm).removeprefix("p = ").removeprefix("p ")))
+    for column, p in ((_P, row.p), (_HOLM, row.p_holm)):
+        if np.isfinite(p):
+            words.append((column, p_text(p).removeprefix("p = ").removeprefix("p ")))
     for right, text in words:
         ax.annotate(text, (1, y), (right, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                     va="center", fontsize=9, fontweight=weight)  # fmt: skip

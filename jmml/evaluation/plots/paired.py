@@ -73,10 +73,11 @@ def paired_speakers(
         ax.set_axisbelow(True)
         ax.set_ylabel("UAR of each speaker, mean of seeds")
         ax.set_title(f"Higher for {up} of {len(wide)} speakers, lower for {down}")
+        equal = " Dotted: equal." if up + down < len(wide) else ""
         figure.text(
             0.01, -0.02,
-            f"Solid: higher with {names[1]}. Dashed: lower. Thick: mean of the speakers, "
-            f"{signed(float(change.mean()))}.",
+            f"Solid: higher with {names[1]}. Dashed: lower.{equal}\n"
+            f"Thick: mean of the speakers, {signed(float(change.mean()))}.",
             fontsize=8.5, color=CAPTION, va="top",
         )  # fmt: skip
         _style.write(figure, path)

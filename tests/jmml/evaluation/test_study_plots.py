@@ -94,6 +94,10 @@ class TestForest:
         assert shown.count("is the reference in every fold") == 1
         assert {"Ours", "Peers", "Controls in place of EEG"} <= set(shown)
         assert any("best label-only control" in text for text in shown)
+        assert {"p", "Holm p"} <= set(shown)
+        jmml = table.set_index("label").loc["JMML"]
+        assert jmml["p"] < jmml["p_holm"]
+        assert {f"{jmml['p']:.3f}", f"{jmml['p_holm']:.3f}"} <= set(shown)
 
     def test_no_text_covers_another(self, drawn: list[Figure], tmp_path: Path) -> None:
         draw_forest(tmp_path / "f.png")
@@ -126,6 +130,11 @@ class TestPaired:
         assert "mean 0.477" in shown
         assert "mean 0.527" in shown
         assert {f"s{i}" for i in range(6)} <= set(texts(drawn[0]))
+        assert "Dotted: equal." in shown
+        moved = paired()
+        moved.loc[(moved["group"] == "s4") & (moved["method"] == "jmml"), "uar"] = 0.7
+        plots.paired_speakers(moved, tmp_path / "q.png", reference="one-hot", claim="jmml")
+        assert "Dotted" not in "\n".join(texts(drawn[1]))
 
     def test_unlike_speakers_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="do not share all speakers"):

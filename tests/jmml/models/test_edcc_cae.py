@@ -306,6 +306,14 @@ SPEECH, EEG = parallel()
             "400 to 400; expected 0 to 399",
         ),
         ({"lr": 1e30}, (SPEECH, EEG), {}, "training diverged in epoch"),
+        ({"lam_x": -1.0}, (SPEECH, EEG), {}, "lam_x = -1.0.*expected no weight below 0"),
+        (
+            dict.fromkeys(("lam_r", "lam_x", "lam_c"), 0.0),
+            (SPEECH, EEG),
+            {},
+            "no weight below 0 and one above",
+        ),
+        ({}, (SPEECH, EEG, ["a", "b"] * 200), {}, "labels of speech alone; expected labels of both"),
     ],
 )
 def test_bad_input_is_named(changes, arguments, options, said: str) -> None:  # type: ignore[no-untyped-def]

@@ -5,7 +5,8 @@ import yaml
 
 from jmml.config import MethodConfig, parse_yaml
 from jmml.errors import ConfigError
-from pipelines.study.definition import GROUPS, LABEL_ONLY, READY_MADE, check, load_definition, merged
+from pipelines.study.checks import merged
+from pipelines.study.definition import GROUPS, GUIDE, LABEL_ONLY, READY_MADE, check, load_definition
 from tests.pipelines.study.studies import make, study
 
 
@@ -126,7 +127,7 @@ def test_a_space_that_is_none(space):
 def test_overrides(tmp_path):
     loaded = overridden(
         tmp_path,
-        "seeds=0,3,3",
+        "seeds=0,3",
         "methods=jmml, one-hot",
         "tuning.trials=4",
         "tuning.space.stage2.k=2,3",
@@ -156,7 +157,9 @@ def test_overrides(tmp_path):
         ("sedes=1", "unknown key 'sedes'; did you mean 'seeds'?"),
         ("tuning.trails=3", "tuning.trails: unknown key; did you mean 'trials'?"),
         ("tasks=laboratory", "no task 'laboratory'; valid: lab"),
-        ("tasks.lib.people=3", "tasks.lib: expected one of project: true"),
+        ("tasks.lib.people=3", "override 'tasks.lib.people=3': no task 'lib'; did you mean 'lab'?"),
+        ("tasks.nosuch=8", "no task 'nosuch'; valid: lab"),
+        ("seeds=0,3,3", "seeds: 3 is named more than once; name each seed once"),
         ("tuning.space.stage2.k=uniforn(1,2)", "unknown distribution 'uniforn'; did you mean 'uniform'?"),
         ("name.part=3", "'name' has no parts"),
         ("seeds=a", "seeds.0: expected an integer, got 'a'"),
@@ -179,11 +182,37 @@ def test_an_unknown_name_lists_the_ready_made():
         load_definition("missing.yaml")
 
 
-def test_a_file_that_is_no_mapping(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "is empty"), ("# nothing\n", "is empty"), ("- a\n", "holds a list"), ("3", "holds a single")],
+)
+def test_a_file_that_is_no_mapping_points_to_an_example(tmp_path, text, said):
     path = tmp_path / "study.yaml"
-    path.write_text("- a\n")
-    with pytest.raises(ConfigError, match="expected a study definition"):
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
         load_definition(path)
+    assert str(caught.value).startswith(f"{path}: the file {said}")
+    assert str(READY_MADE["quick"]) in str(caught.value)
+    assert GUIDE in str(caught.value)
+
+
+def test_settings_that_contradict_params_name_the_key_the_override_and_the_next_step(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(study(tuning={"trials": 1})))
+    base = MethodConfig()
+    assert load_definition(path, base=base).method == {}
+    with pytest.raises(ConfigError) as caught:
+        load_definition(path, overrides=["method.stage2.k=40", "seeds=1"], base=base)
+    assert str(caught.value) == (
+        f"{path}: override 'method.stage2.k=40': stage2.k = 40 is wider than stage1.r = 8; change method.stage2.k or "
+        "method.stage1.r (what is not set there is that of params.yaml)"
+    )
+    tasks = {"a": {"project": True}, "b": {"project": True, "method": {"stage1": {"r": 2}}}}
+    path.write_text(yaml.safe_dump(study(tasks=tasks)))
+    with pytest.raises(
+        ConfigError, match=r"study.yaml: tasks\.b\.method: stage2.k = 6 .*; change tasks\.b\.method\.stage2"
+    ):
+        load_definition(path, base=base)
 
 
 def test_settings_are_merged_in_order():

@@ -9,10 +9,11 @@ from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, CorpusError, DataError, ProtocolError
 from jmml.evaluation import evidence
 from pipelines.project import Project
-from pipelines.study import cells
+from pipelines.study import cells, tasks
 from pipelines.study import plan as planning
 from pipelines.study.cells import CellStore
 from pipelines.study.plan import duration, plan
+from pipelines.study.summary import Summary, folder_of
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, FOLDS, METHODS, SEEDS, make
 from tests.pipelines.sweep.projects import write_project
@@ -148,12 +149,16 @@ def test_two_tasks_of_the_same_data_share_their_cells(project):
 def test_the_time_is_estimated_from_cells_of_the_same_method(tmp_path):
     project = write_project(tmp_path / "project")
     planned = plan(project, make(), workers=2)
-    assert planned.time == "no estimate: no cached cell yet of jec-ssl, jmml, one-hot, raw"
+    ray = "; starting Ray adds about 20 s"
+    assert planned.time == "no estimate: no cached cell yet of jec-ssl, jmml, one-hot, raw" + ray
     compute(project, planned, planned.cells[:3])
-    assert plan(project, make()).time == "no estimate: no cached cell yet of one-hot"
+    assert plan(project, make()).time == "no estimate: no cached cell yet of one-hot" + ray
     compute(project, planned, planned.cells[3:4])
     # The stand-in takes 2 s per cell; 20 cells in 5 blocks on two workers.
-    assert plan(project, make(), workers=2).time == "about 20 s on 2 workers, by the cells computed before"
+    assert (
+        plan(project, make(), workers=2).time == f"about 20 s on 2 workers, by the cells computed before{ray}"
+    )
+    assert plan(project, make(), workers=1).time.startswith("about 40 s on 1 worker, ")
     # Twice the candidates: 2 * 2 + 1 fits become 4 * 2 + 1.
     tuning = make().tuning.model_dump() | {"trials": 4}
     tuning["space"] = {"stage2.lr": {"loguniform": [1e-3, 1e-2]}}
@@ -227,11 +232,71 @@ def test_missing_features_name_the_next_step(tmp_path):
 
 
 def test_too_few_people_for_the_folds(project):
-    with pytest.raises(ProtocolError, match="groups_per_fold 6 leaves no group to train on"):
+    with pytest.raises(ProtocolError) as caught:
         plan(project, make(groups_per_fold=6))
-    tuning = {"trials": 1, "inner_folds": 5}
-    with pytest.raises(ProtocolError, match="5 inner folds cannot be drawn from 4 groups"):
-        plan(project, make(tuning=tuning))
+    assert str(caught.value) == (
+        "task lab, speech: groups_per_fold 6 leaves no group to train on, there are 6; expected 1 to 5. "
+        "Lower groups_per_fold (of the study or of tasks.lab) or add speakers"
+    )
+    with pytest.raises(ProtocolError) as caught:
+        plan(project, make(tuning={"trials": 1, "inner_folds": 5}))
+    said = str(caught.value)
+    assert said.startswith(
+        "task lab, inner folds of outer fold 0, speech: 5 inner folds cannot be drawn from 4 groups"
+    )
+    assert said.endswith(
+        "Lower tuning.inner_folds or groups_per_fold (of the study or of tasks.lab), or add speakers"
+    )
+
+
+def test_too_few_people_in_a_world(project):
+    with pytest.raises(ProtocolError) as caught:
+        plan(
+            project,
+            make(tasks={"w": {"world": "label", "people": 4, "trials": 8}}, tuning={"inner_folds": 3}),
+        )
+    assert str(caught.value).startswith(
+        "task w, inner folds of outer fold 0, speech: 3 inner folds cannot be drawn"
+    )
+    assert str(caught.value).endswith("or raise tasks.w.people")
+    assert "protocol" not in str(caught.value)
+
+
+def test_inner_folds_are_drawn_with_every_seed_in_every_outer_fold(project, monkeypatch):
+    drawn = []
+
+    def draw(training, *, n_folds, seed):
+        drawn.append((tuple(sorted(set(training.speech.groups))), seed))
+        if len(drawn) == FOLDS * len(SEEDS):
+            raise ProtocolError("class 'LVLA' is absent", where="eeg", fix="lower protocol.inner_folds")
+
+    monkeypatch.setattr(tasks, "make_inner_split", draw)
+    with pytest.raises(ProtocolError) as caught:
+        plan(project, make())
+    assert len(set(drawn)) == FOLDS * len(SEEDS)
+    assert str(caught.value) == (
+        f"task lab, inner folds of outer fold {FOLDS - 1}, eeg: class 'LVLA' is absent. Lower tuning.inner_folds"
+    )
+
+
+def test_settings_of_the_study_that_contradict_params_are_said_once(project):
+    with pytest.raises(ConfigError) as caught:
+        plan(project, make(method={"stage2": {"k": 40}}, tuning={"trials": 1}))
+    assert str(caught.value).startswith("study tiny: method: stage2.k = 40 is wider than stage1.r")
+
+
+def test_a_report_of_other_settings_is_announced(tmp_path):
+    project = write_project(tmp_path / "project")
+    assert plan(project, make()).kept_as == ""
+    folder = folder_of(project, "tiny")
+    folder.mkdir(parents=True)
+    Summary("tiny", "", "0123456789abcdef", "", 0, 0.95, []).save(folder)
+    planned = plan(project, make())
+    assert planned.kept_as == planned.as_dict()["kept_as"] == "tiny-01234567"
+    said = "a report of other settings lies under tiny; it will be kept as tiny-01234567"
+    assert planned.lines()[-1].endswith(said)
+    Summary("tiny", "", planned.digest, "", 0, 0.95, []).save(folder)
+    assert plan(project, make()).kept_as == ""
 
 
 def test_problems_of_several_tasks_are_reported_together(project):

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from jmml.evaluation.evidence import per_speaker
-from pipelines.study import report, tables
+from pipelines.study import report, tables, verdict
 from pipelines.study.results import StudyResults
+from pipelines.study.summary import Summary
 from tests.pipelines.study import reported
 
 NASTY = "<script>alert(1)</script> & 100 % of $x_1$"
@@ -198,7 +199,7 @@ class TestTables:
         assert re.findall(r"\\(?:begin|end)\{(\w+)\}", text) == ["table", "tabular", "tabular", "table"] * 2
         body = [line for line in text.splitlines() if line.endswith(r" \\")]
         assert len(body) == sum(1 + len(task.table) for task in results.tasks)
-        assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {6}
+        assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {7}
         assert text.isascii()
         assert r"100 \% of \$x\_1\$\textasciitilde{}\textasciicircum{}\textbackslash{}\#\{" in text
 
@@ -224,6 +225,80 @@ class TestTables:
         )
         wide = replace(results.tasks[0], table=pd.concat([results.tasks[0].table] * 2, ignore_index=True))
         assert "no Holm-corrected p can be below" in tables.notes(wide, 0.95)[-1]
+
+
+class TestWords:
+    """How the verdict is reached is said wherever it is read."""
+
+    def test_the_rule_stands_beside_the_verdict(
+        self, results: StudyResults, folder: Path, page: Page
+    ) -> None:
+        text = " ".join(page.text.split())
+        first = text[: text.index("What was asked")]
+        assert verdict.RULE in first
+        assert verdict.INTERVALS in first
+        for name in ("table.md", "table.tex"):
+            written = (folder / name).read_text(encoding="utf-8")
+            assert written.count(verdict.RULE) == written.count(verdict.INTERVALS) == len(results.tasks)
+
+    def test_latex_has_both_p(self, results: StudyResults) -> None:
+        text = tables.latex(results)
+        assert "& p & Holm p &" in text
+        row = results.tasks[0].table.set_index("method").loc["raw"]
+        assert f"& {tables.p_value(row['p'])} & {tables.p_value(row['p_holm'])} &" in text
+
+    @pytest.mark.parametrize(
+        ("low", "high", "p", "people", "said"),
+        [
+            (0.01, 0.1, 0.02, 8, ""),
+            (-0.01, 0.1, 0.2, 8, ""),
+            (0.01, 0.1, 0.05, 8, ""),
+            (0.01, 0.1, 0.125, 8,
+             " (the interval excludes 0, the test over 8 speakers does not: p = 0.125, above 0.05)"),
+            (-0.2, -0.1, 0.125, 4,
+             " (the interval excludes 0, the test over 4 speakers does not: p = 0.125, and cannot be below 0.125)"),
+            (-0.01, 0.1, 0.0004, 12, " (the test over 12 speakers excludes 0, p < 0.001, the interval does not)"),
+            (float("nan"), None, 0.01, 8, ""),
+        ],
+    )  # fmt: skip
+    def test_why_a_disagreement_is_no_evidence(
+        self, low: float, high: float | None, p: float, people: int, said: str
+    ) -> None:
+        primary = {"verdict": "no evidence", "low": low, "high": high, "p": p, "n_groups": people}
+        assert verdict.words(primary, 0.95) == f"no evidence{said}"
+
+    def test_the_disagreement_is_in_every_verdict(self, results: StudyResults) -> None:
+        task = results.tasks[0]
+        odd = task.primary | {"low": 0.001, "high": 0.2, "p": 0.125, "outcome": "none"}
+        changed = replace(results, tasks=(replace(task, primary=odd),))
+        said = "the interval excludes 0, the test over 8 speakers does not: p = 0.125"
+        summary = Summary.of(changed, created="")
+        for text in (report.render(changed, {"label": []}, {}), tables.markdown(changed), tables.latex(changed),
+                     summary.tasks[0].headline(0.95)):  # fmt: skip
+            assert said in text
+        assert "p 0.125 (Holm " in summary.tasks[0].headline(0.95)
+        assert "its own interval and p decide" in summary.tasks[0].footnote()
+
+
+def test_a_claim_without_eeg_is_not_asked_about_eeg() -> None:
+    seeds = reported.study(
+        {"label": reported.cells({"jec-ssl": 1.0, "one-hot": 0.4}, seeds=[0])}, claim="jec-ssl"
+    )
+    page = Page(report.render(seeds, {"label": []}, {}))
+    asked = page.text[page.text.index("What was asked") : page.text.index("Results")]
+    assert "Whether JEC-SSL only recognises emotion" in asked
+    assert "training with EEG" not in page.text
+    assert "the best control that has bare labels for a second view" in " ".join(asked.split())
+    assert "1 seed" in page.text
+    assert "1 seeds" not in page.text
+
+
+def test_what_the_captions_say(results: StudyResults, page: Page) -> None:
+    text = " ".join(page.text.split())
+    assert "dotted: equal" in text
+    assert "ends at the last epoch that at least half of the method's runs reached" in text
+    assert "Controls without EEG as it was recorded have no such line" in text
+    assert "and that p corrected for all comparisons (Holm)" in text
 
 
 def test_a_study_without_a_reference_is_still_reported(tmp_path: Path) -> None:
