@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jmml.cell
+import jmml.experiment
 from jmml.cell import run_cell
 from jmml.config import MethodName
 from jmml.errors import ModelError, ProtocolError
@@ -83,7 +84,7 @@ def test_a_shared_memo_changes_nothing() -> None:
 
 
 def test_the_best_candidate_and_epoch_by_inner_folds_are_refitted(monkeypatch) -> None:
-    scores = {0: {5: 0.3, 7: 0.2}, 1: {5: 0.4, 7: 0.6}, 2: {5: 0.1, 7: 0.6}}
+    scores = {0: {5: 0.3, 7: 0.2}, 1: {5: 0.6, 7: 0.4}, 2: {5: 0.1, 7: 0.6}}
     candidates = [small_method(epochs=7, lam_x=float(i)) for i in range(3)]
     asked = []
 
@@ -97,10 +98,10 @@ def test_the_best_candidate_and_epoch_by_inner_folds_are_refitted(monkeypatch) -
     result = cell("jmml", candidates)
     assert asked == [0, 1, 2]
     assert [row["val_uar"] for row in result.search] == [0.3, 0.6, 0.6]
-    assert (result.candidate, result.config.stage2.epochs) == (1, 7)
+    assert (result.candidate, result.config.stage2.epochs) == (1, 5)
     assert result.config.stage2.lam_x == 1.0
-    assert len(result.history) == 7
-    assert result.history[6]["rho_held_out"] == 0.7
+    assert len(result.history) == 5
+    assert result.history[4]["rho_held_out"] == 0.5
     assert result.metrics["val_uar"] == 0.6
 
 
@@ -159,3 +160,52 @@ def test_class_means_read_nothing_of_eeg_but_its_class_means() -> None:
     recogniser = jmml.cell.fit_fold(TASK, SPLIT, 0, "class-means", CONFIG, seed=0)
     second, y = recogniser._second_view(jmml.cell.training_part(TASK, SPLIT, 0).eeg)
     assert second.shape[0] == 4 == len(np.unique(y))
+
+
+@pytest.mark.parametrize("change", ["stage1", "labels", "seed"])
+def test_a_memo_never_serves_another_stage_1(change) -> None:
+    memo: dict = {}
+    other = small_method().model_copy(update={"stage1": small_method().stage1.model_copy(update={"p": 5})})
+    config, task, seed = (other if change == "stage1" else CONFIG), TASK, int(change == "seed")
+    if change == "labels":
+        task = replace(TASK, speech=replace(TASK.speech, y=TASK.speech.y[::-1].copy()))
+    cell("jec-ssl", memo=memo)
+    shared = cell("jec-ssl", [config], task=task, seed=seed, memo=memo)
+    alone = cell("jec-ssl", [config], task=task, seed=seed)
+    assert shared.evidence.equals(alone.evidence)
+    assert shared.search == alone.search
+
+
+def test_candidates_of_stage_1_are_searched_with_their_own(monkeypatch) -> None:
+    wide = small_method().model_copy(update={"stage1": small_method().stage1.model_copy(update={"p": 7})})
+    together = cell("jec-ssl", [CONFIG, wide])
+    assert together.search[1]["val_uar"] == cell("jec-ssl", [wide]).search[0]["val_uar"]
+    assert together.search[0]["val_uar"] != together.search[1]["val_uar"]
+
+
+def test_inner_scores_are_averaged_over_as_many_folds_as_are_asked_for(monkeypatch) -> None:
+    values = iter([0.2, 0.4, 0.9])
+    monkeypatch.setattr(jmml.experiment, "uar", lambda *arguments: next(values, 0.5))
+    result = cell("raw", inner_folds=3)
+    assert result.search[0]["val_uar"] == pytest.approx(0.5)
+    assert result.search[0]["val_uar_std"] == pytest.approx(np.std([0.2, 0.4, 0.9], ddof=1))
+    folds = {e.name.split("/")[1] for e in result.certificate.entries if e.name.startswith("search/fold")}
+    assert folds == {"fold0", "fold1", "fold2"}
+
+
+def test_the_search_follows_the_seed() -> None:
+    assert cell("mlp").search != cell("mlp", seed=1).search
+
+
+def test_the_embedding_is_that_of_the_evaluated_utterances_in_their_order() -> None:
+    result = cell("jmml", [small_method(epochs=2)])
+    recogniser = jmml.cell.fit_fold(TASK, SPLIT, 0, "jmml", result.config, seed=0)
+    test = jmml.cell.evaluated_part(TASK, SPLIT, 0).speech
+    rows = result.evidence.query("modality == 'speech'")
+    assert rows["id"].tolist() == test.ids.tolist()
+    assert np.array_equal(result.embedding, recogniser.embed(X_speech=test.X).astype(np.float32))
+
+
+def test_what_is_audited_says_so() -> None:
+    assert cell("raw").metrics["audited"] == 0
+    assert cell("raw", audited=True).metrics["audited"] == 1

@@ -196,6 +196,7 @@ def test_a_model_of_other_classes_features_or_fold_is_not_scored(task, split):
         {"context": {**result.recogniser.context, "speech_feature_names": ["other"]}},
         {"context": {**result.recogniser.context, "normalisation": "per-group"}},
         {"context": {**result.recogniser.context, "split_digest": "0"}},
+        {"context": {**result.recogniser.context, "outer_fold": 1}},
     ):
         with pytest.raises(ProtocolError, match="made for other data or settings"):
             evaluate_fold(replace(result.recogniser, **change), task, split, 0)
@@ -239,6 +240,41 @@ def test_a_search_fits_on_inner_training_people_and_scores_the_others(task, spli
     assert {len(group) for group in fitted} == {2}
     assert all(seen.isdisjoint(held) for seen, held in scored)
     assert set.union(*(held for _, held in scored)) == set(training.speech.groups)
+
+
+def test_per_speaker_normalisation_is_entered_as_what_it_is():
+    task = small_task(protocol={"normalisation": "per-group"})
+    split = make_split(task, groups_per_fold=2, seed=0)
+    certificate = run_fold(task, split, 0, "jmml", small_method(), seed=0).certificate
+    assert certificate.transductive
+    entered = {entry.modality for entry in certificate.entries if entry.role == "label-free"}
+    assert entered == {"speech", "eeg"}
+    honest = small_task()
+    assert not run_fold(honest, split, 0, "jmml", small_method(), seed=0).certificate.transductive
+
+
+def test_held_out_correlations_are_of_people_outside_the_fit(task, split, monkeypatch):
+    training, seen = training_part(task, split, 0), []
+    honest = EmotionRecogniser.iter_fit
+
+    def spy(self, speech, eeg=None, *, held_out=None, memo=None):
+        rows = {row.tobytes() for row in speech.X}
+        seen.append([row.tobytes() in rows for row in held_out[0]])
+        y = {row.tobytes(): label for row, label in zip(training.speech.X, training.speech.y, strict=True)}
+        y_eeg = {row.tobytes(): label for row, label in zip(training.eeg.X, training.eeg.y, strict=True)}
+        pairs = zip(*held_out, strict=True)
+        assert all(y[a.tobytes()] == y_eeg[b.tobytes()] for a, b in pairs)
+        return honest(self, speech, eeg, held_out=held_out, memo=memo)
+
+    monkeypatch.setattr(EmotionRecogniser, "iter_fit", spy)
+    list(search_trial(training, small_method(), n_folds=2, seed=0))
+    assert len(seen) == 2
+    assert not any(map(any, seen))
+
+
+def test_permuted_pairs_are_at_the_level_of_chance_and_true_ones_above(task, split):
+    metrics = run_fold(task, split, 0, "jmml", small_method(), seed=0).metrics
+    assert metrics["test_rho"] > metrics["test_rho_permuted"] + 0.1
 
 
 def test_features_of_other_settings_are_refused():

@@ -180,6 +180,25 @@ class TestPrimary:
         found = contrast.primary(contrast.study_table(frame, val_uar=MIXED, bootstrap=500))
         assert (found["outcome"], found["verdict"]) == (outcome, verdict)
 
+    @pytest.mark.parametrize(("sign", "column"), [(1, "diff_low"), (-1, "diff_high")])
+    def test_interval_and_speakers_that_point_apart_show_nothing(
+        self, table: pd.DataFrame, sign: int, column: str
+    ) -> None:
+        other = table.copy()
+        claim = other["method"] == "jmml"
+        other.loc[claim, ["p", "dz", "diff", "diff_low", "diff_high"]] = [
+            0.01,
+            sign * 2.0,
+            sign * 0.2,
+            0.0,
+            0.0,
+        ]
+        other.loc[claim, column] = sign * 0.1
+        decided = contrast.primary(other)["outcome"]
+        assert decided == ("more" if sign > 0 else "worse")
+        other.loc[claim, "dz"] *= -1
+        assert contrast.primary(other)["outcome"] == "none"
+
     def test_a_speech_only_claim_says_nothing_about_eeg(self) -> None:
         frame = simulated.evidence({"one-hot": 0.3, "mlp": 2.5})
         found = contrast.primary(contrast.study_table(frame, val_uar=MIXED, claim="mlp", bootstrap=500))

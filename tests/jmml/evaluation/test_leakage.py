@@ -99,3 +99,27 @@ def test_assert_disjoint() -> None:
     assert_disjoint(["a", "b"], ["c"])
     with pytest.raises(ProtocolError, match="fold 2: groups b, c are in the training and in the test part"):
         assert_disjoint(["a", "b", "c"], ["c", "b"], where="fold 2")
+
+
+def test_other_samples_of_equal_number_are_told_apart() -> None:
+    made = Certificate()
+    made.add("pls", "speech", ["a"], ids=["1", "2", "3"])
+    made.check_rows("speech", ["3", "2", "1"], ["pls"])
+    for other in (["1", "2", "4"], ["1", "2"], ["1", "2", "3", "3"]):
+        with pytest.raises(ProtocolError, match="'pls' was fitted on 3 samples that are not those"):
+            made.check_rows("speech", other, ["pls"])
+    made.check_rows("eeg", ["9"], ["pls"])
+
+
+def test_an_entry_without_samples_proves_nothing_about_them() -> None:
+    made = Certificate()
+    made.add("pls", "speech", ["a"])
+    with pytest.raises(ProtocolError, match="0 samples that are not those"):
+        made.check_rows("speech", ["1"], ["pls"])
+
+
+def test_completeness_is_by_object_and_modality() -> None:
+    made = certificate()
+    made.check_complete([("scaler", "speech"), ("encoder", "eeg")])
+    with pytest.raises(ProtocolError, match=r"no entry for 'scaler' \(eeg\), 'pls' \(speech\)"):
+        made.check_complete([("scaler", "eeg"), ("encoder", "eeg"), ("pls", "speech")])
