@@ -294,7 +294,9 @@ def test_a_damaged_cell_is_computed_again(project, tmp_path):
 def test_a_worker_that_dies_is_replaced_once(project, tmp_path, done):
     cell = fakes.Dies(tmp_path / "once", "jmml", times=1)
     result = study(project, cell=cell)
-    assert result.computed == CELLS == len(cell.calls)  # what its worker had finished was not lost
+    assert result.computed == CELLS
+    # What the driver had read was not lost; what the dead worker alone still held is computed again.
+    assert CELLS <= len(cell.calls) < CELLS + len(METHODS)
     pd.testing.assert_frame_equal(evidence_of(project), evidence_of(done[0]))
 
 
