@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from filelock import FileLock
 
 from jmml.errors import DataError, TrackingError
 from jmml.evaluation import evidence
+from jmml.evaluation.contrast import LABEL_ONLY
 from jmml.files import atomic_folder
 from pipelines.lineage import Lineage
 from pipelines.project import Project
@@ -83,7 +85,7 @@ def publish(
     lineage: Lineage,
     again: bool = False,
 ) -> Published:
-    """Write the report of a study and track it, unless both have been done for the same digest.
+    """Write the report of a study and track it, unless both have been done for the same digest and evidence.
 
     A report of another digest that lies in its place is renamed first, never overwritten.
 
@@ -95,8 +97,11 @@ def publish(
     folder = folder_of(project, plan.definition.name)
     # One process after another, so that the second one finds the run of the first.
     with FileLock(project.root / ".jmml" / "publish.lock"):
-        run_id = None if again else _tracked(tracker, plan.digest)
-        summary = None if again else _current(folder, plan.digest)
+        summary = _current(folder, plan.digest)
+        if again or (summary is not None and not _says(folder, plan, cells)):
+            run_id = summary = None
+        else:
+            run_id = _tracked(tracker, plan.digest, summary)
         written_now = summary is None
         kept = kept_as(folder, plan.digest)
         if summary is None:
@@ -117,12 +122,16 @@ def publish(
         return Published(summary, folder, tracked_now, written_now, kept)
 
 
-def _tracked(tracker: Tracker, digest: str) -> str | None:
-    """The finished run that holds these results."""
-    for run in tracker.runs(kind=STUDY, status="FINISHED"):
-        if run.data.tags.get(DIGEST) == digest:
-            return str(run.info.run_id)
-    return None
+def _tracked(tracker: Tracker, digest: str, summary: Summary | None) -> str | None:
+    """The finished run that holds these results: that of the report, when there are several."""
+    found = [
+        str(run.info.run_id)
+        for run in tracker.runs(kind=STUDY, status="FINISHED")
+        if run.data.tags.get(DIGEST) == digest
+    ]
+    if summary is not None and summary.run_id in found:
+        return summary.run_id
+    return next(iter(found), None)
 
 
 def _current(folder: Path, digest: str) -> Summary | None:
@@ -132,6 +141,22 @@ def _current(folder: Path, digest: str) -> Summary | None:
         if found.digest == digest and found.intact(folder):
             return found
     return None
+
+
+def _says(folder: Path, plan: StudyPlan, cells: Mapping[Key, Cell]) -> bool:
+    """Whether the evidence in ``folder`` is that of ``cells``: computed anew, a cell may come out different."""
+    order = ["method", "fold", "seed", "modality", "id"]
+
+    def sorted_rows(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.sort_values(order, ignore_index=True)
+
+    for name in plan.tasks:
+        published = evidence.load(folder / EVIDENCE / f"{name}.parquet")
+        own = published[published["method"] != LABEL_ONLY]
+        fresh = pd.concat([cells[key].evidence for key in plan.cells if key.task == name])
+        if not sorted_rows(own).equals(sorted_rows(fresh)[own.columns]):
+            return False
+    return True
 
 
 def _gather(plan: StudyPlan, cells: Mapping[Key, Cell], lineage: Lineage) -> StudyResults:

@@ -132,8 +132,12 @@ def test_it_is_a_scikit_learn_estimator(estimator, check) -> None:  # type: igno
 def test_bad_input_is_named() -> None:
     speech, eeg = parallel(200)
     y = np.arange(200) % 2
-    for labels in ((None, None), (y, None), (None, y)):
-        with pytest.raises(ModelError, match="distillation: labels of both modalities are needed"):
+    for labels, said in (
+        ((None, None), "labels of both modalities are needed"),
+        ((y, None), "labels of speech alone"),
+        ((None, y), "labels of EEG alone"),
+    ):
+        with pytest.raises(ModelError, match=f"distillation: {said}"):
             make().fit(speech, eeg, *labels)
     with pytest.raises(ModelError, match="all 200 rows have the class '0'"):
         make().fit(speech, eeg, 0 * y, 0 * y)

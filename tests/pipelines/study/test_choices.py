@@ -338,6 +338,29 @@ def test_recompute_replaces_sound_cells(project):
     assert {store.load(key).metrics["seconds"] for key in first.plan.cells} == {7.0}
 
 
+def all_right(task, split, fold, method, candidates, **options):
+    """The same cell with every prediction right."""
+    cell = fakes.quick(task, split, fold, method, candidates, **options)
+    frame = cell.evidence.assign(y_pred=cell.evidence["y_true"])
+    for name in task.classes:
+        frame[f"p_{name}"] = np.where(frame["y_true"] == name, 0.97, 0.03 / (len(task.classes) - 1))
+    return replace(cell, evidence=frame)
+
+
+def test_cells_that_come_out_different_when_computed_anew_are_published(project):
+    first = run(project)
+    assert not run(project, recompute=True).published.tracked_now
+    second = run(project, cell=all_right, recompute=True)
+    assert second.plan.digest == first.plan.digest
+    assert second.published.written_now
+    assert second.published.tracked_now
+    scores = {row["method"]: row["uar"] for row in Summary.load(folder_of(project, "tiny")).tasks[0].rows}
+    assert scores["raw"] == 1.0
+    third = run(project).published
+    assert not third.tracked_now
+    assert third.summary.run_id == second.published.summary.run_id != first.published.summary.run_id
+
+
 # Evidence of another fold ------------------------------------------------------------------------------
 
 

@@ -11,8 +11,10 @@ from jmml.config import MethodConfig
 from jmml.data.table import FeatureTable
 from jmml.task import TaskData, make_split
 from pipelines.study import cells
-from pipelines.study.cells import parts, shared_parts
+from pipelines.study import plan as planning
+from pipelines.study.cells import CellStore, parts, shared_parts
 from pipelines.study.plan import plan
+from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import make, study
 from tests.pipelines.sweep.projects import write_project
 
@@ -164,7 +166,7 @@ def test_the_digest_of_a_study_covers_what_is_published_from_the_same_cells(proj
         assert other.digest != base.digest, change
 
 
-def test_the_digest_of_a_study_covers_its_cells(project):
+def test_the_digest_of_a_study_covers_its_cells(project, tmp_path, monkeypatch):
     base = plan(project, make()).digest
     for change in (
         {"methods": ["raw", "jmml", "one-hot"]},
@@ -174,10 +176,23 @@ def test_the_digest_of_a_study_covers_its_cells(project):
         {"method": {"stage2": {"lam_y": 0.7}}},
     ):
         assert plan(project, make(**change)).digest != base, change
+    for number, settings in enumerate(
+        ({"effect": 1.5}, {"device": "cuda"})
+    ):  # none of them is in the definition
+        assert plan(write_project(tmp_path / str(number), **settings), make()).digest != base, settings
+    monkeypatch.setattr(planning, "code_digest", lambda: "0" * 64)
+    assert plan(project, make()).digest != base
 
 
-def test_the_digest_of_a_study_does_not_depend_on_how_it_is_run(project):
-    base = plan(project, make(), workers=1).digest
+def test_the_digest_of_a_study_does_not_depend_on_how_it_is_run(tmp_path):
+    project = write_project(tmp_path / "project")
+    planned = plan(project, make(), workers=1)
+    base, task = planned.digest, planned.tasks["lab"]
+    key = planned.cells[0]
+    cell = fakes.quick(task.data, task.split, key.fold, key.method, task.candidates, seed=key.seed)
+    CellStore.of(project.root).save(key, cell)
+    assert len(plan(project, make()).cached) == 1
+    assert plan(project, make()).digest == base
     assert plan(project, make(), workers=7).digest == base
     assert plan(project, make(), recompute=True).digest == base
     assert plan(project, make(description="in other words")).digest == base
