@@ -190,7 +190,12 @@ def test_the_server_answers_and_stops_when_it_is_told_to(project: Project, numbe
                 seen["file"] = answer.read().decode()
             os.kill(os.getpid(), number)
 
-    ui.serve(project, port=port, announce=announce)
+    # A process that a shell put into the background may have been started with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        ui.serve(project, port=port, announce=announce)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert seen == {"runs": [sweep], "file": make_lineage().params}
     assert f"http://127.0.0.1:{port}/#/experiments/" in said[0]
     with pytest.raises(urllib.error.URLError):
