@@ -49,6 +49,18 @@ Weight = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+def matching(pattern: str, words: str) -> AfterValidator:
+    """Refuses text that does not match ``pattern`` as a whole; ``words`` say what was expected."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"expected {words}, got {_show(text)}")
+        return text
+
+    return AfterValidator(check)
+
+
 def _distinct(values: list[Any]) -> list[Any]:
     twice = sorted({str(value) for value in values if values.count(value) > 1})
     if twice:
@@ -284,7 +296,7 @@ class EvaluationConfig(Section):
 class Params(Section):
     """The whole of ``params.yaml``."""
 
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+    device: Annotated[str, matching(r"cpu|cuda(:\d+)?", "cpu, cuda or cuda:N")] = "cpu"
     synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig)
     corpora: Annotated[dict[str, CorpusConfig], Field(min_length=1)]
     task: TaskConfig
@@ -318,8 +330,7 @@ def validate(model: type[SectionT], data: object, *, where: object = None) -> Se
     Traceback (most recent call last):
         ...
     jmml.errors.ConfigError: 2 problems: k: expected an integer, got 'three' | lam_cc: unknown key; \
-did you mean 'lam_c'? (valid: batch_size, epochs, hidden, imagined, k, lam_c, lam_r, lam_x, lam_y, lr, \
-pairing, ridge, smoothing, weight_decay)
+did you mean 'lam_c'?
     """
     if not isinstance(data, dict):
         raise ConfigError([f"expected a mapping of settings, got {_show(data)}"], where=where)
@@ -389,7 +400,18 @@ def _describe(model: type[Section], item: ErrorDetails) -> str:
     if kind.endswith("_type"):
         wanted = {"int": "an integer", "float": "a number", "bool": "true or false", "string": "text",
                   "dict": "a mapping", "list": "a list", "model": "a mapping"}  # fmt: skip
-        return f"{at}expected {wanted.get(kind.removesuffix('_type'), kind)}, got {got}"
+        quotes = "; put it into quotes" if kind == "string_type" and _is_number(item.get("input")) else ""
+        return f"{at}expected {wanted.get(kind.removesuffix('_type'), kind)}, got {got}{quotes}"
+    if kind == "int_from_float":
+        return f"{at}expected an integer, got {got}"
+    if kind in ("too_short", "too_long"):
+        least, count = kind == "too_short", item["ctx"]["min_length" if kind == "too_short" else "max_length"]
+        entries = "entry" if count == 1 else "entries"
+        return f"{at}expected {'at least' if least else 'at most'} {count} {entries}, got {got}"
+    if kind == "string_pattern_mismatch":
+        return f"{at}expected text of the form {item['ctx']['pattern']}, got {got}"
+    if kind == "invalid_key":
+        return f"{at}expected text as a key; put it into quotes"
     message = item["msg"].replace("Input should be ", "expected ")
     return f"{at}{message}, got {got}"
 
@@ -405,6 +427,10 @@ def _keys_at(model: type[Section], loc: tuple[int | str, ...]) -> list[str]:
             if isinstance(candidate, type) and issubclass(candidate, Section):
                 current = candidate
     return list(current.model_fields)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _show(value: object, limit: int = 60) -> str:

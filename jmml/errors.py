@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_FEW = 8  # choices that are listed beside the closest one
+
 
 class JMMLError(Exception):
     """A failure with a one-line message built from its parts.
@@ -144,9 +146,10 @@ class ProjectError(JMMLError):
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the closest choice, else the list of valid choices."""
+    """``"did you mean 'x'?"`` for the closest choice, with the others where they are few; else all valid choices."""
     options = sorted(choices)
     close = get_close_matches(word, options, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean '{close[0]}'? (valid: {', '.join(options)})"
-    return f"valid: {', '.join(options)}"
+    if not close:
+        return f"valid: {', '.join(options)}"
+    others = f" (valid: {', '.join(options)})" if len(options) <= _FEW else ""
+    return f"did you mean '{close[0]}'?{others}"

@@ -6,7 +6,6 @@ each result names the rows that every fitted object saw.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,15 +18,15 @@ from jmml.errors import ProtocolError
 from jmml.evaluation.evidence import evidence_frame
 from jmml.evaluation.leakage import Certificate, assert_disjoint
 from jmml.evaluation.metrics import uar
-from jmml.methods import METHODS
+from jmml.memo import Memo
 from jmml.models.correlation import canonical_correlations
 from jmml.models.inputs import Standardiser
-from jmml.models.jec_ssl import JECSSL
 from jmml.models.one_view import SpeechOnly
-from jmml.models.pairing import pair
+from jmml.models.progress import Progress
 from jmml.models.two_view import TwoView
 from jmml.recogniser import EmotionRecogniser, derive_seed
-from jmml.task import TaskData, View, evaluated_part, make_inner_split, training_part
+from jmml.search import Folds, InnerSearch, held_out_pairs, new_recogniser, prepare_folds
+from jmml.task import TaskData, View, evaluated_part, training_part
 
 PERMUTATIONS = 5
 
@@ -51,7 +50,7 @@ def fit_fold(
     *,
     seed: int,
     device: str = "cpu",
-    memo: MutableMapping[str, JECSSL] | None = None,
+    memo: Memo | None = None,
 ) -> EmotionRecogniser:
     """Fit ``method`` on the training groups of an outer fold; the fold itself stays closed.
 
@@ -72,43 +71,11 @@ def run_fold(
     *,
     seed: int,
     device: str = "cpu",
-    memo: MutableMapping[str, JECSSL] | None = None,
+    memo: Memo | None = None,
 ) -> FoldResult:
     """Fit ``method`` on the training groups of an outer fold (:func:`fit_fold`), then open the fold once."""
     recogniser = fit_fold(task, split, fold, method, config, seed=seed, device=device, memo=memo)
     return evaluate_fold(recogniser, task, split, fold)
-
-
-def new_recogniser(
-    training: TaskData, method: MethodName, config: MethodConfig, *, seed: int, device: str = "cpu"
-) -> EmotionRecogniser:
-    """An unfitted model for the training part of a task, with the context that inference and lineage need.
-
-    Per-group normalisation uses the recordings of the people it is applied to; that is entered as label-free.
-
-    Raises
-    ------
-    ProtocolError : the method learns from EEG and the task has none.
-    """
-    if METHODS[method].eeg and training.eeg is None:
-        raise ProtocolError(
-            f"method '{method}' needs EEG and the task has none", fix="set task.eeg in params.yaml"
-        )
-    recogniser = EmotionRecogniser(
-        method=method,
-        config=config,
-        classes=training.classes,
-        seed=seed,
-        device=device,
-        context=dict(training.context),
-    )
-    if training.normalisation == "per-group":
-        for modality, view in _views(training).items():
-            if modality == "speech" or METHODS[method].eeg:
-                recogniser.certificate.add(
-                    "normalisation", modality, view.groups, ids=view.ids, role="label-free"
-                )
-    return recogniser
 
 
 # ---------------------------------------------------------------------- the outer fold
@@ -126,7 +93,7 @@ def evaluate_fold(recogniser: EmotionRecogniser, task: TaskData, split: Split, f
     prove_separate(recogniser, task, split, fold)
     _check_made_for(recogniser, task, split, fold)
     test = evaluated_part(task, split, fold)
-    views = {name: view for name, view in _views(test).items() if name in recogniser.heads}
+    views = {name: view for name, view in test.views().items() if name in recogniser.heads}
     columns = [f"p_{name}" for name in recogniser.classes]
     blocks, metrics = [], {}
     for modality, view in views.items():
@@ -152,15 +119,15 @@ def prove_separate(recogniser: EmotionRecogniser, task: TaskData, split: Split, 
     training, test = training_part(task, split, fold), evaluated_part(task, split, fold)
     certificate, parts = recogniser.certificate, recogniser.parts()
     people: dict[Modality, np.ndarray] = {}
-    for modality, view in _views(test).items():
+    for modality, view in test.views().items():
         if modality == "speech" or recogniser.spec.eeg:
             people[modality] = view.groups
     certificate.check(people, parallel=task.parallel)
     certificate.check_complete(parts)
-    for modality, view in _views(training).items():
+    for modality, view in training.views().items():
         names = [name for name, of in parts if of == modality and name != "classifier/both"]
         certificate.check_rows(modality, view.ids, names)
-        held = _views(test)[modality]
+        held = test.views()[modality]
         for what in ("groups", "recordings", "ids"):
             assert_disjoint(getattr(view, what), getattr(held, what), what=what, where=modality)
         X = np.asarray(view.X, dtype=np.float64)
@@ -212,128 +179,54 @@ def _check_made_for(recogniser: EmotionRecogniser, task: TaskData, split: Split,
 
 
 def search_trial(
-    training: TaskData,
+    training: TaskData | Folds,
     config: MethodConfig,
     *,
-    n_folds: int,
-    seed: int,
+    n_folds: int | None = None,
+    seed: int | None = None,
     device: str = "cpu",
     method: MethodName = "jmml",
     check_every: int = 1,
-    memo: MutableMapping[str, JECSSL] | None = None,
+    memo: Memo | None = None,
     certificate: Certificate | None = None,
-) -> Iterator[dict[str, object]]:
-    """Score one configuration of a method on inner folds, epoch by epoch of its stage 2.
-
-    Stage 1 of every inner fold is fitted first; then stage 2 of all inner folds advances in lockstep, so
-    that every epoch yields the inner-fold UAR by which a scheduler stops and a search selects.
+    cost: bool = False,
+    state: Progress | None = None,
+) -> InnerSearch:
+    """Score one configuration of a method on inner folds, epoch by epoch: see :class:`~jmml.search.InnerSearch`.
 
     Parameters
     ----------
-    training : the task without the outer fold (``jmml.task.training_part``): the outer groups cannot be seen.
-    n_folds : number of inner folds, which leave speakers and subjects out in turn.
-    check_every : epochs between two scores; the last epoch is always scored.
-    memo : stage-1 models, as in :func:`fit_fold`.
-    certificate : takes the entries of everything that is fitted here, under ``search/``.
-
-    Yields
-    ------
-    ``epoch`` (from 1; 0 for methods without epochs), ``val_uar`` (mean over inner folds), ``val_uar_std``, the mean
-    of every loss and correlation of stage 2; at first also ``history``: per-epoch stage-1 metrics, mean over folds.
+    training : the task without the outer fold (``jmml.task.training_part``): the outer groups cannot be seen. Trials
+        that differ in their configuration alone can share the folds of :func:`~jmml.search.prepare_folds`.
+    n_folds, seed : number of inner folds, which leave speakers and subjects out in turn, and the seed of folds and
+        models; given with a task, and known from prepared folds.
     """
-    splits = make_inner_split(training, n_folds=n_folds, seed=seed)
-    models, runs, fitted, validation = [], [], [], []
-    for fold in range(n_folds):
-        inner, held = training_part(training, splits, fold), evaluated_part(training, splits, fold)
-        model = new_recogniser(inner, method, config, seed=seed, device=device)
-        probe = _probe(model, held, seed)
-        runs.append(model.iter_fit(inner.speech, inner.eeg, held_out=probe, memo=memo))
-        models.append(model)
-        fitted.append(inner)
-        validation.append(held.speech)
-
-    spec, stage1, epoch = METHODS[method], {}, 0
-    last = 1 if spec.closed_form else config.stage2.epochs
-    while True:
-        steps = [next(run, None) for run in runs]
-        over = steps[0] is None
-        if over and epoch:
-            break
-        epoch += not over
-        if epoch == 1 or over:
-            stage1 = _stage1_history(models)
-        if over or epoch % check_every == 0 or epoch == last:
-            scores = []
-            for model, inner, held_speech in zip(models, fitted, validation, strict=True):
-                model.fit_heads(inner.speech, inner.eeg, routes=("speech",))
-                scores.append(uar(held_speech.y, model.predict_proba(X_speech=held_speech.X).argmax(axis=1)))
-            if certificate is not None:
-                _enter_search(certificate, models, training)
-            metrics = {} if over else pd.DataFrame(steps).mean().to_dict()
-            result: dict[str, object] = {
-                "epoch": epoch,
-                "val_uar": float(np.mean(scores)),
-                "val_uar_std": float(np.std(scores, ddof=1)),
-                **{f"{spec.part}/{name}": float(value) for name, value in metrics.items() if name != "epoch"},
-            }
-            if stage1:
-                result["history"], stage1 = stage1, {}
-            yield result
-        if over:
-            break
-
-
-def _probe(model: EmotionRecogniser, held: TaskData, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Pairs of held-out samples, on which the correlation of the codes is watched."""
-    if held.eeg is None or not model.spec.two_view:
-        return None
-    rows = _test_pairs(model, held.speech, held.eeg, np.random.default_rng(derive_seed(seed, "held-out")))
-    return held.speech.X, held.eeg.X[rows]
-
-
-def _test_pairs(model: EmotionRecogniser, speech: View, eeg: View, rng: np.random.Generator) -> np.ndarray:
-    """Partners of held-out samples: of the same trial where the method pairs trials, else of the same class."""
-    instance = model.config.stage2.pairing == "instance" and model.spec.control is None
-    return pair(
-        "instance" if instance else "class",
-        speech.y,
-        eeg.y,
-        rng=rng,
-        pair_ids=(speech.recordings, eeg.recordings),
+    if isinstance(training, Folds):
+        other = [
+            name
+            for name, value in (("n_folds", n_folds), ("seed", seed))
+            if value not in (None, getattr(training, name))
+        ]
+        if other:
+            raise ProtocolError(f"the folds were prepared with another {' and '.join(other)}")
+    elif n_folds is None or seed is None:
+        raise ProtocolError("n_folds and seed are missing", expected="both, or prepared folds")
+    else:
+        training = prepare_folds(training, n_folds=n_folds, seed=seed)
+    return InnerSearch(
+        training,
+        config,
+        method=method,
+        device=device,
+        check_every=check_every,
+        memo=memo,
+        certificate=certificate,
+        cost=cost,
+        state=state,
     )
 
 
-def _enter_search(certificate: Certificate, models: list[EmotionRecogniser], training: TaskData) -> None:
-    """The inner fits, and the selection, which sees the validation rows of all inner folds."""
-    for fold, model in enumerate(models):
-        certificate.extend(model.certificate, prefix=f"search/fold{fold}/")
-    for modality, view in _views(training).items():
-        if modality == "speech" or models[0].spec.eeg:
-            certificate.add("search/selection", modality, view.groups, ids=view.ids)
-
-
-def _stage1_history(models: list[EmotionRecogniser]) -> dict[str, list[float]]:
-    """Stage-1 metrics per epoch, averaged over models, as ``part/metric -> values``."""
-    merged: dict[str, list[float]] = {}
-    for part in ("jec_ssl/speech", "jec_ssl/eeg"):
-        frames = [pd.DataFrame(model.history[part]) for model in models if part in model.history]
-        if not frames:
-            continue
-        mean = np.mean([frame.to_numpy(float) for frame in frames], axis=0)
-        for column, name in enumerate(frames[0].columns):
-            if name != "epoch":
-                merged[f"{part}/{name}"] = [float(value) for value in mean[:, column]]
-    return merged
-
-
 # ---------------------------------------------------------------------- measuring
-
-
-def _views(task: TaskData) -> dict[Modality, View]:
-    views: dict[Modality, View] = {"speech": task.speech}
-    if task.eeg is not None:
-        views["eeg"] = task.eeg
-    return views
 
 
 def _predict(
@@ -363,7 +256,7 @@ def _held_out_correlation(recogniser: EmotionRecogniser, speech: View, eeg: View
     A measurement after the fact: it reads test labels (or trial ids) to pair, and nothing is fitted or selected by it.
     """
     rng = np.random.default_rng(derive_seed(recogniser.seed, "test-correlation"))
-    rows = _test_pairs(recogniser, speech, eeg, rng)
+    rows = held_out_pairs(recogniser, speech, eeg, rng)
     z_speech, z_eeg = recogniser.embed(X_speech=speech.X), recogniser.embed(X_eeg=eeg.X[rows])
     k = recogniser.config.stage2.k
     h1, h2 = z_speech[:, :k], z_eeg[:, :k]

@@ -13,11 +13,11 @@ Whatever is fitted enters the rows it was handed into the model's leakage certif
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from zlib import crc32
 
 import numpy as np
@@ -27,6 +27,7 @@ from jmml.config import MethodConfig, MethodName, Modality, digest, validate
 from jmml.errors import ConfigError, ModelError
 from jmml.evaluation.leakage import Certificate
 from jmml.files import atomic_folder
+from jmml.memo import Job, Memo, obtain
 from jmml.methods import ESTIMATORS, Method, Setting, Stage2, method
 from jmml.models.capacity import parameters_of_stage1
 from jmml.models.classifier import fit_classifier, make_classifier
@@ -35,6 +36,7 @@ from jmml.models.edcc_cae import EDCCCAE
 from jmml.models.jec_ssl import JECSSL
 from jmml.models.one_view import SpeechOnly
 from jmml.models.persistence import load_classifier, load_state, save_classifier, save_state
+from jmml.models.progress import Progress
 from jmml.models.two_view import TwoView
 from jmml.view import View
 
@@ -47,6 +49,15 @@ STAGE1_PARTS = ("scaler", "encoders", "partial least squares")
 def derive_seed(seed: int, part: str) -> int:
     """A seed of its own for each random part of a trial, so that parts can change independently."""
     return int(np.random.SeedSequence([seed, crc32(part.encode())]).generate_state(1)[0] >> 1)
+
+
+@dataclass
+class _Output:
+    """The stage-1 output of the very array ``X`` of a modality, once it has been asked for."""
+
+    modality: Modality
+    X: np.ndarray
+    u: np.ndarray | None = None
 
 
 @dataclass
@@ -73,6 +84,7 @@ class EmotionRecogniser:
     heads: dict[Route, Pipeline] = field(default_factory=dict)
     history: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     certificate: Certificate = field(default_factory=Certificate)
+    _outputs: list[_Output] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def spec(self) -> Method:
@@ -84,6 +96,11 @@ class EmotionRecogniser:
         """Inference routes this method offers once fitted."""
         return ("speech", "eeg", "both") if self.method == "jmml" else ("speech",)
 
+    @property
+    def imagines(self) -> bool:
+        """Whether the classifier also sees the other modality as the cross decoder imagines it."""
+        return isinstance(self.stage2, EDCCCAE) and self.config.stage2.imagined and self.stage2.lam_x > 0
+
     # ------------------------------------------------------------------ fitting
 
     def fit(
@@ -91,7 +108,7 @@ class EmotionRecogniser:
         speech: View,
         eeg: View | None = None,
         *,
-        memo: MutableMapping[str, JECSSL] | None = None,
+        memo: Memo | None = None,
     ) -> EmotionRecogniser:
         """Fit every part; see :meth:`iter_fit` for the arguments."""
         for _ in self.iter_fit(speech, eeg, memo=memo):
@@ -104,7 +121,8 @@ class EmotionRecogniser:
         eeg: View | None = None,
         *,
         held_out: tuple[np.ndarray, np.ndarray] | None = None,
-        memo: MutableMapping[str, JECSSL] | None = None,
+        memo: Memo | None = None,
+        start: Progress | None = None,
     ) -> Iterator[dict[str, float]]:
         """Fit stage 1 at once, then yield the metrics of each stage-2 epoch; heads are fitted last.
 
@@ -113,26 +131,28 @@ class EmotionRecogniser:
         speech, eeg : training samples, classes counted in ``0..C-1``; EEG is needed by methods that learn from it.
         held_out : paired features (n, D_s), (n, D_e) on which the correlation is watched, never fitted.
         memo : stage-1 models by the digest of their data, configuration and seed, shared between methods.
+        start : the :meth:`progress` of a model that was left after an epoch of stage 2; the epochs after it follow.
         """
-        if self.spec.input == "stage1":
-            self.stage1["speech"] = self._fit_stage1("speech", speech, memo)
-        if self.spec.eeg:
-            if eeg is None:
-                raise ModelError(
-                    f"method '{self.method}' needs EEG for training", fix="set task.eeg in params.yaml"
-                )
-            self.stage1["eeg"] = self._fit_stage1("eeg", eeg, memo)
+        views = self._stage1_views(speech, eeg)
+        found = obtain(memo, self.stage1_jobs(speech, eeg))
+        for modality, view in views.items():
+            for part in STAGE1_PARTS:
+                self._saw(f"jec_ssl/{modality}/{part}", **{modality: view})
+            self.stage1[modality] = found[self._stage1_key(modality, view)]
+            self.history[f"jec_ssl/{modality}"] = list(self.stage1[modality].history_)
         if self.spec.build is not None:
             seed = derive_seed(self.seed, self.spec.part)
             self.stage2 = self.spec.build(
                 Setting(self.config, seed, self.device, speech.X.shape[1], len(self.classes))
             )
             history = self.history.setdefault(self.spec.part, [])
+            if start is not None:
+                history += start[1]["history"]
             if isinstance(self.stage2, SpeechOnly):
                 self._saw(f"{self.spec.part}/networks", speech=speech)
-                epochs = self.stage2.iter_fit(speech.X, speech.y)
+                epochs = self.stage2.iter_fit(speech.X, speech.y, start=start)
             else:
-                epochs = self._align(self.stage2, speech, eeg, held_out)
+                epochs = self._align(self.stage2, speech, eeg, held_out, start)
             for metrics in epochs:
                 history.append(metrics)
                 yield metrics
@@ -144,9 +164,10 @@ class EmotionRecogniser:
         speech: View,
         eeg: View | None,
         held_out: tuple[np.ndarray, np.ndarray] | None,
+        start: Progress | None,
     ) -> Iterator[dict[str, float]]:
         """Train on pairs of stage-1 outputs: of speech, and of EEG or what a control puts in its place."""
-        u = self.stage1["speech"].transform(speech.X)
+        u = self._stage1_output("speech", speech.X)
         learns_from = {"speech": speech} | ({"eeg": eeg} if self.spec.eeg and eeg is not None else {})
         for part in ("pairing", "networks"):
             self._saw(f"{self.spec.part}/{part}", **learns_from)
@@ -154,16 +175,22 @@ class EmotionRecogniser:
         probe = None
         if held_out is not None and self.spec.eeg and self.spec.control in (None, "frozen-pairs"):
             probe = (
-                self.stage1["speech"].transform(held_out[0]),
-                self.stage1["eeg"].transform(held_out[1]),
+                self._stage1_output("speech", held_out[0]),
+                self._stage1_output("eeg", held_out[1]),
             )
         pairs = self.pairs(speech, eeg)
-        return estimator.iter_fit(u, second, speech.y, y_second, pairs=pairs, held_out=probe)
+        return estimator.iter_fit(u, second, speech.y, y_second, pairs=pairs, held_out=probe, start=start)
+
+    def progress(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What :meth:`iter_fit` continues from between two epochs of stage 2; stage 1 is fitted, or found, again."""
+        if self.stage2 is None:
+            raise ModelError(f"method '{self.method}' has no training under way")
+        return self.stage2.progress()
 
     def _second_view(self, eeg: View | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows and classes of what stage 2 learns from beside speech."""
         if self.spec.eeg and eeg is not None:
-            u, y = self.stage1["eeg"].transform(eeg.X), eeg.y
+            u, y = self._stage1_output("eeg", eeg.X), eeg.y
         else:
             u, y = np.zeros((1, self.config.stage1.r)), np.zeros(1, dtype=np.int64)
         if self.spec.control is None:
@@ -207,21 +234,55 @@ class EmotionRecogniser:
             self._saw(f"classifier/{route}", **views)
             self.heads[route] = fit_classifier(head, embedding, y)
 
-    def _fit_stage1(self, modality: Modality, view: View, memo: MutableMapping[str, JECSSL] | None) -> JECSSL:
-        options = {**self.config.stage1.model_dump(), "seed": derive_seed(self.seed, f"jec_ssl/{modality}")}
-        data = sha256(
-            np.ascontiguousarray(view.X).tobytes() + np.ascontiguousarray(view.y).tobytes()
-        ).hexdigest()
-        key = digest([modality, options, self.device, data])
-        for part in STAGE1_PARTS:
-            self._saw(f"jec_ssl/{modality}/{part}", **{modality: view})
-        model = memo.get(key) if memo is not None else None
-        if model is None:
-            model = JECSSL(**options, device=self.device).fit(view.X, view.y)
-            if memo is not None:
-                memo[key] = model
-        self.history[f"jec_ssl/{modality}"] = list(model.history_)
-        return model
+    # ------------------------------------------------------------------ stage 1
+
+    def stage1_jobs(self, speech: View, eeg: View | None = None) -> dict[str, Job]:
+        """The stage-1 models that a fit on these views needs: how to make each, by the key under which it is shared.
+
+        Raises :class:`ModelError` where the method learns from EEG and there is none.
+        """
+        return {
+            self._stage1_key(modality, view): partial(self._fit_stage1, modality, view)
+            for modality, view in self._stage1_views(speech, eeg).items()
+        }
+
+    def _stage1_views(self, speech: View, eeg: View | None) -> dict[Modality, View]:
+        """The views that go through stage 1."""
+        views: dict[Modality, View] = {}
+        if self.spec.input == "stage1":
+            views["speech"] = speech
+        if self.spec.eeg:
+            if eeg is None:
+                raise ModelError(
+                    f"method '{self.method}' needs EEG for training", fix="set task.eeg in params.yaml"
+                )
+            views["eeg"] = eeg
+        return views
+
+    def _stage1_options(self, modality: Modality) -> dict[str, Any]:
+        return {**self.config.stage1.model_dump(), "seed": derive_seed(self.seed, f"jec_ssl/{modality}")}
+
+    def _stage1_key(self, modality: Modality, view: View) -> str:
+        kind = self.device.partition(":")[0]
+        return digest([modality, self._stage1_options(modality), kind, view.content])
+
+    def _fit_stage1(self, modality: Modality, view: View) -> JECSSL:
+        return JECSSL(**self._stage1_options(modality), device=self.device).fit(view.X, view.y)
+
+    def keep_outputs(self, modality: Modality, *arrays: np.ndarray) -> None:
+        """Compute the stage-1 outputs of these very arrays once: for rows that are embedded after every epoch.
+
+        Whoever calls this must leave the arrays, and stage 1 once it is fitted, as they are.
+        """
+        self._outputs += [_Output(modality, X) for X in arrays]
+
+    def _stage1_output(self, modality: Modality, X: np.ndarray) -> np.ndarray:
+        for kept in self._outputs:
+            if kept.X is X and kept.modality == modality:
+                if kept.u is None:
+                    kept.u = self.stage1[modality].transform(X)
+                return kept.u
+        return self.stage1[modality].transform(X)
 
     def _saw(self, name: str, **views: View) -> None:
         for modality in get_args(Modality):
@@ -261,19 +322,19 @@ class EmotionRecogniser:
         if self.spec.build is None or isinstance(self.stage2, SpeechOnly):
             if X_speech is None or X_eeg is not None:
                 raise ModelError(f"method '{self.method}' takes speech alone")
-            code = X_speech if self.spec.input == "features" else self.stage1["speech"].transform(X_speech)
+            code = X_speech if self.spec.input == "features" else self._stage1_output("speech", X_speech)
             return code if self.stage2 is None else self.stage2.transform(code)
         if self.stage2 is None:
             raise ModelError("the model is not fitted")
         given: dict[str, np.ndarray] = {}
         if X_speech is not None:
-            given["X_speech"] = self.stage1["speech"].transform(X_speech)
+            given["X_speech"] = self._stage1_output("speech", X_speech)
         if X_eeg is not None:
             if "eeg" not in self.stage1:
                 raise ModelError(f"method '{self.method}' was trained without EEG and takes speech alone")
-            given["X_eeg"] = self.stage1["eeg"].transform(X_eeg)
+            given["X_eeg"] = self._stage1_output("eeg", X_eeg)
         parts = [self.stage2.transform(**given)]
-        if isinstance(self.stage2, EDCCCAE) and self.config.stage2.imagined and self.stage2.lam_x > 0:
+        if self.imagines and isinstance(self.stage2, EDCCCAE):
             parts += [self.stage2.imagine(**{name: u}) for name, u in given.items()]
         return np.concatenate(parts, axis=1)
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from jmml.config import LabelSpace, Normalisation, Params
+from jmml.config import LabelSpace, Modality, Normalisation, Params
 from jmml.data.features.normalise import zscore_per_group
 from jmml.data.labels import SPACES, map_labels
 from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
@@ -46,6 +46,10 @@ class TaskData:
             return False
         apart = set(self.speech.recordings).isdisjoint(self.eeg.recordings)
         return not (apart and set(self.speech.groups).isdisjoint(self.eeg.groups))
+
+    def views(self) -> dict[Modality, View]:
+        """The view of each modality there is."""
+        return {"speech": self.speech} if self.eeg is None else {"speech": self.speech, "eeg": self.eeg}
 
 
 def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) -> TaskData:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
 
@@ -26,6 +28,15 @@ class View:
     def mapped(self, X: np.ndarray) -> View:
         """The same samples with other features ``X`` (n, D'): what was fitted on them can still be told."""
         return replace(self, X=X, names=())
+
+    @cached_property
+    def content(self) -> str:
+        """SHA-256 of the features and classes, computed once: a view is not changed after it was made."""
+        h = sha256()
+        for values in (self.X, self.y):
+            h.update(f"{values.dtype.str} {values.shape}\n".encode())
+            h.update(np.ascontiguousarray(values).data)
+        return h.hexdigest()
 
     def __len__(self) -> int:
         return len(self.y)

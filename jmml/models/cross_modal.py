@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from jmml.models.correlation import correlation_loss
@@ -45,10 +45,9 @@ class CrossModalNetwork(TwoEncoders):
         self.h_se, self.h_es = mlp((k, hidden, r_e), generator), mlp((k, hidden, r_s), generator)
         self.head = mlp((k, max(n_classes, 1)), generator)
 
-    def cross_decode(self, code: Tensor, modality: Modality) -> Tensor:
-        """The other modality, from the code of ``modality``."""
-        other: Tensor = (self.h_se if modality == "speech" else self.h_es)(code)
-        return other
+    def cross_decoder(self, modality: Modality) -> nn.Module:
+        """What maps the code (n, k) of ``modality`` to the other modality."""
+        return self.h_se if modality == "speech" else self.h_es
 
     def losses(
         self, u_s: Tensor, u_e: Tensor, y: tuple[Tensor, Tensor] | None, w: Weights

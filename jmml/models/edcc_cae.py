@@ -114,8 +114,8 @@ class EDCCCAE(TwoView):
                 "nothing can be imagined, the cross decoders were not trained (lam_x = 0)", where=self.name
             )
         ((modality, X),) = given.items()
-        network: Any = in_float64(self.network_)
-        code = self._code(X, modality, network)
+        code = self._code(X, modality)
+        decode = in_float64(self.network_.cross_decoder(modality))
         with reproducible(), torch.no_grad():
-            decoded = network.cross_decode(code, modality).cpu().numpy()
+            decoded = decode(code).cpu().numpy()
         return self.scalers_["eeg" if modality == "speech" else "speech"].inverse(decoded)

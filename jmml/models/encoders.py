@@ -53,7 +53,6 @@ class TwoEncoders(nn.Module):
         super().__init__()
         self.f_s, self.f_e = Encoder(r_s, hidden, k, generator), Encoder(r_e, hidden, k, generator)
 
-    def encode(self, u: Tensor, modality: Modality) -> Tensor:
-        """The code of stage-1 outputs ``u`` (n, r) of one modality, (n, k)."""
-        code: Tensor = (self.f_s if modality == "speech" else self.f_e)(u)
-        return code
+    def encoder(self, modality: Modality) -> Encoder:
+        """What maps stage-1 outputs (n, r) of one modality to their code (n, k)."""
+        return self.f_s if modality == "speech" else self.f_e

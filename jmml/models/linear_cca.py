@@ -27,6 +27,7 @@ from jmml.models.correlation import _decompose
 from jmml.models.encoders import Encoder, TwoEncoders
 from jmml.models.inputs import FloatArray, IntArray, Standardiser
 from jmml.models.pairs import Pairs, mean_correlations, partners
+from jmml.models.progress import Progress
 from jmml.models.training import generators, reproducible, resolve_device
 from jmml.models.two_view import PERMUTATIONS, TwoView
 
@@ -105,7 +106,10 @@ class LinearCCA(TwoView):
         labels: tuple[IntArray, IntArray] | None,
         schedule: Pairs | None,
         held_out: tuple[FloatArray, FloatArray] | None,
+        start: Progress | None,
     ) -> Iterator[dict[str, float]]:
+        if start is not None:
+            raise ModelError("is fitted in one step, there is nothing to continue", where=self.name)
         device, n = resolve_device(self.device), len(speech)
         for_weights, for_shuffles = generators(self.seed, 2)
         self.classes_ = classes

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy.typing as npt
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor, nn
 
 PREFIX = "network."
 Network = TypeVar("Network", bound=nn.Module)
+
+# Copying a module takes longer than applying one of this size, so the copy is kept as long as its original.
+_COPIES: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
 
 
 def uniform_(weight: Tensor, fan_in: int, generator: torch.Generator) -> Tensor:
@@ -36,12 +40,29 @@ def mlp(sizes: tuple[int, ...], generator: torch.Generator) -> nn.Sequential:
 
 
 def in_float64(network: Network) -> Network:
-    """A copy of ``network`` that computes in float64, for inference.
+    """A copy of ``network`` that computes in float64, for inference; the next call brings the same copy up to date.
 
     In float32 the last bits of a row would depend on the rows around it, as kernels for one row and for many add up
     in different orders.
     """
-    return deepcopy(network).double()
+    copy: Any = _COPIES.get(network)
+    if copy is None or not _refresh(copy, network):
+        copy = _COPIES[network] = deepcopy(network).double().requires_grad_(False)
+    kept: Network = copy
+    return kept
+
+
+def _refresh(copy: nn.Module, network: nn.Module) -> bool:
+    """Give ``copy`` the weights, buffers and mode of ``network``; False where their shapes or devices differ."""
+    there, here = (list(chain(n.parameters(), n.buffers())) for n in (copy, network))
+    if [(t.shape, t.device) for t in there] != [(h.shape, h.device) for h in here]:
+        return False
+    with torch.no_grad():
+        for target, source in zip(there, here, strict=True):
+            target.copy_(source)
+    if copy.training != network.training:
+        copy.train(network.training)
+    return True
 
 
 def network_arrays(network: nn.Module) -> dict[str, npt.NDArray[Any]]:

@@ -31,7 +31,7 @@ from jmml.models.inputs import (
     remember_features,
 )
 from jmml.models.networks import in_float64, load_network, network_arrays
-from jmml.models.persistence import Persistent
+from jmml.models.progress import Continuable, Progress
 from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
 DEFAULT_K = 6
@@ -47,7 +47,7 @@ class CodeNetwork(nn.Module):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, BaseEstimator):  # type: ignore[misc]
+class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Continuable, BaseEstimator):  # type: ignore[misc]
     """Base of the methods that train on speech alone; see the head of this module.
 
     Parameters
@@ -99,15 +99,19 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
             pass
         return self
 
-    def iter_fit(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Iterator[dict[str, float]]:
+    def iter_fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike | None = None, *, start: Progress | None = None
+    ) -> Iterator[dict[str, float]]:
         """Fit on X (n, D), in any units, and y (n,), yielding the losses of every epoch as it ends.
 
-        Between epochs the model can already be applied.
+        Between epochs the model can already be applied. ``start`` is the :meth:`progress` of an estimator that was left
+        after an epoch; the epochs after it follow, on a CPU to the bits that would have followed there.
 
         Raises
         ------
         ModelError : values that are not finite, missing labels or fewer than two classes where labels are needed,
-            a ``k`` wider than the features, or a loss that diverged. The input is checked at the call.
+            a ``k`` wider than the features, a ``start`` of another network, or a loss that diverged. The input is
+            checked at the call.
         """
         matrix = check_input(self, X, where=self.name, fitting=True)
         n, d = matrix.shape
@@ -121,10 +125,15 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
                 where=self.name,
                 expected=f"k of at most {d}",
             )
-        return self._epochs(matrix, classes, codes, self._least_batch(np.bincount(codes)))
+        return self._epochs(matrix, classes, codes, self._least_batch(np.bincount(codes)), start)
 
     def _epochs(
-        self, X: FloatArray, classes: npt.NDArray[Any], codes: IntArray, least: int
+        self,
+        X: FloatArray,
+        classes: npt.NDArray[Any],
+        codes: IntArray,
+        least: int,
+        start: Progress | None,
     ) -> Iterator[dict[str, float]]:
         device = resolve_device(self.device)
         for_weights, for_order = generators(self.seed, 2)
@@ -135,7 +144,6 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
             self.notes_.append(f"batch_size raised from {self.batch_size} to {least}")
         net = self._network(X.shape[1], len(classes), for_weights).to(device)
         self.network_ = net
-        x, y = self._tensor(X), torch.from_numpy(codes).to(device)
         trainer = Trainer(
             net.parameters(),
             lr=self.lr,
@@ -144,7 +152,9 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
             device=device,
             where=self.name,
         )
-        for epoch in range(1, self.epochs + 1):
+        done = self._begin(trainer, start)
+        x, y = self._tensor(X), torch.from_numpy(codes).to(device)
+        for epoch in range(done + 1, self.epochs + 1):
             net.train()
             means = trainer.epoch(
                 len(x), max(self.batch_size, least), lambda rows: self._losses(net, x[rows], y[rows])
@@ -154,6 +164,7 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
                 net.f.measure(x)
             self.history_.append({"epoch": epoch, **means})
             yield self.history_[-1]
+        self._end()
 
     # ------------------------------------------------------------------ inference
 
@@ -208,6 +219,9 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
             "feature_names": feature_names(self),
         }
 
+    def _load_scalers(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        self.scaler_ = Standardiser(arrays["scaler.mean"], arrays["scaler.scale"])
+
     @classmethod
     def from_state(
         cls, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any], *, device: str = "cpu"
@@ -217,7 +231,7 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Persistent, 
             model = cls(**{**meta["params"], "device": device})
             model.classes_ = np.asarray(meta["classes"])
             model.history_, model.notes_ = list(meta["history"]), list(meta["notes"])
-            model.scaler_ = Standardiser(arrays["scaler.mean"], arrays["scaler.scale"])
+            model._load_scalers(arrays)
             d = len(model.scaler_.mean)
             remember_features(model, d, meta.get("feature_names"))
             model.k_ = len(arrays["network.f.mean"]) if model.k is None else model.k

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -137,6 +138,43 @@ class Trainer:
                 fix="lower lr, or look for extreme feature values",
             )
         return means
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Where training stands: epochs done, the moments of Adam by number of the parameter, the generator."""
+        arrays = {
+            "trainer.epochs": np.array([self.epochs_done]),
+            "trainer.generator": self.generator.get_state().numpy().copy(),
+        }
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            for name, value in moments.items():
+                arrays[f"trainer.{number}.{name}"] = np.array(value.cpu().numpy()).reshape(-1)
+        return arrays
+
+    def load(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from :meth:`state`, with this trainer's own learning rate and weight decay.
+
+        Raises
+        ------
+        KeyError, RuntimeError : these are not the arrays of a trainer with the same parameters.
+        """
+        (group,) = self.optimiser.state_dict()["param_groups"]
+        weights = self.optimiser.param_groups[0]["params"]
+        moments: dict[int, dict[str, Tensor]] = {}
+        for number, weight in enumerate(weights):
+            # A parameter that no term of the loss has reached so far has no moments.
+            if f"trainer.{number}.step" in arrays:
+                step, mean, square = (
+                    torch.tensor(arrays[f"trainer.{number}.{name}"])
+                    for name in ("step", "exp_avg", "exp_avg_sq")
+                )
+                moments[number] = {
+                    "step": step.reshape(()),
+                    "exp_avg": mean.reshape(weight.shape),
+                    "exp_avg_sq": square.reshape(weight.shape),
+                }
+        self.optimiser.load_state_dict({"state": moments, "param_groups": [group]})
+        self.generator.set_state(torch.tensor(arrays["trainer.generator"]))
+        self.epochs_done = int(arrays["trainer.epochs"][0])
 
     def _pass(
         self, n: int, batch_size: int, losses: Callable[[Tensor], dict[str, Tensor]]

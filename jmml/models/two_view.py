@@ -45,7 +45,7 @@ from jmml.models.pairs import (
     mean_correlations,
     partners,
 )
-from jmml.models.persistence import Persistent
+from jmml.models.progress import Continuable, Progress
 from jmml.models.training import Trainer, generators, reproducible, resolve_device
 
 PERMUTATIONS = 5
@@ -53,7 +53,7 @@ DEFAULT_K = 6
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
+class TwoView(TransformerMixin, Continuable, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc, call-arg]
     """Base of the two-view methods; see the head of this module.
 
     Parameters
@@ -135,6 +135,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         *,
         pairs: Pairs | None = None,
         held_out: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        start: Progress | None = None,
     ) -> Iterator[dict[str, float]]:
         """Fit, yielding after every epoch; between epochs the model can already be applied.
 
@@ -148,6 +149,8 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
             for all epochs: ``numpy.arange(n)`` for parallel recordings. A function gets the number of the epoch
             (0, 1, ...) and returns such an array.
         held_out : rows of both modalities that form pairs and take no part in training, for the metrics.
+        start : the :meth:`progress` of an estimator that was left after an epoch; the epochs after it follow. On a CPU
+            they are, to the last bit, those that would have followed there, if data and settings are the same.
 
         Yields
         ------
@@ -160,7 +163,8 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         ------
         ModelError : settings out of range, values that are not finite, a class in one modality only, a ``k`` wider
             than a view, fewer than 8 k training pairs (where the loss correlates) or 2 k held-out pairs, pairs that
-            do not fit, or a loss that diverged. All but the last two are checked at the call.
+            do not fit, a ``start`` of another network, or a loss that diverged. All but the last three are checked at
+            the call.
         """
         check_settings(self, where=self.name)
         self._check_weights()
@@ -198,7 +202,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         probe = held_out and check_held_out(
             held_out, (speech.shape[1], eeg.shape[1]), k=self.k_, where=self.name
         )
-        return self._epochs(speech, eeg, classes, labels, schedule, probe)
+        return self._epochs(speech, eeg, classes, labels, schedule, probe, start)
 
     def _epochs(
         self,
@@ -208,6 +212,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         labels: tuple[IntArray, IntArray] | None,
         schedule: Pairs | None,
         held_out: tuple[FloatArray, FloatArray] | None,
+        start: Progress | None,
     ) -> Iterator[dict[str, float]]:
         device, n = resolve_device(self.device), len(speech)
         for_weights, for_order, for_shuffles = generators(self.seed, 3)
@@ -220,12 +225,6 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         self.notes_: list[str] = []
         net = self._network(speech.shape[1], eeg.shape[1], len(classes), for_weights).to(device)
         self.network_ = net
-        u_s, u_e = self._tensor(speech, "speech"), self._tensor(eeg, "eeg")
-        y = labels and (torch.from_numpy(labels[0]).to(device), torch.from_numpy(labels[1]).to(device))
-        probe = held_out and (self._tensor(held_out[0], "speech"), self._tensor(held_out[1], "eeg"))
-        m = n if probe is None else len(probe[0])
-        batch_size = self._batch_size(m)
-        shuffles = [torch.randperm(m, generator=for_shuffles).to(device) for _ in range(PERMUTATIONS)]
         trainer = Trainer(
             net.parameters(),
             lr=self.lr,
@@ -234,7 +233,14 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
             device=device,
             where=self.name,
         )
-        for epoch in range(self.epochs):
+        done = self._begin(trainer, start)
+        u_s, u_e = self._tensor(speech, "speech"), self._tensor(eeg, "eeg")
+        y = labels and (torch.from_numpy(labels[0]).to(device), torch.from_numpy(labels[1]).to(device))
+        probe = held_out and (self._tensor(held_out[0], "speech"), self._tensor(held_out[1], "eeg"))
+        m = n if probe is None else len(probe[0])
+        batch_size = self._batch_size(m)
+        shuffles = [torch.randperm(m, generator=for_shuffles).to(device) for _ in range(PERMUTATIONS)]
+        for epoch in range(done, self.epochs):
             mate = partners(schedule, epoch, n, len(eeg), where=self.name).to(device)
             met, y_met = u_e[mate], y and (y[0], y[1][mate])
 
@@ -252,6 +258,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
                 rho = mean_correlations(net, (u_s, met), probe, shuffles)
             self.history_.append({"epoch": epoch + 1, **means, **rho})
             yield self.history_[-1]
+        self._end()
 
     def _batch_size(self, probed: int) -> int:
         """The batch size in force; what had to be changed or doubted is noted."""
@@ -275,8 +282,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
         are and differ in rows.
         """
         given = self._given(X_speech, X_eeg)
-        network = in_float64(self.network_)
-        codes = [self._code(X, name, network).cpu().numpy() for name, X in given.items()]
+        codes = [self._code(X, name).cpu().numpy() for name, X in given.items()]
         if len({len(code) for code in codes}) > 1:
             raise ModelError(f"{len(codes[0])} speech rows and {len(codes[1])} EEG rows", where=self.name)
         return codes[0] if len(codes) == 1 else (codes[0] + codes[1]) / 2
@@ -299,16 +305,18 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
             raise ModelError("no features were given", where=self.name, expected="speech, EEG or both")
         return given
 
-    def _code(self, X: npt.ArrayLike, modality: Modality, network: TwoEncoders) -> Tensor:
-        """The code (n, k) of one modality by ``network``, the float64 copy of the trained one."""
+    def _code(self, X: npt.ArrayLike, modality: Modality) -> Tensor:
+        """The code (n, k) of one modality, in float64."""
         where = f"{self.name}, {modality}"
         if modality == "speech":
             matrix = check_input(self, X, where=where, fitting=False)
         else:
             width = len(self.scalers_["eeg"].mean)
             matrix = check_features(X, where=where, width=width, vector=True)
+        encode = in_float64(self.network_.encoder(modality))
         with reproducible(), torch.no_grad():
-            return network.encode(self._tensor(matrix, modality, torch.float64), modality)
+            code: Tensor = encode(self._tensor(matrix, modality, torch.float64))
+        return code
 
     def _tensor(self, X: FloatArray, modality: Modality, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.from_numpy(self.scalers_[modality](X)).to(self.network_.f_s.mean.device, dtype)
@@ -339,6 +347,12 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
             "feature_names": feature_names(self),
         }
 
+    def _load_scalers(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        self.scalers_ = {
+            "speech": Standardiser(arrays["scaler.speech.mean"], arrays["scaler.speech.scale"]),
+            "eeg": Standardiser(arrays["scaler.eeg.mean"], arrays["scaler.eeg.scale"]),
+        }
+
     @classmethod
     def from_state(
         cls, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any], *, device: str = "cpu"
@@ -348,10 +362,7 @@ class TwoView(TransformerMixin, Persistent, BaseEstimator, auto_wrap_output_keys
             model = cls(**{**meta["params"], "device": device})
             model.classes_ = np.asarray(meta["classes"])
             model.history_, model.notes_ = list(meta["history"]), list(meta["notes"])
-            model.scalers_ = {
-                "speech": Standardiser(arrays["scaler.speech.mean"], arrays["scaler.speech.scale"]),
-                "eeg": Standardiser(arrays["scaler.eeg.mean"], arrays["scaler.eeg.scale"]),
-            }
+            model._load_scalers(arrays)
             r_s, r_e = len(model.scalers_["speech"].mean), len(model.scalers_["eeg"].mean)
             remember_features(model, r_s, meta.get("feature_names"))
             model.k_ = len(arrays["network.f_s.mean"]) if model.k is None else model.k
