@@ -39,6 +39,7 @@ OPTIONS = "classifier.options."
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 _MAX_ENUMERATED = 100_000
 _MAX_CORNERS = 4096
+_MAX_MISSES = 1000
 
 
 class Dimension(Section):
@@ -113,6 +114,22 @@ class Dimension(Section):
         value = np.exp(rng.uniform(np.log(low - 0.5), np.log(high + 0.5)))
         return int(np.clip(np.rint(value), low, high))
 
+    def holds(self, value: object) -> bool:
+        """Whether ``value`` can be drawn."""
+        if self.kind == "choice":
+            return any(type(value) is type(own) and value == own for own in self.values)
+        wanted = int if self.kind in ("int", "logint") else int | float
+        low, high = self.bounds
+        return isinstance(value, wanted) and not isinstance(value, bool) and low <= value <= high
+
+    def clipped(self, value: Scalar) -> Scalar:
+        """The value of a range nearest to ``value``; choices are left alone."""
+        if self.kind == "choice" or not isinstance(value, int | float):
+            return value
+        low, high = self.bounds
+        inside = min(max(value, low), high)
+        return int(inside) if self.kind in ("int", "logint") else float(inside)
+
     def __str__(self) -> str:
         return f"{self.kind} [{', '.join(show(value) for value in self.values)}]"
 
@@ -126,6 +143,13 @@ def size(space: Space) -> float:
     return math.prod(dimension.size for dimension in space.values())
 
 
+def holds(space: Space, configuration: Mapping[str, object]) -> bool:
+    """Whether ``configuration`` is one of ``space``."""
+    return configuration.keys() == space.keys() and all(
+        dimension.holds(configuration[key]) for key, dimension in space.items()
+    )
+
+
 def grid(space: Space) -> Iterator[Configuration]:
     """Every configuration of a finite space; the last dimension varies fastest."""
     values = [dimension.all_values() for dimension in space.values()]
@@ -133,7 +157,7 @@ def grid(space: Space) -> Iterator[Configuration]:
 
 
 def draw(space: Space, n: int, *, seed: int) -> list[Configuration]:
-    """``n`` different configurations at random, the same ones for the same seed.
+    """``n`` different configurations at random: the first ``n`` of :func:`stream`.
 
     Raises
     ------
@@ -142,15 +166,43 @@ def draw(space: Space, n: int, *, seed: int) -> list[Configuration]:
     total = size(space)
     if n > total:
         raise ValueError(f"{n} configurations from a space of {total:g}")
+    drawn = list(itertools.islice(stream(space, seed=seed), n))
+    if len(drawn) < n:
+        raise ValueError(f"{n} configurations from a space of hardly more than {len(drawn)}")
+    return drawn
+
+
+def stream(space: Space, *, seed: int) -> Iterator[Configuration]:
+    """Different configurations at random, the same ones for the same seed; it ends when a finite space does.
+
+    A space of more than :data:`_MAX_ENUMERATED` configurations is given up after :data:`_MAX_MISSES` draws in a row
+    that were all there before: next to nothing is left of it then.
+    """
+    total = size(space)
     rng = np.random.default_rng(seed)
     if total <= _MAX_ENUMERATED:
-        everything = list(grid(space))
-        return [everything[i] for i in rng.permutation(len(everything))[:n]]
-    chosen: dict[tuple[Scalar, ...], Configuration] = {}
-    while len(chosen) < n:
+        yield from (nth(space, int(i)) for i in rng.permutation(int(total)))
+        return
+    drawn: set[tuple[Scalar, ...]] = set()
+    misses = 0
+    while misses < _MAX_MISSES:
         configuration = {key: dimension.draw(rng) for key, dimension in space.items()}
-        chosen.setdefault(tuple(configuration.values()), configuration)
-    return list(chosen.values())
+        values = tuple(configuration.values())
+        misses += 1
+        if values not in drawn:
+            drawn.add(values)
+            misses = 0
+            yield configuration
+
+
+def nth(space: Space, i: int) -> Configuration:
+    """Configuration ``i`` of :func:`grid`, counted from 0, without the ones before it."""
+    values: list[Scalar] = []
+    for dimension in reversed(list(space.values())):
+        everything = dimension.all_values()
+        i, position = divmod(i, len(everything))
+        values.append(everything[position])
+    return dict(zip(space, reversed(values), strict=True))
 
 
 def valid_keys() -> list[str]:
@@ -168,7 +220,21 @@ def key_problem(key: object) -> str | None:
     text = str(key)
     if text in valid_keys() or (text.startswith(OPTIONS) and text != OPTIONS):
         return None
-    return f"space: unknown setting '{text}'; {nearest(text, valid_keys())}"
+    return f"space: unknown setting '{text}'; {suggestion(text)}"
+
+
+def suggestion(key: str) -> str:
+    """The setting nearest to ``key``; where none is near, those of its section, or the sections."""
+    found = nearest(key, valid_keys())
+    if found.startswith("valid"):
+        section = key.partition(".")[0]
+        own = [valid for valid in valid_keys() if valid.startswith(f"{section}.")]
+        found = (
+            f"valid: {', '.join(own)}"
+            if own
+            else f"expected a setting of {', '.join(MethodConfig.model_fields)}"
+        )
+    return found
 
 
 def configure(base: MethodConfig, values: Mapping[str, Any]) -> MethodConfig:
