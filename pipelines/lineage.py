@@ -124,6 +124,16 @@ def collect(project: Project, corpora: Sequence[str]) -> Lineage:
     )
 
 
+def versions(project: Project, corpus: str) -> list[DatasetRef]:
+    """What DVC recorded of a corpus: its features first, then, where DVC tracks them, its recordings.
+
+    Raises
+    ------
+    ProjectError : as :func:`collect`.
+    """
+    return _datasets(project, corpus, _read_lock(project))
+
+
 def installed() -> list[str]:
     """``name==version`` of every installed distribution, sorted; install addresses are left out."""
     found = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}

@@ -39,6 +39,14 @@ PATH_COLUMNS = (
 NEXT_STEP = "start that server, or unset MLFLOW_TRACKING_URI to use the project's own mlruns/mlflow.db"
 
 
+class LastingError(TrackingError):
+    """The store refused something that it will refuse again, however often it is asked."""
+
+
+class RunGoneError(LastingError):
+    """A run is not in the store, or was deleted there."""
+
+
 def redacted(uri: str) -> str:
     """``uri`` without a user name or password, fit for messages and logs."""
     return uri if database_path(uri) is not None else without_secrets(uri)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from jmml.config import MethodName, Params, digest
+from jmml.config import LabelSpace, MethodConfig, MethodName, Params, digest, validate
 from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ProtocolError
@@ -17,18 +18,61 @@ from pipelines.project import Project
 SPLIT_SEED = 0
 
 
-def read_task(project: Project) -> TaskData:
+def read_task(project: Project, params: Params | None = None) -> TaskData:
     """Features and labels of the corpora that ``task`` names; ``eeg: null`` leaves that view out.
+
+    Parameters
+    ----------
+    params : settings other than those of the project, such as :func:`with_task` makes.
 
     Raises
     ------
     DataError : the features are missing or damaged (next step: ``dvc repro``).
     LabelError, ProtocolError : the labels do not carry the task.
     """
-    task = project.params.task
+    params = params or project.params
+    task = params.task
     speech = FeatureTable.load(project.features_path(task.speech))
     eeg = None if task.eeg is None else FeatureTable.load(project.features_path(task.eeg))
-    return load_task(project.params, speech, eeg)
+    return load_task(params, speech, eeg)
+
+
+def with_task(
+    params: Params,
+    *,
+    speech: str,
+    eeg: str | None,
+    label_space: LabelSpace | None = None,
+    method: MethodConfig | None = None,
+    protocol: Mapping[str, Any] | None = None,
+) -> Params:
+    """``params`` with another task; what is None, also in ``protocol``, stays as it is.
+
+    Raises
+    ------
+    ConfigError : a corpus is unknown or of the other modality, or a setting is out of its bounds.
+    """
+    data = params.model_dump(mode="python")
+    space = label_space or params.task.label_space
+    data["task"] = {"speech": speech, "eeg": eeg, "label_space": space}
+    if method is not None:
+        data["method"] = method.model_dump(mode="python")
+    data["protocol"] |= {key: value for key, value in (protocol or {}).items() if value is not None}
+    return validate(Params, data)
+
+
+def check_pairs(task: TaskData, pairings: Collection[str], *, where: object = None) -> None:
+    """:class:`ProtocolError` where trials are to be paired and some recordings have no EEG."""
+    if "instance" not in pairings or task.eeg is None:
+        return
+    alone = set(task.speech.recordings) - set(task.eeg.recordings)
+    if alone:
+        raise ProtocolError(
+            f"pairing instance, but {len(alone)} of {len(set(task.speech.recordings))} speech recordings "
+            "have no EEG of the same trial",
+            where=where,
+            fix="set pairing: class for corpora recorded apart",
+        )
 
 
 def read_split(project: Project, task: TaskData) -> Split:

@@ -12,15 +12,18 @@ import json
 import logging
 import math
 import os
+import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 # Read by mlflow, the first one only once, when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 import mlflow
 import numpy as np
@@ -46,11 +49,13 @@ from jmml.errors import TrackingError
 from pipelines import serving, store
 from pipelines.lineage import DatasetRef, Lineage
 from pipelines.project import Project
-from pipelines.values import as_text, batches, environment, flatten, refuse_long, without_secrets
+from pipelines.store import LastingError, RunGoneError
+from pipelines.values import as_text, environment, flatten, refuse_long, without_secrets
 
 EXPERIMENT = "jmml"
 MODEL_NAME = "jmml"
 KIND, SWEEP, TRIAL, STUDY, TRIAL_ID = "jmml.kind", "sweep", "trial", "study", "jmml.trial_id"
+SWEEP_ID, CHANGED, ERROR = "jmml.sweep_id", "jmml.changed_params", "jmml.error"
 PARENT = "mlflow.parentRunId"
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -60,6 +65,11 @@ MAX_METRICS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100  # per request
 MAX_PARAM, MAX_TAG = 6000, 8000  # characters; MLflow would cut longer values off
 # Module that SQLAlchemy asks for -> the package that has it.
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+# Codes of refusals that do not go away by themselves.
+LASTING = frozenset(
+    {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED", "UNAUTHENTICATED"}
+)
+_GONE = re.compile(r"Run with id\S* not found|The run \S+ must be in the 'active' state")
 PROBE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(store.PROBE_SECONDS), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
@@ -67,16 +77,22 @@ def quiet() -> None:
     """Keep the notes of MLflow and Alembic off the terminal; their errors still show."""
     for name in ("mlflow", "alembic", "sqlalchemy.engine", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # What goes wrong in a database is raised as well, and said in one line by `reported`.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 @contextmanager
 def reported(uri: str, doing: str) -> Iterator[None]:
-    """Turn any failure of the store while ``doing`` something into one :class:`TrackingError`."""
+    """Turn any failure of the store while ``doing`` something into one :class:`TrackingError`.
+
+    A :class:`~pipelines.store.LastingError` where trying again will not help,
+    a :class:`~pipelines.store.RunGoneError` where the run is not there or was deleted.
+    """
     try:
         yield
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, OSError) as error:
-        text = without_secrets((str(error).strip().splitlines() or [type(error).__name__])[0], uri)
-        raise TrackingError(f"{doing} failed: {text}", where=store.redacted(uri)) from error
+        text = without_secrets(_brief((str(error).strip().splitlines() or [type(error).__name__])[0]), uri)
+        raise _kind_of(error)(f"{doing} failed: {text}", where=store.redacted(uri)) from error
     except ImportError as error:
         module = (error.name or str(error)).partition(".")[0]
         raise TrackingError(
@@ -86,12 +102,26 @@ def reported(uri: str, doing: str) -> Iterator[None]:
         ) from error
 
 
+def _brief(text: str) -> str:
+    """What a server that cannot be reached comes to, without the names of the classes that found it out."""
+    if "HTTPConnectionPool" not in text and "HTTPSConnectionPool" not in text:
+        return text
+    found = re.search(r"\[Errno [^\]]+\] ([^\"'()]+)|(Read timed out)", text)
+    return f"the server does not answer{f': {found[1] or found[2]}' if found else ''}"
+
+
+def _kind_of(error: Exception) -> type[TrackingError]:
+    code = getattr(error, "error_code", None)
+    if code not in LASTING:
+        return TrackingError
+    return RunGoneError if _GONE.search(str(error)) else LastingError
+
+
 class Tracker:
     """Writer and reader of the runs of one project; made by :meth:`connect`."""
 
     def __init__(self, project: Project, client: mlflow.MlflowClient, uri: str) -> None:
         self.project, self.client, self.uri = project, client, uri
-        self._trials: dict[tuple[str, str], str] = {}
 
     @classmethod
     def connect(cls, project: Project) -> Tracker:
@@ -156,10 +186,20 @@ class Tracker:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         lineage: Lineage,
+        sweep_id: str | None = None,
         experiment: str = EXPERIMENT,
     ) -> str:
-        """Open the run of a sweep with its parameters, datasets and lineage; the run's identifier."""
-        return self._start(SWEEP, name, params, tags, lineage, experiment)
+        """Open the run of a sweep with its parameters, datasets and lineage; the run's identifier.
+
+        Parameters
+        ----------
+        tags : they go before those that this method finds out itself, the user among them.
+        sweep_id : a sweep has one run: when one with this identifier is there, it is opened again and gets what it
+            lacks, and ``tags`` anew. Parameters with another value now are named in its tag ``jmml.changed_params``.
+        """
+        # With its kind: trials inherit the identifier.
+        identity = {} if sweep_id is None else {KIND: SWEEP, SWEEP_ID: sweep_id}
+        return self._start(SWEEP, name, params, {**tags, **identity}, lineage, experiment, identity)
 
     def start_study(
         self,
@@ -171,7 +211,7 @@ class Tracker:
         experiment: str = EXPERIMENT,
     ) -> str:
         """Open the run of a study, as :meth:`start_sweep` does for a sweep."""
-        return self._start(STUDY, name, params, tags, lineage, experiment)
+        return self._start(STUDY, name, params, tags, lineage, experiment, {})
 
     def _start(
         self,
@@ -181,55 +221,136 @@ class Tracker:
         tags: Mapping[str, str],
         lineage: Lineage,
         experiment: str,
+        identity: Mapping[str, str],
     ) -> str:
-        own = {KIND: kind, f"jmml.{kind}": name, **lineage.tags(), **tags, **_provenance(kind, lineage)}
+        own = {**_provenance(kind, lineage), KIND: kind, f"jmml.{kind}": name, **lineage.tags(), **tags}
         parent = self.experiment(experiment)
         with reported(self.uri, f"opening the run of {kind} '{name}'"):
-            run_id = str(self.client.create_run(parent.experiment_id, tags=own, run_name=name).info.run_id)
+            run = self._only(parent.experiment_id, identity) if identity else None
+            if run is not None:
+                self.client.update_run(run.info.run_id, status="RUNNING")
+                self.set_tags(run.info.run_id, tags)
+                if ERROR in run.data.tags:  # why an earlier session ended
+                    self.client.delete_tag(run.info.run_id, ERROR)
+            else:
+                run = self.client.create_run(parent.experiment_id, tags=own, run_name=name)
+        run_id = str(run.info.run_id)
         try:
             if lineage.datasets:
                 with reported(self.uri, f"writing the inputs of run {run_id}"):
                     self.client.log_inputs(run_id, [_dataset_input(ref) for ref in lineage.datasets])
-            self.log_params(run_id, params)
+            self._log_new_params(run, params)
+            with reported(self.uri, f"listing the files of run {run_id}"):
+                there = {file.path for file in self.client.list_artifacts(run_id, "lineage")}
             for file, text in lineage.files().items():
-                self.log_text(run_id, text, f"lineage/{file}")
+                if f"lineage/{file}" not in there:
+                    self.log_text(run_id, text, f"lineage/{file}")
         except BaseException:
             with suppress(TrackingError):  # the store may be what failed
                 self.finish(run_id, "FAILED")
             raise
         return run_id
 
-    def start_trial(self, sweep_run_id: str, trial_id: str, params: Mapping[str, Any]) -> str:
-        """The run of one trial below its sweep: a new one, or the one this trial already has."""
-        key = (sweep_run_id, trial_id)
-        if key not in self._trials:
-            with reported(self.uri, f"opening the run of trial '{trial_id}'"):
-                sweep = self.client.get_run(sweep_run_id)
-                found = self.client.search_runs(
-                    [sweep.info.experiment_id],
-                    f"tags.`{PARENT}` = '{sweep_run_id}' and tags.`{TRIAL_ID}` = '{trial_id}'",
-                    max_results=1,
-                )
-                if found:
-                    self._trials[key] = str(found[0].info.run_id)
-                    self.client.update_run(self._trials[key], status="RUNNING")
-                else:
-                    tags = {
-                        KIND: TRIAL,
-                        TRIAL_ID: trial_id,
-                        PARENT: sweep_run_id,
-                        **{k: v for k, v in sweep.data.tags.items() if k in _INHERITED},
-                    }
-                    name = f"{sweep.info.run_name} / {trial_id}"
-                    run = self.client.create_run(sweep.info.experiment_id, tags=tags, run_name=name)
-                    self._trials[key] = str(run.info.run_id)
-        self.log_params(self._trials[key], params)
-        return self._trials[key]
+    def _log_new_params(self, run: Run, params: Mapping[str, Any]) -> None:
+        """Write the parameters that a run lacks; those that differ are named in a tag, as MLflow keeps the first."""
+        known, run_id = run.data.params, run.info.run_id
+        flat = {key: as_text(value) for key, value in flatten(params)}
+        self.log_params(run_id, {key: text for key, text in flat.items() if key not in known})
+        changed = [
+            f"{key}: {known[key]} -> {text}" for key, text in flat.items() if known.get(key, text) != text
+        ]
+        if changed or CHANGED in run.data.tags:
+            self.set_tags(run_id, {CHANGED: ", ".join(changed)[:MAX_TAG]})
 
-    def finish(self, run_id: str, status: Status) -> None:
-        """Close a run."""
+    def start_trial(
+        self, sweep_run_id: str, trial_id: str, params: Mapping[str, Any], *, started: int | None = None
+    ) -> str:
+        """The run of one trial below its sweep, RUNNING: a new one, or the one this trial already has.
+
+        Parameters
+        ----------
+        started : ms since 1970; default: now.
+        """
+        with reported(self.uri, f"opening the run of trial '{trial_id}'"):
+            sweep = self._sweep(sweep_run_id)
+            identity = {PARENT: sweep_run_id, TRIAL_ID: trial_id}
+            run = self._only(sweep.info.experiment_id, identity)
+            if run is None:
+                inherited = {key: value for key, value in sweep.data.tags.items() if key in _INHERITED}
+                run = self.client.create_run(
+                    sweep.info.experiment_id,
+                    start_time=started,
+                    tags={KIND: TRIAL, **identity, **inherited},
+                    run_name=f"{sweep.info.run_name} / {trial_id}",
+                )
+            elif run.info.status != "RUNNING":
+                self.client.update_run(run.info.run_id, status="RUNNING")
+        self.log_params(run.info.run_id, params)
+        return str(run.info.run_id)
+
+    def find_sweep(self, sweep_id: str, experiment: str = EXPERIMENT) -> str | None:
+        """The run of a sweep by the sweep's own identifier; None when it has none."""
+        with reported(self.uri, f"looking for the run of sweep {sweep_id}"):
+            known = self.client.get_experiment_by_name(experiment)
+            run = (
+                None if known is None else self._only(known.experiment_id, {KIND: SWEEP, SWEEP_ID: sweep_id})
+            )
+        return None if run is None else str(run.info.run_id)
+
+    def find_trial(self, sweep_run_id: str, trial_id: str) -> str | None:
+        """The run of a trial; None when it has none."""
+        with reported(self.uri, f"looking for the run of trial '{trial_id}'"):
+            experiment = self._sweep(sweep_run_id).info.experiment_id
+            run = self._only(experiment, {PARENT: sweep_run_id, TRIAL_ID: trial_id})
+        return None if run is None else str(run.info.run_id)
+
+    def _sweep(self, run_id: str) -> Run:
+        """The run of a sweep, which must be there before its trials are."""
+        run = self.client.get_run(run_id)
+        if run.info.lifecycle_stage != "active":
+            raise RunGoneError(f"run {run_id} was deleted", where=store.redacted(self.uri))
+        return run
+
+    def _only(self, experiment_id: str, tags: Mapping[str, str]) -> Run | None:
+        """The one run with these tags.
+
+        A request that the store carried out although its answer was lost may have left a second one: the run that
+        holds most is kept, the others are deleted.
+        """
+        query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        found = self.client.search_runs([experiment_id], query, max_results=10)
+        if not found:
+            return None
+        first, *others = sorted(
+            found, key=lambda run: (-len(run.data.metrics), -len(run.data.params), run.info.run_id)
+        )
+        for other in others:
+            self.client.delete_run(other.info.run_id)
+        return first
+
+    def close_children(self, run_id: str, status: Status) -> int:
+        """Close every trial of a sweep that is still open, however it came to be; how many there were."""
+        open_runs = self.runs(kind=TRIAL, parent=run_id, status="RUNNING")
+        for run in open_runs:
+            self.finish(run.info.run_id, status)
+        return len(open_runs)
+
+    def trial_names(self, run_id: str, status: str) -> dict[str, str]:
+        """Names of the trials of a sweep that have a status, by the identifiers of their runs."""
+        found = self.runs(kind=TRIAL, parent=run_id, status=status)
+        return {run.info.run_id: run.data.tags[TRIAL_ID] for run in found}
+
+    def is_active(self, run_id: str) -> bool:
+        """Whether a run is in the store and was not deleted."""
+        try:
+            return self.run(run_id).info.lifecycle_stage == "active"
+        except RunGoneError:
+            return False
+
+    def finish(self, run_id: str, status: Status, *, ended: int | None = None) -> None:
+        """Close a run, with the time (ms since 1970) at which it ended; default: now."""
         with reported(self.uri, f"closing run {run_id}"):
-            self.client.set_terminated(run_id, status)
+            self.client.set_terminated(run_id, status, ended)
 
     # Values ------------------------------------------------------------------------------------------
 
@@ -240,6 +361,23 @@ class Tracker:
         ------
         TrackingError : a value is NaN or infinite (MLflow would store another value), or the store fails.
         """
+        self.write(run_id, points=points)
+
+    def write(
+        self,
+        run_id: str,
+        *,
+        points: Sequence[Point] = (),
+        params: Mapping[str, Any] = MappingProxyType({}),
+        tags: Mapping[str, object] = MappingProxyType({}),
+        size: int = MAX_METRICS,
+    ) -> None:
+        """Write points, parameters and tags in as few requests as MLflow takes: one for up to ``size`` values.
+
+        Raises
+        ------
+        TrackingError : see :meth:`log_points`, :meth:`log_params` and :meth:`set_tags`.
+        """
         bad = [(key, value, step) for key, value, step, _ in points if not math.isfinite(value)]
         if bad:
             key, value, step = bad[0]
@@ -249,26 +387,31 @@ class Tracker:
                 where=f"run {run_id}",
                 expected="finite numbers",
             )
+        flat = {key: as_text(value) for key, value in flatten(params)}
+        texts = {key: str(value) for key, value in tags.items()}
+        refuse_long(flat, MAX_PARAM, "parameter", run_id)
+        refuse_long(texts, MAX_TAG, "tag", run_id)
+        kinds = [
+            kind for kind, given in (("metrics", points), ("parameters", flat), ("tags", texts)) if given
+        ]
+        waiting_params = [Param(key, text) for key, text in flat.items()]
+        waiting_tags = [RunTag(key, text) for key, text in texts.items()]
         metrics = [Metric(key, float(value), int(time), int(step)) for key, value, step, time in points]
-        with reported(self.uri, f"writing metrics of run {run_id}"):
-            for batch in batches(metrics, MAX_METRICS):
-                self.client.log_batch(run_id, metrics=batch)
+        with reported(self.uri, f"writing {' and '.join(kinds)} of run {run_id}"):
+            while waiting_params or waiting_tags or metrics:
+                some_params, waiting_params = waiting_params[:MAX_PARAMS], waiting_params[MAX_PARAMS:]
+                some_tags, waiting_tags = waiting_tags[:MAX_TAGS], waiting_tags[MAX_TAGS:]
+                room = max(0, size - len(some_params) - len(some_tags))
+                some_metrics, metrics = metrics[:room], metrics[room:]
+                self.client.log_batch(run_id, metrics=some_metrics, params=some_params, tags=some_tags)
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Write parameters; nested mappings become dotted names. A parameter never changes its value."""
-        flat = {key: as_text(value) for key, value in flatten(params)}
-        refuse_long(flat, MAX_PARAM, "parameter", run_id)
-        with reported(self.uri, f"writing parameters of run {run_id}"):
-            for batch in batches([Param(key, value) for key, value in flat.items()], MAX_PARAMS):
-                self.client.log_batch(run_id, params=batch)
+        self.write(run_id, params=params)
 
     def set_tags(self, run_id: str, tags: Mapping[str, object]) -> None:
         """Write tags; an existing tag takes the new value."""
-        texts = {key: str(value) for key, value in tags.items()}
-        refuse_long(texts, MAX_TAG, "tag", run_id)
-        with reported(self.uri, f"writing tags of run {run_id}"):
-            for batch in batches([RunTag(key, value) for key, value in texts.items()], MAX_TAGS):
-                self.client.log_batch(run_id, tags=batch)
+        self.write(run_id, tags=tags)
 
     # Files -------------------------------------------------------------------------------------------
 
@@ -313,6 +456,33 @@ class Tracker:
                 self.client.finalize_logged_model(logged.model_id, status)
             self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         return f"models:/{logged.model_id}"
+
+    def stale_models(self, run_id: str, *, keep: Collection[str] | None = None) -> int:
+        """Delete the models that a run's broken-off attempts left behind; how many there were.
+
+        Parameters
+        ----------
+        keep : addresses (``models:/m-...``) of the models that count; without it, every model that was stored
+            completely counts.
+        """
+        doomed: list[str] = []
+        token: str | None = None
+        with reported(self.uri, f"deleting unfinished models of run {run_id}"):
+            experiment = self.client.get_run(run_id).info.experiment_id
+            while True:
+                page = self.client.search_logged_models(
+                    [experiment], f"source_run_id = '{run_id}'", page_token=token
+                )
+                for model in page:
+                    complete = str(model.status) == "READY"
+                    if not complete or (keep is not None and f"models:/{model.model_id}" not in keep):
+                        doomed.append(model.model_id)
+                token = page.token
+                if not token:
+                    break
+            for model_id in doomed:
+                self.client.delete_logged_model(model_id)
+        return len(doomed)
 
     # Reading -----------------------------------------------------------------------------------------
 
@@ -381,6 +551,8 @@ class Tracker:
 _INHERITED = frozenset(
     {
         "jmml.sweep",
+        "jmml.sweep_id",
+        "jmml.team",
         "jmml.version",
         "jmml.git_sha",
         "jmml.git_dirty",

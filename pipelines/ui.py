@@ -35,13 +35,13 @@ HOST = "127.0.0.1"
 FIRST_PORT, TRIED_PORTS = 5000, 50
 SHARED_VIEW = "mlflow.sharedViewState."
 SWEEP_METRICS = (
+    "best_val_uar",  # the order: by a score on the outer fold one would choose on it
     "test_uar",
     "test_uar_ci_low",
     "test_uar_ci_high",
     "one_hot_uar",
     "jec_ssl_uar",
     "raw_uar",
-    "best_val_uar",
 )
 TRIAL_METRICS = ("best_val_uar", "val_uar", "val_uar_std")
 MACHINE_LEARNING = "workflowType=machine_learning"  # without it the runs open in the view for language models
@@ -137,7 +137,7 @@ def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[st
         query = f"tags.`{KIND}` = '{TRIAL}' and tags.`{PARENT}` = '{newest.run_id}'"
         columns = [*(_metric(m) for m in TRIAL_METRICS), *(_param(p) for p in _varied(trials))]
         pages[f"trials of {newest.run_name}"] = table(
-            f"trials-{newest.run_id[:8]}", query, "val_uar", columns
+            f"trials-{newest.run_id[:8]}", query, TRIAL_METRICS[0], columns
         )
     pages["models"] = f"{base}/#/models/{MODEL_NAME}"
     return pages

@@ -1,10 +1,10 @@
-"""Values on their way into the tracking store: names, texts, lengths, pieces."""
+"""Values on their way into the tracking store: names, texts, lengths."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -72,8 +72,3 @@ def refuse_long(values: Mapping[str, str], limit: int, what: str, run_id: str) -
                 expected=f"at most {limit}",
                 fix="store it as a file with log_text",
             )
-
-
-def batches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    """``items`` in pieces of at most ``size``."""
-    return (items[start : start + size] for start in range(0, len(items), size))

@@ -17,7 +17,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-import jmml
 from jmml.cell import CellResult
 from jmml.config import MethodConfig, digest, validate
 from jmml.data.splits import Split
@@ -34,10 +32,10 @@ from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from jmml.files import atomic_folder, sha256_file
 from jmml.task import TaskData
+from pipelines.code import libraries
 from pipelines.task import fingerprint
 
 CELL, EVIDENCE, EMBEDDING = "cell.json", "evidence.parquet", "embedding.npy"
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 _DAMAGED = {
     "expected": "the files as they were written",
     "fix": "run the study again: it computes the cell anew",
@@ -89,7 +87,7 @@ def shared_parts(
         "inner_folds": inner_folds,
         "device": device.partition(":")[0],
         "code": code,
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": libraries(),
     }
 
 
@@ -98,16 +96,6 @@ def parts(
 ) -> dict[str, Any]:
     """All that determines one cell."""
     return {**shared, "method": method, "fold": fold, "seed": seed, "audited": audited}
-
-
-def code_digest() -> str:
-    """SHA-256 over the names and bytes of every Python file of the installed package, in order."""
-    root = Path(jmml.__file__).parent
-    h = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        content = path.read_bytes()
-        h.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-    return h.hexdigest()
 
 
 class CellStore:

@@ -15,8 +15,9 @@ import yaml
 
 from jmml.config import Params, digest
 from jmml.errors import ConfigError, JMMLError
+from pipelines.code import code_digest
 from pipelines.project import Project
-from pipelines.study.cells import CellStore, Key, code_digest, parts, shared_parts
+from pipelines.study.cells import CellStore, Key, parts, shared_parts
 from pipelines.study.checks import merged, settings_problems
 from pipelines.study.definition import StudyDefinition, load_definition
 from pipelines.study.folders import kept_as

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from jmml import methods
 from jmml.evaluation.contrast import LABEL_ONLY, label_of
 from jmml.files import atomic_folder, atomic_path
+from pipelines import pages
 from pipelines.study import tables
 from pipelines.study.figures import Figure, draw
 from pipelines.study.results import CertificateSummary, StudyResults, TaskResults
@@ -65,18 +65,12 @@ def write_report(folder: Path, results: StudyResults) -> None:
 
 def render(results: StudyResults, drawn: Mapping[str, list[Figure]], images: Mapping[str, bytes]) -> str:
     """The HTML page; ``drawn`` are the figures by task, ``images`` their bytes by file name."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.jinja")
     sources = {
         file: f"data:image/png;base64,{base64.b64encode(image).decode()}" for file, image in images.items()
     }
-    return page.render(
+    return pages.render(
+        TEMPLATES,
+        "report.html.jinja",
         study=results,
         tasks=[_task(results, task, drawn[task.name]) for task in results.tasks],
         sources=sources,

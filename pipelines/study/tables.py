@@ -12,33 +12,13 @@ from jmml.evaluation.contrast import LABEL_ONLY
 from jmml.evaluation.evidence import per_speaker
 from pipelines.study.results import StudyResults, TaskResults
 from pipelines.study.verdict import INTERVALS, RULE, words
+from pipelines.wording import DASH, MINUS, interval, many, number, p_value, sentence_case
 
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     MINUS: "$-$", DASH: "--",
 }  # fmt: skip
-
-
-def number(value: float | None, *, signed: bool = False) -> str:
-    """Three decimals with a typographic minus; an en dash for what does not exist."""
-    if value is None or not math.isfinite(value):
-        return DASH
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return "0.000" if float(text) == 0 else text.replace("-", MINUS)
-
-
-def p_value(p: float | None) -> str:
-    """``< 0.001``, three decimals, or an en dash."""
-    return "< 0.001" if p is not None and p < 0.001 else number(p)
-
-
-def interval(low: float, high: float, *, signed: bool = False) -> str:
-    """``0.412 to 0.523``."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return DASH
-    return f"{number(low, signed=signed)} to {number(high, signed=signed)}"
 
 
 def columns(confidence: float) -> list[str]:
@@ -158,11 +138,6 @@ def contrast(study: StudyResults, task: TaskResults) -> str:
     )
 
 
-def sentence_case(text: str) -> str:
-    """``text`` with a capital first letter, unless it begins with the symbol p."""
-    return text if text.startswith("p ") else text[:1].upper() + text[1:]
-
-
 def _latex_table(study: StudyResults, task: TaskResults) -> str:
     keep = [0, 1, 2, 3, 4, 5, 6, 7]
     head = [columns(study.confidence)[i] for i in keep]
@@ -228,8 +203,3 @@ def _count(value: Any) -> str:
 
 def _is(p: float) -> str:
     return p_value(p) if p < 0.001 else f"= {p_value(p)}"
-
-
-def many(count: int, noun: str) -> str:
-    """``1 seed``, ``2 seeds``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jmml.config import MethodConfig, Params, TaskConfig, validate
+from jmml.config import MethodConfig, Params, validate
 from jmml.data.splits import Split
 from jmml.data.synthetic.worlds import world_params, world_tables
 from jmml.data.table import FeatureTable
@@ -18,7 +18,7 @@ from pipelines.study.checks import merged
 from pipelines.study.definition import StudyDefinition, StudyTask
 from pipelines.study.results import TaskText
 from pipelines.sweep import spaces
-from pipelines.task import SPLIT_SEED
+from pipelines.task import SPLIT_SEED, check_pairs, with_task
 
 
 @dataclass(frozen=True)
@@ -117,15 +117,7 @@ def plan_task(
             where=f"task {name}",
             fix="give it eeg, or leave these methods out",
         )
-    if params.method.stage2.pairing == "instance" and data.eeg is not None:
-        alone = set(data.speech.recordings) - set(data.eeg.recordings)
-        if alone:
-            raise ProtocolError(
-                f"pairing instance, but {len(alone)} of {len(set(data.speech.recordings))} speech recordings "
-                "have no EEG of the same trial",
-                where=f"task {name}",
-                fix="set pairing: class for corpora recorded apart",
-            )
+    check_pairs(data, {params.method.stage2.pairing}, where=f"task {name}")
     return PlannedTask(name, data, _folds(definition, params, name, task, data), candidates, corpora)
 
 
@@ -171,25 +163,24 @@ def _params(project: Project, definition: StudyDefinition, task: StudyTask) -> t
     base = project.params
     pairing = {"stage2": {"pairing": task.pairing}} if task.pairing else {}
     method = merged(base.method, definition.method, task.method, pairing)
-    corpora: tuple[str, ...] = ()
-    if task.world is not None:
-        data = world_params(task.world, method, pairing=task.pairing or "instance").model_dump(mode="python")
-    else:
-        read = base.task if task.project else TaskConfig(speech=str(task.speech), eeg=task.eeg)
-        corpora = tuple(corpus for corpus in (read.speech, read.eeg) if corpus)
-        for corpus in corpora:
-            project.corpus(corpus)
-        space = task.label_space or base.task.label_space
-        data = base.model_dump(mode="python")
-        data["task"] = {"speech": read.speech, "eeg": read.eeg, "label_space": space}
-        data["method"] = method.model_dump(mode="python")
-    data["protocol"] |= {
+    protocol = {
         "groups_per_fold": task.groups_per_fold
         or definition.groups_per_fold
         or base.protocol.groups_per_fold,
         "normalisation": definition.normalisation or ("none" if task.world else base.protocol.normalisation),
     }
-    return validate(Params, data), corpora
+    if task.world is not None:
+        data = world_params(task.world, method, pairing=task.pairing or "instance").model_dump(mode="python")
+        data["protocol"] |= protocol
+        return validate(Params, data), ()
+    speech, eeg = (base.task.speech, base.task.eeg) if task.project else (str(task.speech), task.eeg)
+    corpora = tuple(corpus for corpus in (speech, eeg) if corpus)
+    for corpus in corpora:
+        project.corpus(corpus)
+    params = with_task(
+        base, speech=speech, eeg=eeg, label_space=task.label_space, method=method, protocol=protocol
+    )
+    return params, corpora
 
 
 def _size(task: StudyTask) -> dict[str, int]:

@@ -19,7 +19,8 @@ from jmml.config import MethodConfig
 from jmml.data.splits import Split
 from jmml.errors import ConfigError, JMMLError, SweepError
 from jmml.task import TaskData
-from pipelines.study.cells import Key, code_digest
+from pipelines.code import code_digest
+from pipelines.study.cells import Key
 from pipelines.study.plan import Block, StudyPlan
 from pipelines.sweep.plan import data_bytes
 from pipelines.sweep.session import first_interrupt, gpu_count, ray_session

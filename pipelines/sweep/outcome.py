@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 
 from jmml.config import MethodConfig
-from pipelines.sweep.board import Trial
+from pipelines.sweep.journal import Event
 from pipelines.sweep.plan import Plan
 from pipelines.sweep.spaces import describe
+from pipelines.sweep.state import SweepState, Trial
 
 _SCORES = (
     "uar",
@@ -29,39 +29,61 @@ _SCORES = (
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A finished sweep.
+    """A finished sweep, as its journal has it.
 
     Attributes
     ----------
-    run_id : the sweep's run in the tracking store; its trials are the runs below it.
-    trials : every trial, in the order of their numbers.
+    state : every trial, and how the sweep came to its end; ``state.run_id`` is its run in the tracking store.
+    refit : the last ``refit`` event: the comparison on the outer fold, its metrics, the logged model.
     config : the configuration that was refitted: the best trial's, with its best epoch as stage-2 epochs.
-    comparison : one row per method on the outer fold (``jmml.evaluation.evidence.compare``).
-    model_uri : address of the logged model.
     """
 
-    run_id: str
     plan: Plan
-    trials: list[Trial]
+    state: SweepState
     best: Trial
+    refit: Event
     config: MethodConfig
-    comparison: pd.DataFrame
-    metrics: dict[str, float]
-    model_uri: str
-    seconds: float
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "method",
-        "UAR",
-        "interval",
-        "accuracy",
-        "macro F1",
-        "UAR - one-hot",
-    )
+    @classmethod
+    def of(cls, plan: Plan, state: SweepState, config: MethodConfig) -> SweepResult:
+        """The outcome of a sweep whose best configuration has been refitted."""
+        refit = state.refits[-1]
+        return cls(plan, state, state.trials[refit["trial"]], refit, config)
+
+    @property
+    def run_id(self) -> str:
+        """The sweep's run in the tracking store; its trials are the runs below it."""
+        return str(self.state.run_id)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial, by number."""
+        return [self.state.trials[number] for number in sorted(self.state.trials)]
+
+    @property
+    def comparison(self) -> pd.DataFrame:
+        """One row per method on the outer fold (``jmml.evaluation.evidence.compare``)."""
+        return pd.DataFrame(self.refit["comparison"])
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures of the sweep's run."""
+        return dict(self.refit["metrics"])
+
+    @property
+    def model_uri(self) -> str:
+        """Address of the logged model."""
+        return str(self.refit["model_uri"])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Headings of :meth:`rows`; the level of the intervals is that at which they were computed."""
+        level = self.refit.get("confidence", self.plan.params.evaluation.confidence)
+        return ("method", "UAR", f"{100 * level:g} % interval", "accuracy", "macro F1", "UAR - one-hot")
 
     @property
     def title(self) -> str:
-        speech, _ = self.plan.split.fold(self.plan.definition.outer_fold)
+        speech, _ = self.plan.split.fold(self.plan.definition.protocol.outer_fold)
         seeds = len(self.plan.params.protocol.seeds)
         return (
             f"Best configuration on speakers {', '.join(speech.test)}, unseen by the search ({seeds} seeds)"
@@ -84,37 +106,56 @@ class SweepResult:
     def lines(self) -> list[str]:
         """What else is worth knowing, and the next step."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items())
-        notes = sorted({part for note in self.comparison["note"] for part in note.split("; ") if part})
+        parts = {part for note in self.comparison["note"] for part in note.split("; ") if part}
+        notes = sorted(part for part in parts if not part.startswith("p cannot be"))  # no p is shown here
         failed = next((trial for trial in self.trials if trial.error), None)
         return [
             *notes,
             f"best of {len(self.trials)} trials ({counts}): trial {self.best.number}, inner-fold UAR "
             f"{self.best.best_val_uar:.3f} at epoch {self.best.best_epoch}: {describe(self.best.configuration)}",
             *([f"trial {failed.number} failed: {failed.error}"] if failed else []),
-            f"run {self.run_id}, {self.seconds:.0f} s. Next: jmml model register",
+            *([closing] if (closing := self._closing()) else []),
+            *self._stage1(),
+            f"sweep {self.state.name}, run {self.run_id}, {self.state.seconds:.0f} s. Next: jmml model register",
+        ]
+
+    def _closing(self) -> str:
+        """Why fewer trials ran than were wanted, or why the outer fold was opened again; empty otherwise."""
+        reason = str(self.state.closed["reason"]) if self.state.closed else ""
+        if self.refit["opened"] > 1:
+            reason += f"{'; ' if reason else ''}the outer fold has been opened {self.refit['opened']} times"
+        return reason
+
+    def _stage1(self) -> list[str]:
+        memo, rate = self.state.memo(), self.state.hit_rate
+        if rate is None:
+            return []
+        return [
+            f"stage 1: {sum(memo.values())} models needed, {memo['computed']} computed ({rate:.0%} were there already)"
         ]
 
     @property
     def held_out(self) -> dict[str, list[str]]:
         """Speakers and EEG subjects of the outer fold, which no trial and no part of the model saw."""
-        speech, eeg = self.plan.split.fold(self.plan.definition.outer_fold)
+        speech, eeg = self.plan.split.fold(self.plan.definition.protocol.outer_fold)
         return {"speech": list(speech.test), "eeg": list(eeg.test) if eeg else []}
 
     def counts(self) -> dict[str, int]:
         """Number of trials by state."""
-        return dict(Counter(trial.state for trial in self.trials))
+        return self.state.counts()
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome for machines."""
         states = dict.fromkeys(("finished", "stopped", "failed"), 0)
         return {
             "run_id": self.run_id,
-            "name": self.plan.definition.name,
-            "outer_fold": self.plan.definition.outer_fold,
+            "name": self.state.name,
+            "outer_fold": self.plan.definition.protocol.outer_fold,
             "held_out": self.held_out,
             "trials": states | self.counts(),
             "best": {
                 "trial": self.best.number,
+                "score": self.best.best_score,
                 "val_uar": self.best.best_val_uar,
                 "epoch": self.best.best_epoch,
                 "configuration": self.best.configuration,
@@ -126,5 +167,7 @@ class SweepResult:
             ],
             "metrics": self.metrics,
             "model_uri": self.model_uri,
-            "seconds": round(self.seconds, 1),
+            "outer_fold_opened": self.refit["opened"],
+            "stage1": {**self.state.memo(), "hit_rate": self.state.hit_rate},
+            "seconds": round(self.state.seconds, 1),
         }

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,11 @@ from jmml.data.splits import Split
 from jmml.evaluation.evidence import compare
 from jmml.evaluation.leakage import Certificate
 from jmml.experiment import FoldResult, run_fold
-from jmml.models.jec_ssl import JECSSL
+from jmml.memo import Memo
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import TaskData
+from pipelines.code import code_digest
+from pipelines.sweep.memo import Stage1Store
 from pipelines.sweep.plan import METHODS
 from pipelines.sweep.trainable import prepare_worker
 
@@ -72,6 +75,7 @@ def refit(
     device: str,
     evaluation: EvaluationConfig,
     gpus: float = 0.0,
+    stage1: Path | None = None,
     worker_start_s: float = WORKER_START_S,
 ) -> Refit:
     """Fit every method with every seed and evaluate the outer fold.
@@ -83,20 +87,24 @@ def refit(
     ----------
     config : the best configuration, with its best epoch as the number of stage-2 epochs.
     gpus : share of a GPU per task.
+    stage1 : folder of the stage-1 results that are shared.
     worker_start_s : seconds that a fresh worker needs to import everything.
     """
     began = time.monotonic()
-    first, recogniser = _fit_seed(task, split, fold, config, seeds[0], device)
+    first, recogniser = _fit_seed(task, split, fold, config, seeds[0], device, stage1)
     others = seeds[1:]
     if len(others) * (time.monotonic() - began) < worker_start_s:
-        results = [first, *(_fit_seed(task, split, fold, config, seed, device)[0] for seed in others)]
+        results = [
+            first,
+            *(_fit_seed(task, split, fold, config, seed, device, stage1)[0] for seed in others),
+        ]
     else:
         shared = ray.put((task, split))
         remote = _fit_seed_in_worker.options(num_cpus=1, num_gpus=gpus)
         code = version("jmml")
         try:
             there = "cuda" if gpus else device  # a worker sees its own GPU alone, as the first
-            tasks = [remote.remote(shared, fold, config, seed, there, code) for seed in others]
+            tasks = [remote.remote(shared, fold, config, seed, there, stage1, code) for seed in others]
             results = [first, *ray.get(tasks)]
         except ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
@@ -136,10 +144,16 @@ def summary(comparison: pd.DataFrame, further: Sequence[dict[str, float]]) -> di
 
 
 def _fit_seed(
-    task: TaskData, split: Split, fold: int, config: MethodConfig, seed: int, device: str
+    task: TaskData,
+    split: Split,
+    fold: int,
+    config: MethodConfig,
+    seed: int,
+    device: str,
+    stage1: Path | None,
 ) -> tuple[_Seed, EmotionRecogniser]:
     """All methods with one seed, stage-1 models shared between them, and the winner's model."""
-    memo: dict[str, JECSSL] = {}
+    memo: Memo = {} if stage1 is None else Stage1Store(stage1, code=code_digest())
     frames, certificate = [], Certificate()
     winner: FoldResult | None = None
     threads = torch.get_num_threads()
@@ -158,7 +172,13 @@ def _fit_seed(
 
 @ray.remote
 def _fit_seed_in_worker(
-    shared: tuple[TaskData, Split], fold: int, config: MethodConfig, seed: int, device: str, code: str
+    shared: tuple[TaskData, Split],
+    fold: int,
+    config: MethodConfig,
+    seed: int,
+    device: str,
+    stage1: Path | None,
+    release: str,
 ) -> _Seed:
-    prepare_worker(seed, code)
-    return _fit_seed(*shared, fold, config, seed, device)[0]
+    prepare_worker(seed, release)
+    return _fit_seed(*shared, fold, config, seed, device, stage1)[0]

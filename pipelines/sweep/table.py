@@ -1,40 +1,69 @@
-"""What a person sees of a sweep: a live table on a terminal, one line per finished trial elsewhere."""
+"""What a person sees of a sweep at work: a live view on a terminal, one line per ended trial elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
+from typing import Any, Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.sweep.board import Board, Trial
-from pipelines.sweep.spaces import describe
+from pipelines.sweep.curve import curve
+from pipelines.sweep.spaces import Dimension, describe, show
+from pipelines.sweep.state import SweepState, Trial
+from pipelines.sweep.tally import Tally
+from pipelines.wording import duration, grouped, many
 
-ROWS = 12
-STYLES = {"running": "cyan", "finished": "green", "stopped": "yellow", "failed": "red", "killed": "red"}
+REFRESHES = 2  # per second
+CURVE_HEIGHT = 5
+MAX_ROWS = 24
+_SHORT_HEADING = 5  # characters
+_GAP = 2  # characters between two columns
+CLOSING = "all trials are over; refitting the best, writing to MLflow"
+LABEL = 9  # characters that the label before a text takes
+_TABLE_FRAME = 5  # an empty line, the headings, what is said below, the line of the cursor
+STYLES = {
+    "running": "cyan",
+    "search over": "cyan",
+    "waiting": "blue",
+    "finished": "green",
+    "stopped": "yellow",
+    "failed": "red",
+    "interrupted": "red",
+}
 
 
 class Display:
-    """Shows a board; used as a context manager around the search.
+    """Shows the state of a sweep while it runs; used as a context manager around the search.
 
     Parameters
     ----------
-    console : where to; the table needs a terminal. None shows nothing.
+    console : where to; the live view needs a terminal. None shows nothing.
+    trouble : what is wrong at the moment and does not stop the sweep, None while nothing is.
     """
 
-    def __init__(self, board: Board, console: Console | None) -> None:
-        self.board, self.console = board, console
+    def __init__(
+        self,
+        state: SweepState,
+        console: Console | None,
+        *,
+        trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.state, self.console, self.trouble = state, console, trouble
+        self._tally = Tally(state)
+        self._note, self._status = "", "running"
+        self._told = False  # of the trouble that there is
         self._live: Live | None = None
-        self._note = ""
         if console is not None and console.is_terminal:
-            self._live = Live(
-                get_renderable=self._render, console=console, refresh_per_second=4, transient=False
-            )
+            self._live = Live(get_renderable=self._render, console=console, refresh_per_second=REFRESHES)
 
     def __enter__(self) -> Display:
         if self._live is not None:
@@ -45,77 +74,407 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live is not None:
+            self._note = ""
+            self._status = str(self.state.closed["state"]) if self.state.closed else "interrupted"
             self._live.stop()
 
-    def finished(self, trial: Trial) -> None:
-        """A trial is over: one line where there is no live table."""
-        if self.console is not None and self._live is None:
-            self.console.print(line(self.board, trial), soft_wrap=True, highlight=False, markup=False)
+    def ended(self, trial: Trial) -> None:
+        """A trial is over: one line where there is no live view, and one when trouble begins."""
+        if self.console is None or self._live is not None:
+            return
+        self._say(line(self.state, trial))
+        trouble = self.trouble()
+        if trouble and not self._told:
+            self._say(trouble)
+        self._told = trouble is not None
 
     def note(self, text: str) -> None:
-        """What happens now (starting, refitting), below the table or as a line of its own."""
+        """What happens now (refitting, writing to MLflow), above the table or as a line of its own."""
         self._note = text
-        if self.console is not None and self._live is None:
+        if self._live is None:
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        if self.console is not None:
             self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-    @contextmanager
-    def doing(self, text: str) -> Iterator[None]:
-        """``text`` is shown while the block runs."""
-        self.note(text)
-        yield
-        self._note = ""
-
     def _render(self) -> RenderableType:
-        parts: list[RenderableType] = [table(self.board)]
-        if self._note:
-            parts.append(Text(self._note, style="dim"))
-        return Group(*parts)
+        assert self.console is not None
+        self._tally.update()
+        return view(
+            self._tally,
+            width=self.console.width,
+            height=self.console.height,
+            status=self._status,
+            note=self._note,
+            below=[text for text in (self.trouble(),) if text],
+            plain=self.console.options.ascii_only,
+        )
 
 
-def line(board: Board, trial: Trial) -> str:
-    """``trial 3/8 finished: val_uar 0.412 at epoch 7, 4.1 s (stage2.k=3); best 0.412 (trial 3)``"""
-    head = f"trial {trial.number}/{board.total} {trial.state}: "
+# One trial -----------------------------------------------------------------------------------------------
+
+
+def line(state: SweepState, trial: Trial) -> str:
+    """``trial 3/8 finished: best val_uar 0.412 at epoch 7 of 10, 4.1 s (stage2.k=3); best so far 0.412 (trial 3)``"""
+    head = f"trial {trial.number}/{state.total} {trial.status}: "
     if trial.error:
         head += trial.error
-    elif trial.best_val_uar is None:
+    elif trial.best_score is None:
         head += "no epoch reported"
     else:
-        head += f"val_uar {trial.best_val_uar:.3f} at epoch {trial.best_epoch}"
-    head += f", {trial.seconds(board.clock()):.1f} s ({describe(trial.configuration)})"
-    best = board.best
-    return head + (f"; best {best.best_val_uar:.3f} (trial {best.number})" if best else "")
+        head += f"best {scores(state, trial)} at epoch {trial.best_epoch} of {trial.epochs}"
+    head += f", {trial.seconds(now_ms()):.1f} s ({describe(trial.configuration)})"
+    best = state.best
+    return head + (f"; best so far {best.best_score:.3f} (trial {best.number})" if best else "")
 
 
-def table(board: Board) -> Table:
-    """The live table: running trials first, then the best of the others."""
-    trials = list(board.trials.values())  # a copy: the search goes on in another thread
-    best = board.best
-    ranked = sorted(trials, key=lambda t: (t.over, -(t.best_val_uar or -1.0), t.number))
-    columns = list(dict.fromkeys(key for trial in trials for key in trial.configuration))
-    over = sum(trial.over for trial in trials)
-    summary = f"{board.name}: {over} of {board.total} trials, {board.elapsed:.0f} s"
-    if best is not None:
-        summary += f", best val_uar {best.best_val_uar:.3f} (trial {best.number}, epoch {best.best_epoch})"
-    shown = Table(title=summary, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("trial", "state", "epoch", "val_uar", "best", "time"):
-        shown.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=True)
-    for key in columns:
-        shown.add_column(key, justify="right")
-    now = board.clock()
-    for trial in ranked[:ROWS]:
-        shown.add_row(
-            f"{trial.number}{'*' if trial is best else ''}",
-            Text(trial.state, style=STYLES[trial.state]),
-            f"{trial.epoch}/{trial.epochs}" if trial.epoch else "stage 1",
-            _score(trial.val_uar),
-            _score(trial.best_val_uar),
-            f"{trial.seconds(now):.0f} s",
-            *(describe({"": trial.configuration.get(key, "")}).lstrip("=") for key in columns),
-        )
-    if len(ranked) > ROWS:
-        shown.caption = f"{len(ranked) - ROWS} more trials, lower val_uar"
-    return shown
+def scores(state: SweepState, trial: Trial) -> str:
+    """``val_uar 0.412``, with the lower bound and the cost where they are objectives."""
+    uar = trial.best_val_uar if trial.best_val_uar is not None else trial.best_score
+    text = "no score" if uar is None else f"val_uar {uar:.3f}"
+    if score_name(state) != "val_uar" and trial.best_score is not None:
+        text += f", {score_name(state)} {trial.best_score:.3f}"
+    return text if trial.cost is None else f"{text}, {magnitude(trial.cost)} multiply-adds"
+
+
+def score_name(state: SweepState) -> str:
+    """What the search maximises."""
+    objective = state.definition.get("objective") or {}
+    return "lower bound" if objective.get("score") == "lower-bound" else "val_uar"
+
+
+# The live view -------------------------------------------------------------------------------------------
+
+
+def view(
+    tally: Tally,
+    *,
+    width: int,
+    height: int,
+    status: str = "running",
+    driver: str = "",
+    note: str = "",
+    now: int | None = None,
+    below: Sequence[str] = (),
+    plain: bool = False,
+) -> RenderableType:
+    """Summary, curve and table of a sweep, in at most ``height`` lines.
+
+    Parameters
+    ----------
+    tally : up to date.
+    driver : who drives the sweep, where that is not plain.
+    note : what happens now, where that is not plain.
+    now : ms since 1970.
+    below : lines below the table.
+    plain : characters of ASCII alone.
+    """
+    state, now = tally.state, now_ms() if now is None else now
+    at_work = status == "running"
+    if not at_work and state.sessions:
+        now = state.sessions[-1].last
+    elapsed = state.seconds + idle_seconds(state, now)
+    closing = at_work and search_over(state, open_trials=bool(tally.open))
+    parts: list[RenderableType] = [_progress(tally, "search over" if closing else status, width)]
+    texts = summary(tally, at_work=at_work, elapsed=elapsed)
+    if at_work and (doing := note or (CLOSING if closing else "")):
+        texts.append(("now", doing))
+    parts.append(labelled(texts))
+    if driver:
+        parts.append(Text(driver, style="dim"))
+    room = max(20, width - LABEL)  # of a text, which is folded at spaces: now and then a line more
+    left = height - 2 - len(below) - sum(1 + len(text) * 11 // (10 * room) for _, text in texts)
+    if left > CURVE_HEIGHT + 8 and len(state.curve) > 1:
+        parts += _curve(state, elapsed, min(width, 100), plain)
+        left -= CURVE_HEIGHT + 1
+    rows = tally.rows(max(0, min(MAX_ROWS, left - _TABLE_FRAME)))
+    if rows:
+        parts.append("")
+        hidden = len(state.trials) - len(rows)
+        parts.append(table(state, rows, width=width, now=now, hidden=hidden, at_work=at_work))
+    parts += [Text(text, style="yellow") for text in below]
+    return Group(*parts)
+
+
+def _progress(tally: Tally, status: str, width: int) -> RenderableType:
+    """``quick  ━━━━━━━━━━━━━━  14 of 50 trials  running``"""
+    state = tally.state
+    total = max(state.total, 1)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(
+        Text(state.name, style="bold", no_wrap=True, overflow="ellipsis"),
+        ProgressBar(total=total, completed=tally.over, width=max(4, min(40, width - len(state.name) - 40))),
+        Text(f"{grouped(tally.over)} of {grouped(state.total)} trials", no_wrap=True),
+        Text(status, style=STYLES.get(status, ""), no_wrap=True),
+    )
+    return grid
+
+
+def summary(tally: Tally, *, at_work: bool, elapsed: float) -> list[tuple[str, str]]:
+    """Trials by state, speed, reuse of stage 1 and the best trial: a label and a text each."""
+    state = tally.state
+    speed = [f"{duration(elapsed)} at work"]
+    if (rate := state.trials_per_hour()) is not None:
+        speed.append(f"{rate:.3g} trials/h" if rate < 1000 else f"{grouped(rate)} trials/h")
+    if at_work and (left := time_left(state, elapsed)) is not None and left > 0:
+        speed.append(f"about {duration(left)} left")
+    found = [("trials", counts_text(tally.counts(), at_work=at_work)), ("time", ", ".join(speed))]
+    if reuse := memo_text(tally.memo()):
+        found.append(("stage 1", reuse))
+    if best := state.best:
+        found.append(("best", f"{best_text(state, best)}, {describe(best.configuration)}"))
+    return found
+
+
+def counts_text(counts: Mapping[str, int], *, at_work: bool) -> str:
+    """``2 running, 7 finished, 1 failed``; where nobody drives the sweep, what was running waits."""
+    found = dict(counts)
+    if not at_work and "running" in found:
+        waiting = found.pop("running") + found.pop("waiting", 0)
+        found = {"waiting": waiting} | found
+    return ", ".join(f"{grouped(number)} {status}" for status, number in found.items()) or "none yet"
+
+
+def best_text(state: SweepState, trial: Trial) -> str:
+    """``val_uar 0.412: trial 3, epoch 7``"""
+    return f"{scores(state, trial)}: trial {trial.number}, epoch {trial.best_epoch}"
+
+
+def labelled(rows: Iterable[tuple[str, str]]) -> Table:
+    """Texts with their labels in a column of their own."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(min_width=LABEL - 2, no_wrap=True)
+    for label, text in rows:
+        grid.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
+    return grid
+
+
+def memo_text(memo: Mapping[str, int]) -> str:
+    """``73 % reused (40 computed, 90 loaded, 18 waited for)``; nothing while none was needed."""
+    needed = sum(memo.values())
+    if not needed:
+        return ""
+    reused = 100 * (1 - memo["computed"] / needed)
+    return (
+        f"{reused:.0f} % reused ({grouped(memo['computed'])} computed, {grouped(memo['loaded'])} loaded, "
+        f"{grouped(memo['waited'])} waited for)"
+    )
+
+
+def time_left(state: SweepState, elapsed: float) -> float | None:
+    """Seconds until the last trial at the present rate, or until the budget of hours is used up if that is sooner;
+    None before the first trial has ended, as nobody knows then."""
+    at_this_rate = state.eta_seconds()
+    hours: float | None = (state.definition.get("budget") or {}).get("hours")
+    if at_this_rate is None or hours is None:
+        return at_this_rate
+    return min(at_this_rate, max(0.0, 3600 * hours - elapsed))
+
+
+def search_over(state: SweepState, *, open_trials: bool) -> bool:
+    """Whether no trial will follow: all that were wanted are over, or a budget is used up and none is open."""
+    if state.total and state.over >= state.total:
+        return True
+    budget = state.definition.get("budget") or {}
+    hours, epochs = budget.get("hours"), budget.get("epochs")
+    used_up = (hours is not None and state.seconds >= 3600 * hours) or (
+        epochs is not None and state.epochs_done >= epochs
+    )
+    return used_up and state.over > 0 and not open_trials
+
+
+def idle_seconds(state: SweepState, now: int) -> float:
+    """Time since the last event; the driver's clock may be another one."""
+    return max(0.0, (now - state.sessions[-1].last) / 1000) if state.sessions else 0.0
+
+
+def _curve(state: SweepState, elapsed: float, width: int, plain: bool) -> list[RenderableType]:
+    steps = [(seconds, score) for seconds, _, score in state.curve]
+    drawn = curve(steps, elapsed, width=width, height=CURVE_HEIGHT, plain=plain)
+    left = drawn[0].index(" ") + 2
+    end = f"{duration(elapsed)}, {many(state.over, 'trial')}"
+    foot = f"{'':{left}}best {score_name(state)} so far"
+    foot += f"{end:>{max(len(end) + 2, width - len(foot))}}"
+    return [*(Text(text, style="green", no_wrap=True) for text in drawn), Text(foot, style="dim")]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; those of a high ``rank`` are the first to go where there is no room, rank 0 never goes.
+
+    ``short`` is the same in less room, for narrow terminals.
+    """
+
+    heading: str
+    cells: Sequence[Text | str]
+    rank: int
+    justify: Literal["left", "right"] = "right"
+    short: Column | None = None
+
+    @property
+    def width(self) -> int:
+        cells = (cell.cell_len if isinstance(cell, Text) else cell_len(cell) for cell in self.cells)
+        return max(cell_len(self.heading), *cells)
+
+
+def fitted(columns: Sequence[Column], width: int, below: str = "") -> RenderableType:
+    """The columns in ``width`` characters: shorter where they have to be, then closer to each other. Those for which
+    there is no room even so are named below."""
+    forms, gap = _shortened(columns, width), _GAP
+    if sum(form.width for form in forms) + gap * (len(forms) - 1) > width:
+        gap = 1
+    kept: set[int] = set()
+    left = width + gap
+    for place in sorted(range(len(forms)), key=lambda place: forms[place].rank):
+        left -= forms[place].width + gap
+        if left < 0 and forms[place].rank:
+            break  # nothing of less weight comes in its stead
+        kept.add(place)
+    shown = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, padding=(0, gap - 1)
+    )
+    chosen = [forms[place] for place in sorted(kept)]
+    for column in chosen:
+        shown.add_column(column.heading, justify=column.justify, no_wrap=True)
+    for cells in zip(*(column.cells for column in chosen), strict=True):
+        shown.add_row(*cells)
+    dropped = ", ".join(column.heading for place, column in enumerate(columns) if place not in kept)
+    missing = f"no room for {dropped}" if dropped else ""
+    foot = "; ".join(text for text in (below, missing) if text)
+    return Group(shown, Text(foot, style="dim")) if foot else shown
+
+
+def _shortened(columns: Sequence[Column], width: int) -> list[Column]:
+    """As many columns in their short form as it takes to fit, those first that gain the most."""
+    forms = list(columns)
+
+    def gain(place: int) -> int:
+        short = columns[place].short
+        return 0 if short is None else columns[place].width - short.width
+
+    for place in sorted(range(len(forms)), key=gain, reverse=True):
+        short = columns[place].short
+        if short is None or gain(place) <= 0 or sum(f.width + _GAP for f in forms) - _GAP <= width:
+            break
+        forms[place] = short
+    return forms
+
+
+def table(
+    state: SweepState,
+    trials: Sequence[Trial],
+    *,
+    width: int,
+    now: int | None = None,
+    hidden: int = 0,
+    at_work: bool = True,
+) -> RenderableType:
+    """Trials as rows, with the settings that vary as far as ``width`` has room.
+
+    Parameters
+    ----------
+    hidden : how many trials there are besides.
+    at_work : whether somebody drives the sweep; what was running waits otherwise.
+    """
+    columns = _columns(state, trials, now_ms() if now is None else now, at_work)
+    return fitted(columns, width, many(hidden, "more trial") if hidden else "")
+
+
+def _columns(state: SweepState, trials: Sequence[Trial], now: int, at_work: bool) -> list[Column]:
+    best = state.best
+    uars = [_score(t.val_uar) for t in trials]
+    states = ["waiting" if t.status == "running" and not at_work else t.status for t in trials]
+    columns = [
+        Column("trial", [f"{t.number}{'*' if t is best else ''}" for t in trials], 0),
+        Column("state", [Text(text, style=STYLES[text]) for text in states], 0, "left"),
+        Column("epoch", [f"{t.epoch}/{t.epochs}" if t.epoch else "stage 1" for t in trials], 2),
+        Column("val_uar", uars, 3, short=Column("uar", uars, 3)),
+        Column("best", [_score(t.best_score) for t in trials], 0),
+    ]
+    if any(trial.cost is not None for trial in trials):
+        cells = ["" if t.cost is None else magnitude(t.cost) for t in trials]
+        columns.append(Column("cost", cells, 1))
+    times = [_time(t, now) if text != "waiting" else "" for t, text in zip(trials, states, strict=True)]
+    columns.append(Column("time", times, 4))
+    if any(trial.attempts > 1 for trial in trials):
+        columns.append(Column("attempt", [str(trial.attempts) for trial in trials], 6))
+    keys = searched(state, trials)
+    names = short_names(keys)
+    values = {key: [_value(trial, key) for trial in trials] for key in keys}
+    brief = {key: _brief(state, key, values[key]) for key in keys}
+    cut = {key: _cut(name, max(map(len, brief[key]), default=0)) for key, name in names.items()}
+    cut = _distinct(cut, names)
+    for key, heading in names.items():
+        columns.append(Column(heading, values[key], 5, short=Column(cut[key], brief[key], 5)))
+    return columns
+
+
+def _cut(heading: str, room: int) -> str:
+    """``hidden`` as ``hidd.``, ``stage1.lr`` as ``s1.lr``; ``room`` is what the cells need anyway."""
+    for stage, short in (("stage1.", "s1."), ("stage2.", "s2.")):
+        if heading.startswith(stage):
+            return short + heading.removeprefix(stage)
+    room = max(room, _SHORT_HEADING)
+    return heading if len(heading) <= room else f"{heading[: room - 1]}."
+
+
+def _distinct(short: Mapping[str, str], long: Mapping[str, str]) -> dict[str, str]:
+    """The short ones where no other is the same, else the long ones."""
+    taken = list(short.values())
+    return {key: text if taken.count(text) == 1 else long[key] for key, text in short.items()}
+
+
+def _brief(state: SweepState, key: str, cells: Sequence[str]) -> list[str]:
+    """``logistic-regression`` as ``logistic`` where no other value of the setting begins so."""
+    entry = (state.definition.get("space") or {}).get(key)
+    choices = (
+        [] if entry is None else [v for v in Dimension.model_validate(entry).values if isinstance(v, str)]
+    )
+    long = {value: value for value in [*choices, *cells]}
+    short = _distinct({value: value.partition("-")[0] or value for value in long}, long)
+    return [short[cell] for cell in cells]
+
+
+def searched(state: SweepState, trials: Iterable[Trial]) -> list[str]:
+    """Settings that vary, in the order of the definition."""
+    space: Mapping[str, Any] = state.definition.get("space") or {}
+    fixed = {key for key, entry in space.items() if Dimension.model_validate(entry).size == 1}
+    others = (key for trial in trials for key in trial.configuration)
+    return [key for key in dict.fromkeys([*space, *others]) if key not in fixed]
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """``stage2.k`` as ``k`` where no other setting is called so; ``classifier.name`` as ``classifier``."""
+    last = {
+        key: key.removesuffix(".name") if key.endswith(".name") else key.rpartition(".")[2] for key in keys
+    }
+    taken = list(last.values())
+    return {key: short if taken.count(short) == 1 else key for key, short in last.items()}
+
+
+def magnitude(number: float) -> str:
+    """``950``, ``12.3k``, ``4.1M``, ``2.0G``."""
+    for unit in ("", "k", "M"):
+        if abs(number) < 1000:
+            return f"{number:.1f}{unit}" if unit or number != int(number) else f"{int(number)}"
+        number /= 1000
+    return f"{number:.1f}G"
+
+
+def now_ms() -> int:
+    """Now, as events have it."""
+    return int(time.time() * 1000)
 
 
 def _score(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _time(trial: Trial, now: int) -> str:
+    seconds = max(0.0, trial.seconds(now))
+    return f"{seconds:.0f} s" if seconds < 600 else duration(seconds)
+
+
+def _value(trial: Trial, key: str) -> str:
+    return show(trial.configuration[key]) if key in trial.configuration else ""

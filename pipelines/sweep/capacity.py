@@ -1,0 +1,127 @@
+"""How many trials fit at a time, on this machine or on a cluster, and Ray for as long as they run."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from jmml.errors import SweepError
+from pipelines.cluster.nodes import token_for
+from pipelines.sweep import session
+from pipelines.sweep.definition import SweepDefinition
+from pipelines.sweep.gcs import ask, origin, resolve
+from pipelines.sweep.plan import Plan, data_bytes
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a sweep works with: trials at a time, CPUs and GPUs of machine or cluster, the cluster's address."""
+
+    concurrent: int
+    cpus: float
+    gpus: float
+    address: str | None
+
+
+LOOK_SECONDS = 3.0
+
+
+class Room:
+    """How many trials fit at a time as machines join a cluster and leave it; asked as often as one likes.
+
+    Parameters
+    ----------
+    trials : how many the sweep wants, extensions included.
+    found : what fits now.
+    """
+
+    def __init__(self, definition: SweepDefinition, *, trials: int, found: Capacity) -> None:
+        self._definition, self._trials = definition, trials
+        self._concurrent, self._fixed = found.concurrent, found.address is None
+        self._looked = time.monotonic()
+
+    def __call__(self) -> int:
+        if self._fixed or time.monotonic() - self._looked < LOOK_SECONDS:
+            return self._concurrent
+        self._looked = time.monotonic()
+        there = session.available()
+        try:
+            self._concurrent = self._definition.trials_at_a_time(
+                cpus=there.cpus, gpus=there.gpus, trials=self._trials
+            )
+        except SweepError:  # not even one fits now: it waits for a machine
+            self._concurrent = 1
+        return self._concurrent
+
+
+@contextmanager
+def ray_for(
+    plan: Plan,
+    *,
+    trials: int,
+    address: str | None = None,
+    on_death: Callable[[str], None] = lambda reason: None,
+) -> Iterator[Capacity]:
+    """Ray for the length of a block: the cluster at ``address`` or ``RAY_ADDRESS``, else this machine alone.
+
+    Parameters
+    ----------
+    trials : how many the sweep wants, extensions included.
+    on_death : called in another thread, with what happened, when Ray itself dies meanwhile.
+
+    Raises
+    ------
+    SweepError : Ray cannot be reached or started, or a trial asks for more than any machine has.
+    """
+    definition = plan.definition
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address:
+        with session.ray_session(cpus=1, address=address, user=definition.name), session.ray_watch(on_death):
+            session.check_fits(definition.resources.cpus, definition.resources.gpus)
+            found = session.available()
+            concurrent = definition.trials_at_a_time(cpus=found.cpus, gpus=found.gpus, trials=trials)
+            yield Capacity(concurrent, found.cpus, found.gpus, address)
+        return
+    cpus, gpus = _cpus_here(), _gpus_here(definition)
+    concurrent = definition.trials_at_a_time(cpus=cpus, gpus=gpus, trials=trials)
+    started = max(1, math.ceil(concurrent * definition.resources.cpus))
+    with (
+        session.ray_session(cpus=started, gpus=gpus, data_bytes=data_bytes(plan.task)),
+        session.ray_watch(on_death),
+    ):
+        yield Capacity(concurrent, cpus, gpus, None)
+
+
+def check_room(definition: SweepDefinition, *, trials: int, address: str | None = None) -> None:
+    """Whether :func:`ray_for` would find room for a trial, found out without Ray.
+
+    Raises
+    ------
+    SweepError : as there.
+    """
+    address = address or os.environ.get("RAY_ADDRESS")
+    cpus, gpus = float(_cpus_here()), float(_gpus_here(definition))
+    if resolved := resolve(address):
+        session.admitted(resolved, origin(address))
+        nodes = ask(resolved, token_for(resolved), where=origin(address)).nodes
+        sizes = tuple((node.cpus, node.gpus) for node in nodes)
+        cpus, gpus = sum(size[0] for size in sizes), sum(size[1] for size in sizes)
+        there = session.Resources(cpus=cpus, gpus=gpus, nodes=len(sizes), largest=sizes)
+        session.check_fits(definition.resources.cpus, definition.resources.gpus, there)
+    definition.trials_at_a_time(cpus=cpus, gpus=gpus, trials=trials)
+
+
+def _cpus_here() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpus_here(definition: SweepDefinition) -> int:
+    if not definition.resources.gpus:
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

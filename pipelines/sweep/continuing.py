@@ -1,0 +1,136 @@
+"""What it takes to go on with a sweep: the definition, the data and code as they are now, and what has changed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jmml.errors import ConfigError
+from pipelines.project import Project
+from pipelines.sweep import spaces
+from pipelines.sweep.definition import KEYS, SweepDefinition, check, load_definition
+from pipelines.sweep.folder import SweepFolder
+from pipelines.sweep.overrides import override
+from pipelines.sweep.plan import Plan, differences, fingerprint, plan
+from pipelines.sweep.state import SweepState
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A sweep that is to go on.
+
+    Attributes
+    ----------
+    changes : what differs from when it began, a line each.
+    total : trials wanted then, extensions included.
+    """
+
+    folder: SweepFolder
+    state: SweepState
+    plan: Plan
+    changes: list[str]
+    total: int
+
+
+def to_resume(
+    project: Project, name: str, *, source: str | Path | None = None, overrides: Sequence[str] = ()
+) -> Continuation:
+    """A sweep with its own definition, or with another one, or with some settings changed.
+
+    Raises
+    ------
+    SweepError : there is no such sweep.
+    ConfigError, DataError, ProtocolError : what :func:`pipelines.sweep.plan.plan` finds wrong.
+    """
+    folder = SweepFolder.find(project, name)
+    state = folder.state()
+    planned = plan(project, _definition(state, source, overrides))
+    changes = _changes(state, planned)
+    total = state.total
+    if changes:  # what `extend` added stays
+        total += planned.trials - check(state.definition).n_trials()
+    return Continuation(folder, state, planned, changes, total)
+
+
+def to_extend(project: Project, name: str, trials: int) -> Continuation:
+    """A sweep with more trials.
+
+    Raises
+    ------
+    SweepError : there is no such sweep.
+    ConfigError : it cannot have more trials, or something has changed since it began.
+    """
+    folder = SweepFolder.find(project, name)
+    state = folder.state()
+    definition = check(state.definition, where=f"sweep {name}")
+    if problem := _no_extension(definition, state, trials):
+        raise ConfigError([problem], where=f"sweep {name}")
+    planned = plan(project, definition)
+    changes = _changes(state, planned)
+    if changes:
+        raise ConfigError(
+            [f"changed since the sweep began: {change}" for change in changes]
+            + [f"undo it, or first run `jmml sweep resume {name} --accept-changes`"],
+            where=f"sweep {name}",
+        )
+    return Continuation(folder, state, planned, [], state.total + trials)
+
+
+def check_changes(found: Continuation, *, accepted: bool) -> None:
+    """Refuse to go on where something has changed, unless that is accepted; a population cannot at all.
+
+    Raises
+    ------
+    ConfigError : the message has every change.
+    """
+    if not found.changes:
+        return
+    if found.plan.definition.pbt is not None and found.state.unfinished:
+        advice = "a population cannot go on with other settings: undo it, or run a new sweep"
+    elif accepted:
+        return
+    else:
+        advice = "undo it, run a new sweep, or go on all the same with --accept-changes"
+    raise ConfigError(
+        [*(f"changed since the sweep began: {change}" for change in found.changes), advice],
+        where=f"sweep {found.state.name}",
+    )
+
+
+def settings(planned: Plan) -> dict[str, Any]:
+    """What a journal records of the settings: enough to see later whether anything has changed."""
+    return {
+        "definition": planned.definition.plain(),
+        "base": planned.params.method.model_dump(mode="json"),
+        "fingerprint": fingerprint(planned),
+    }
+
+
+def _changes(state: SweepState, planned: Plan) -> list[str]:
+    now = settings(planned)
+    return differences(state.definition, now["definition"]) + differences(
+        state.fingerprint, now["fingerprint"]
+    )
+
+
+def _definition(state: SweepState, source: str | Path | None, overrides: Sequence[str]) -> SweepDefinition:
+    if source is not None:
+        return load_definition(source, overrides=overrides, name=state.name)
+    data = copy.deepcopy(state.definition)
+    problems = [problem for text in overrides if (problem := override(data, text, keys=KEYS))]
+    return check(data, where=f"sweep {state.name}", problems=problems)
+
+
+def _no_extension(definition: SweepDefinition, state: SweepState, trials: int) -> str | None:
+    """Why a sweep cannot have more trials."""
+    if trials < 1:
+        return f"trials: {trials}, expected at least 1"
+    if definition.pbt is not None:
+        return "a population has no more members; run a new sweep with more trials"
+    size = spaces.size(definition.space)
+    if state.total + trials > size:
+        return f"the space holds {size:g} configurations, and {state.total} are wanted already; widen it in a new sweep"
+    return None
