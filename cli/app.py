@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import data, model, predict, results, study, sweep, ui
+from cli import cluster, data, model, predict, results, study, sweep, ui
 from cli.output import debug_wanted, fail
 from jmml.errors import JMMLError
 
@@ -45,6 +45,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(study.app, name="study")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(model.app, name="model")
 app.command("results")(results.results)
 app.command("predict")(predict.predict)

@@ -35,6 +35,13 @@ def print_json(value: Any) -> None:
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def print_yaml(value: Any) -> None:
+    """One YAML document on stdout, keys in their order."""
+    import yaml
+
+    print(yaml.safe_dump(_plain(value), sort_keys=False, allow_unicode=True), end="")
+
+
 def console() -> Console:
     """Rich console for people; wide enough for a table when the output is a pipe."""
     from rich.console import Console

@@ -1,0 +1,70 @@
+"""Arguments and options that several commands of `jmml sweep` have, and their completion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.sweep.folder import SweepFolder
+
+
+def definitions(incomplete: str) -> list[str]:
+    """Ready-made definitions and YAML files, by their beginning; loads nothing heavy."""
+    import pipelines
+
+    shipped = (Path(pipelines.__file__).parent / "sweep" / "definitions").glob("*.yaml")
+    names = sorted(path.stem for path in shipped)
+    place = Path(incomplete).parent if "/" in incomplete else Path()
+    files = sorted(str(path) for suffix in ("*.yaml", "*.yml") for path in place.glob(suffix))
+    return [name for name in [*names, *files] if name.startswith(incomplete)]
+
+
+def sweeps(incomplete: str) -> list[str]:
+    """Names of sweeps that there are."""
+    from jmml.errors import JMMLError
+    from pipelines.project import Project
+    from pipelines.sweep.folder import SweepFolder
+
+    try:
+        return [f.name for f in SweepFolder.all(Project.find()) if f.name.startswith(incomplete)]
+    except (JMMLError, OSError):
+        return []
+
+
+def found(name: str) -> SweepFolder:
+    """The sweep of that name; :class:`SweepError` has the nearest one."""
+    from pipelines.project import Project
+    from pipelines.sweep.folder import SweepFolder
+
+    return SweepFolder.find(Project.find(), name)
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A sweep.", autocompletion=sweeps)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        help="Override one entry: trials=20, stage2.k=3,4,8, or stage2.k=null to take it from the space. Repeatable.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="RAY_ADDRESS",
+        help="A Ray cluster (jmml cluster up), HOST:PORT; Ray on this machine if not given.",
+        show_default=False,
+    ),
+]
+Submit = Annotated[
+    bool,
+    typer.Option("--submit", help="Let the cluster drive the sweep, so that this terminal may be closed."),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Print what would be done, or why it would be refused, and stop."),
+]

@@ -1,0 +1,251 @@
+"""`jmml sweep run|stop|resume|extend`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import JsonFlag, print_json, print_table
+from cli.sweep.arguments import Address, DryRun, Name, Settings, Submit, definitions, found
+
+if TYPE_CHECKING:
+    from pipelines.sweep.outcome import SweepResult
+    from pipelines.sweep.rehearsal import Rehearsal
+
+NewName = Annotated[str | None, typer.Option(help="Name of the sweep; the definition's if not given.")]
+Team = Annotated[
+    str | None, typer.Option(envvar="JMML_TEAM", help="Team that the sweep belongs to.", show_default=False)
+]
+
+
+def run(
+    definition: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="A YAML file, or the name of a ready-made definition.",
+            autocompletion=definitions,
+            show_default=False,
+        ),
+    ],
+    settings: Settings = None,
+    name: NewName = None,
+    team: Team = None,
+    address: Address = None,
+    submit: Submit = False,
+    dry_run: DryRun = False,
+    json: JsonFlag = False,
+) -> None:
+    """Search on inner folds, refit the best configuration, open the outer fold once.
+
+    Everything is on disk before it counts: whatever ends the sweep, `jmml sweep resume NAME` goes on from there.
+
+    [bold]Examples[/bold]
+
+      $ jmml sweep run quick --dry-run
+
+      $ jmml sweep run quick -s trials=20 -s stage2.k=2,3,4 --name wider
+
+      $ jmml sweep run my_sweep.yaml --address 10.0.0.5:6379 --submit
+    """
+    from pipelines.project import Project
+    from pipelines.sweep.definition import load_definition
+
+    project = Project.find()
+    loaded = load_definition(definition, overrides=settings or [], name=name, project=project)
+    if dry_run:
+        from pipelines.sweep.rehearsal import rehearse_run
+
+        _would(rehearse_run(project, loaded, name=name, address=address, submitted=submit), json)
+    elif submit:
+        from pipelines.sweep.plan import plan
+
+        plan(project, loaded)  # what is wrong is said here, not in the job
+        words = [
+            "run",
+            _whole(definition),
+            *_repeated(settings),
+            *_option("--name", name),
+            *_option("--team", team),
+        ]
+        _submit(words, loaded.name, address, json)
+    else:
+        from pipelines.sweep.runner import run_sweep
+
+        _finished(run_sweep(project, loaded, team=team, address=address, quiet=json), json)
+
+
+def stop(
+    name: Name,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for its end.")] = 30.0,
+    json: JsonFlag = False,
+) -> None:
+    """End a sweep gracefully, from any machine of the team; results are kept, and it can be resumed.
+
+    Trials at work are broken off and run again when the sweep is resumed. The runs of a driver that died are closed.
+
+    [bold]Examples[/bold]
+
+      $ jmml sweep stop quick
+    """
+    from pipelines.project import Project
+    from pipelines.sweep.runner import stop_sweep
+
+    folder = found(name)
+    if folder.held and not json:
+        typer.echo(f"asking {folder.holder_text()} to stop sweep {name}; waiting")
+    said = stop_sweep(Project.find(), name, wait_s=wait)
+    if json:
+        from pipelines.sweep.folder import status
+
+        print_json({"name": name, "status": status(folder, folder.state()), "message": said})
+    else:
+        typer.echo(said)
+
+
+def resume(
+    name: Name,
+    definition: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME|FILE]",
+            help="A changed definition; the sweep's own if not given.",
+            autocompletion=definitions,
+            show_default=False,
+        ),
+    ] = None,
+    settings: Settings = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although definition, data or code changed.")
+    ] = False,
+    address: Address = None,
+    submit: Submit = False,
+    dry_run: DryRun = False,
+    json: JsonFlag = False,
+) -> None:
+    """Go on with a sweep that was stopped, interrupted or killed: what is over stays, the rest runs.
+
+    A definition, data or code that changed is shown and refused unless --accept-changes is given.
+
+    [bold]Examples[/bold]
+
+      $ jmml sweep resume quick
+
+      $ jmml sweep resume quick --dry-run
+
+      $ jmml sweep resume quick -s budget.hours=12 --accept-changes
+    """
+    from pipelines.project import Project
+
+    found(name)
+    project = Project.find()
+    if dry_run:
+        from pipelines.sweep.rehearsal import rehearse_resume
+
+        rehearsal = rehearse_resume(
+            project,
+            name,
+            source=definition,
+            overrides=settings or [],
+            accept_changes=accept_changes,
+            address=address,
+            submitted=submit,
+        )
+        _would(rehearsal, json)
+    elif submit:
+        words = ["resume", name, *([_whole(definition)] if definition else []), *_repeated(settings)]
+        _submit(words + (["--accept-changes"] if accept_changes else []), name, address, json)
+    else:
+        from pipelines.sweep.runner import resume_sweep
+
+        result = resume_sweep(
+            project,
+            name,
+            source=definition,
+            overrides=settings or [],
+            accept_changes=accept_changes,
+            address=address,
+            quiet=json,
+        )
+        _finished(result, json)
+
+
+def extend(
+    name: Name,
+    trials: Annotated[
+        int, typer.Option("--trials", "-n", min=1, help="How many trials to add.", show_default=False)
+    ],
+    address: Address = None,
+    submit: Submit = False,
+    dry_run: DryRun = False,
+    json: JsonFlag = False,
+) -> None:
+    """Add trials to a sweep; the search goes on with all that it has learnt.
+
+    [bold]Examples[/bold]
+
+      $ jmml sweep extend quick --trials 50
+    """
+    from pipelines.project import Project
+
+    found(name)
+    project = Project.find()
+    if dry_run:
+        from pipelines.sweep.rehearsal import rehearse_extend
+
+        _would(rehearse_extend(project, name, trials, address=address, submitted=submit), json)
+    elif submit:
+        _submit(["extend", name, "--trials", str(trials)], name, address, json)
+    else:
+        from pipelines.sweep.runner import extend_sweep
+
+        _finished(extend_sweep(project, name, trials=trials, address=address, quiet=json), json)
+
+
+def _would(rehearsal: Rehearsal, json: bool) -> None:
+    """Print what a command would do; it ends as the command would."""
+    if json:
+        print_json(rehearsal.as_dict())
+    else:
+        for line in rehearsal.lines():
+            typer.echo(line)
+    if rehearsal.exit_code:
+        raise typer.Exit(rehearsal.exit_code)
+
+
+def _finished(result: SweepResult, json: bool) -> None:
+    if json:
+        print_json(result.as_dict())
+        return
+    print_table(result.columns, result.rows(), title=result.title)
+    for line in result.lines():
+        typer.echo(line)
+
+
+def _submit(words: list[str], name: str, address: str | None, json: bool) -> None:
+    """Hand the command to the cluster; how to follow and end it."""
+    from pipelines.project import Project
+    from pipelines.sweep.jobs import submit
+
+    job = submit(Project.find().root, ["sweep", *words], name=name, address=address)
+    if json:
+        print_json({"job": job, "name": name})
+        return
+    typer.echo(f"submitted as job {job}; this terminal may be closed")
+    typer.echo(f"watch it: jmml sweep watch {name}; end it: jmml sweep stop {name}")
+
+
+def _whole(definition: str) -> str:
+    """A file by its full path: the job runs in the project's folder."""
+    path = Path(definition)
+    return str(path.resolve()) if path.is_file() else definition
+
+
+def _repeated(settings: list[str] | None) -> list[str]:
+    return [word for text in settings or [] for word in ("-s", text)]
+
+
+def _option(flag: str, value: str | None) -> list[str]:
+    return [] if value is None else [flag, value]
