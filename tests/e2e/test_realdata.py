@@ -48,7 +48,9 @@ def test_from_recordings_to_a_promoted_model(workspace: Workspace, nemo_part: Pa
     # Six speakers, four quadrants: above chance, and far below the 0.78 that a leak between speakers gives.
     assert all(0.25 < uar < 0.75 for uar in scores.values()), scores
 
-    swept = json.loads(workspace.run("jmml", "sweep", "run", "quick", "-s", "trials=8", "--json"))
+    swept = json.loads(
+        workspace.run("jmml", "sweep", "run", "quick", "-s", "trials=8", "-s", "stage2.k=int(2,6)", "--json")
+    )
     assert swept["trials"]["finished"] + swept["trials"]["stopped"] == 8
     version = json.loads(workspace.run("jmml", "model", "register", "--json"))["version"]
     assert json.loads(workspace.run("jmml", "model", "promote", "--json"))["version"] == version

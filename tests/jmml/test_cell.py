@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jmml.cell
-import jmml.experiment
+import jmml.search
 from jmml.cell import run_cell
 from jmml.config import MethodName
 from jmml.errors import ModelError, ProtocolError
@@ -185,7 +185,7 @@ def test_candidates_of_stage_1_are_searched_with_their_own(monkeypatch) -> None:
 
 def test_inner_scores_are_averaged_over_as_many_folds_as_are_asked_for(monkeypatch) -> None:
     values = iter([0.2, 0.4, 0.9])
-    monkeypatch.setattr(jmml.experiment, "uar", lambda *arguments: next(values, 0.5))
+    monkeypatch.setattr(jmml.search, "uar", lambda *arguments: next(values, 0.5))
     result = cell("raw", inner_folds=3)
     assert result.search[0]["val_uar"] == pytest.approx(0.5)
     assert result.search[0]["val_uar_std"] == pytest.approx(np.std([0.2, 0.4, 0.9], ddof=1))

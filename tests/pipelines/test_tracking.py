@@ -368,6 +368,127 @@ def test_an_unused_store_has_no_runs(tracker: Tracker) -> None:
     assert tracker.runs() == []
 
 
+# A sweep that is taken up again --------------------------------------------------------------------------
+
+
+def test_a_sweep_has_one_run_whatever_died_while_it_was_opened(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def died(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def opened(**params: object) -> str:
+        return tracker.start_sweep(
+            "demo",
+            params=params,
+            tags={"jmml.team": "lab", "mlflow.user": "eva"},
+            lineage=make_lineage(),
+            sweep_id="s1",
+        )
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "log_text", died)
+        with pytest.raises(KeyboardInterrupt):
+            opened(trials=2)
+    run_id = opened(trials=2)
+    trial = tracker.start_trial(run_id, "001", {})
+    tracker.finish(run_id, "FAILED")
+    assert opened(trials=5, seed=1) == run_id
+    assert [run.info.run_id for run in tracker.runs()] == [run_id]
+    run = tracker.run(run_id)
+    assert run.info.status == "RUNNING"
+    assert run.data.params == {"trials": "2", "seed": "1"}
+    assert run.data.tags["jmml.changed_params"] == "trials: 2 -> 5"
+    assert len(run.inputs.dataset_inputs) == 2
+    assert len(tracker.client.list_artifacts(run_id, "lineage")) == 4
+    tags = tracker.run(trial).data.tags
+    assert (tags["jmml.sweep_id"], tags["jmml.team"], tags["mlflow.user"]) == ("s1", "lab", "eva")
+    assert tracker.is_active(trial), "a trial is not taken for a second run of its sweep"
+    other = tracker.start_sweep("demo", params={}, tags={}, lineage=make_lineage(), sweep_id="s2")
+    assert other != run_id
+
+
+def test_of_two_runs_of_one_trial_the_fuller_one_stays(tracker: Tracker, sweep: str) -> None:
+    first = tracker.start_trial(sweep, "001", {})
+    experiment = tracker.experiment().experiment_id
+    twin = tracker.client.create_run(experiment, tags=dict(tracker.run(first).data.tags)).info.run_id
+    tracker.log_points(twin, [("val_uar", 0.5, 1, 1)])
+    assert tracker.find_trial(sweep, "001") == twin
+    assert not tracker.is_active(first)
+    assert tracker.start_trial(sweep, "001", {}) == twin
+    assert tracker.find_trial(sweep, "002") is None
+
+
+def test_what_a_dead_driver_left_open_is_closed(tracker: Tracker, sweep: str) -> None:
+    first, second = (tracker.start_trial(sweep, name, {}) for name in ("001", "002"))
+    tracker.finish(second, "FINISHED", ended=1_700_000_000_000)
+    assert tracker.trial_names(sweep, "RUNNING") == {first: "001"}
+    assert tracker.close_children(sweep, "KILLED") == 1
+    assert tracker.close_children(sweep, "KILLED") == 0
+    assert [tracker.run(run).info.status for run in (first, second, sweep)] == [
+        "KILLED",
+        "FINISHED",
+        "RUNNING",
+    ]
+    assert tracker.run(second).info.end_time == 1_700_000_000_000
+
+
+def test_models_of_broken_off_attempts_are_deleted(tracker: Tracker, sweep: str) -> None:
+    experiment = tracker.experiment().experiment_id
+
+    def model(status: str | None) -> str:
+        made = tracker.client.create_logged_model(experiment, name="jmml", source_run_id=sweep)
+        if status is not None:
+            tracker.client.finalize_logged_model(made.model_id, status)
+        return str(made.model_id)
+
+    model(None)
+    model("FAILED")
+    earlier, good = model("READY"), model("READY")
+    assert tracker.stale_models(sweep) == 2
+    assert {m.model_id for m in tracker.client.search_logged_models([experiment])} == {earlier, good}
+    assert tracker.stale_models(sweep, keep=[f"models:/{good}"]) == 1
+    assert [m.model_id for m in tracker.client.search_logged_models([experiment])] == [good]
+    assert tracker.stale_models(sweep, keep=[f"models:/{good}"]) == 0
+
+
+def test_a_run_that_is_gone_and_a_refusal_are_told_apart(tracker: Tracker, sweep: str) -> None:
+    trial = tracker.start_trial(sweep, "001", {"p": 1})
+    with pytest.raises(store.LastingError) as refused:
+        tracker.log_params(trial, {"p": 2})
+    assert not isinstance(refused.value, store.RunGoneError)
+    tracker.client.delete_run(trial)
+    with pytest.raises(store.RunGoneError):
+        tracker.log_points(trial, [("val_uar", 0.5, 1, 1)])
+    with pytest.raises(store.RunGoneError):
+        tracker.run("0" * 32)
+    tracker.client.delete_run(sweep)
+    with pytest.raises(store.RunGoneError):
+        tracker.start_trial(sweep, "001", {})
+    assert not tracker.is_active(sweep)
+
+
+def test_a_write_is_one_request_for_up_to_a_thousand_values(
+    tracker: Tracker, sweep: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    real = tracker.client.log_batch
+
+    def counted(run_id: str, metrics: list, params: list, tags: list) -> None:
+        sizes.append((len(metrics), len(params), len(tags)))
+        real(run_id, metrics, params, tags)
+
+    monkeypatch.setattr(tracker.client, "log_batch", counted)
+    points = [("val_uar", 0.5, step, 1) for step in range(1200)]
+    tracker.write(sweep, points=points, params={f"p{i}": i for i in range(130)}, tags={"a": 1, "b": 2})
+    assert sizes == [(898, 100, 2), (302, 30, 0)]
+    sizes.clear()
+    tracker.write(sweep, points=points[:5], tags={"a": 1}, size=3)
+    assert sizes == [(2, 0, 1), (3, 0, 0)]
+    run = tracker.run(sweep)
+    assert (len(run.data.params), run.data.tags["a"]) == (131, "1")
+
+
 # Values --------------------------------------------------------------------------------------------------
 
 

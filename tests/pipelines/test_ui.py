@@ -140,6 +140,8 @@ def test_links_open_the_tables_best_first_in_the_columns_that_matter(
     assert columns[0] == "metrics.`best_val_uar`"
     assert "params.`stage2.k`" in columns
     assert "params.`stage1.p`" not in columns, "equal in all trials"
+    # By a score on the outer fold one would choose on it.
+    assert {state["orderByKey"] for state in states.values()} == {"metrics.`best_val_uar`"}
     assert "metrics.`one_hot_uar`" in states["sweeps"]["selectedColumns"]
     assert ui.links(project, "127.0.0.1", 5001) == pages
 

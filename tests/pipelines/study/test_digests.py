@@ -10,9 +10,9 @@ import pytest
 from jmml.config import MethodConfig
 from jmml.data.table import FeatureTable
 from jmml.task import TaskData, make_split
-from pipelines.study import cells
+from pipelines import code
 from pipelines.study import plan as planning
-from pipelines.study.cells import CellStore, parts, shared_parts
+from pipelines.study.cells import CellStore, Key, parts, shared_parts
 from pipelines.study.plan import plan
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import make, study
@@ -42,7 +42,7 @@ def name_of(task, data=None, split=None, candidates=None, **changes):
     """The digest of one cell, all as it is but what is given."""
     settings = {name: changes.pop(name, value) for name, value in SETTINGS.items()}
     shared = shared_parts(data or task.data, split or task.split, candidates or task.candidates, **settings)
-    return cells.Key("lab", "jmml", 0, 0, parts(shared, **PLACE | changes)).digest
+    return Key("lab", "jmml", 0, 0, parts(shared, **PLACE | changes)).digest
 
 
 def with_other(config: MethodConfig, section: str) -> MethodConfig:
@@ -123,8 +123,8 @@ def test_of_the_device_its_kind_alone_counts(task):
 
 @pytest.mark.parametrize("library", ["numpy", "scipy", "scikit-learn", "torch"])
 def test_the_version_of_every_library_counts(task, monkeypatch, library):
-    before, version = name_of(task), cells.version
-    monkeypatch.setattr(cells, "version", lambda name: "0.0.1" if name == library else version(name))
+    before, version = name_of(task), code.version
+    monkeypatch.setattr(code, "version", lambda name: "0.0.1" if name == library else version(name))
     assert name_of(task) != before
 
 

@@ -8,10 +8,11 @@ import pytest
 from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, CorpusError, DataError, ProtocolError
 from jmml.evaluation import evidence
+from pipelines import code
 from pipelines.project import Project
-from pipelines.study import cells, tasks
 from pipelines.study import plan as planning
-from pipelines.study.cells import CellStore
+from pipelines.study import tasks
+from pipelines.study.cells import EMBEDDING, CellStore
 from pipelines.study.plan import duration, plan
 from pipelines.study.summary import Summary, folder_of
 from tests.pipelines.study import fakes
@@ -106,15 +107,15 @@ def test_the_code_digest_covers_every_file_of_the_package(tmp_path, monkeypatch)
     (tmp_path / "sub").mkdir()
     (tmp_path / "__init__.py").write_text("")
     (tmp_path / "sub" / "a.py").write_text("x = 1\n")
-    monkeypatch.setattr(cells.jmml, "__file__", str(tmp_path / "__init__.py"))
-    seen = {cells.code_digest()}
+    monkeypatch.setattr(code.jmml, "__file__", str(tmp_path / "__init__.py"))
+    seen = {code.code_digest()}
     (tmp_path / "sub" / "a.py").write_text("x = 2\n")
-    seen.add(cells.code_digest())
+    seen.add(code.code_digest())
     (tmp_path / "sub" / "a.py").rename(tmp_path / "sub" / "b.py")
-    seen.add(cells.code_digest())
+    seen.add(code.code_digest())
     assert len(seen) == 3
     (tmp_path / "notes.txt").write_text("no code\n")
-    assert cells.code_digest() in seen
+    assert code.code_digest() in seen
 
 
 def test_the_first_fold_and_seed_are_audited_by_default(project):
@@ -131,7 +132,7 @@ def test_cached_cells_are_not_computed_again_and_damaged_ones_are(tmp_path):
     assert len(plan(project, make()).missing) == CELLS - 5
     assert len(plan(project, make(), recompute=True).missing) == CELLS
     folder = CellStore.of(project.root).path(planned.cells[0].digest)
-    (folder / cells.EMBEDDING).write_bytes(b"")
+    (folder / EMBEDDING).write_bytes(b"")
     again = plan(project, make())
     assert again.missing[0] == planned.cells[0]
     assert len(again.missing) == CELLS - 4

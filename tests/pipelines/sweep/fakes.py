@@ -1,4 +1,4 @@
-"""Stand-ins for ``search_trial`` that workers can import: quick, failing, slow or talkative trials."""
+"""Stand-ins for ``search_trial`` that workers can import: quick, failing or talkative trials."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import ray
 import torch
 
 from jmml.config import MethodConfig
 from jmml.errors import ModelError
-from jmml.task import TaskData
+from jmml.experiment import search_trial
+from jmml.search import Folds
 
 EPOCHS = 4
 
@@ -27,13 +29,15 @@ def score(config: MethodConfig, epoch: int) -> float:
 
 def points(config: MethodConfig) -> Iterator[dict[str, Any]]:
     for epoch in range(1, config.stage2.epochs + 1):
-        result: dict[str, Any] = {"epoch": epoch, "val_uar": score(config, epoch), "edcc_cae/loss": 1 / epoch}
+        value = score(config, epoch)
+        result: dict[str, Any] = {"epoch": epoch, "val_uar": value, "val_uar_low": value - 0.01 * epoch}
+        result["edcc_cae/loss"] = 1 / epoch
         if epoch == 1:
             result["history"] = {"jec_ssl/speech/loss": [3.0, 2.0]}
         yield result
 
 
-def fails_for_p4(training: TaskData, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
+def fails_for_p4(folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
     """The others report a loss that is not a number once."""
     if config.stage1.p == 4:
         raise ModelError("no such width", where="stage1.p", expected="3")
@@ -41,17 +45,9 @@ def fails_for_p4(training: TaskData, config: MethodConfig, **_: Any) -> Iterator
         yield result | ({"edcc_cae/loss": float("nan")} if result["epoch"] == 2 else {})
 
 
-def always_fails(training: TaskData, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
+def always_fails(folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
     yield from list(points(config))[:1]
     raise ValueError(f"bad p={config.stage1.p}\nsecond line")
-
-
-def slow_after_the_first(training: TaskData, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
-    """p = 3 ends at once; every other trial would take minutes."""
-    for result in points(config):
-        yield result
-        if config.stage1.p != 3:
-            time.sleep(60)
 
 
 class Witness:
@@ -60,11 +56,13 @@ class Witness:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, training: TaskData, config: MethodConfig, **options: Any) -> Iterator[dict[str, Any]]:
+    def __call__(self, folds: Folds, config: MethodConfig, **options: Any) -> Iterator[dict[str, Any]]:
+        training = folds.training
         seen = {
             "speech": sorted(set(training.speech.groups)),
             "eeg": sorted(set(training.eeg.groups)) if training.eeg else [],
-            "options": options,
+            "folds": [folds.n_folds, folds.seed],
+            "options": {name: value for name, value in options.items() if name != "memo"},
             "threads": torch.get_num_threads(),
             "cwd": str(Path.cwd()),
             "MLFLOW_RUN_ID": os.environ.get("MLFLOW_RUN_ID"),
@@ -73,3 +71,72 @@ class Witness:
         }
         (self.folder / f"{uuid4()}.json").write_text(json.dumps(seen))
         return points(config)
+
+
+def plain(folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
+    return points(config)
+
+
+def first_fails_late(folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
+    """p = 5, the best, fails after its first epochs; all others are behind it."""
+    for result in points(config):
+        if config.stage1.p == 5 and result["epoch"] == 3:
+            raise ModelError("no more", where="stage1.p")
+        yield result
+
+
+class FailsLate:
+    """The real search, which fails for large ``lam_c`` at its third epoch."""
+
+    def __call__(self, folds: Folds, config: MethodConfig, **options: Any) -> FailsLate:
+        self.config, self.run = config, search_trial(folds, config, **options)
+        return self
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for result in self.run:
+            if result["epoch"] == 3 and self.config.stage2.lam_c > 2:
+                raise ModelError("too much", where="stage2.lam_c")
+            yield result
+
+    def state(self) -> Any:
+        return self.run.state()
+
+
+class Meets:
+    """Every trial waits until ``wanted`` of them are at work, ten seconds at most, and writes down how many were."""
+
+    def __init__(self, folder: Path, wanted: int) -> None:
+        self.folder, self.wanted = folder, wanted
+
+    def __call__(self, folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
+        own = self.folder / f"here-{uuid4()}"
+        own.touch()
+        seen, until = 0, time.monotonic() + 10
+        try:
+            while seen < self.wanted and time.monotonic() < until:
+                seen = max(seen, len(list(self.folder.glob("here-*"))))
+                time.sleep(0.05)
+            (self.folder / f"seen-{uuid4()}").write_text(str(seen))
+            yield from points(config)
+        finally:
+            own.unlink()
+
+
+class Places:
+    """Trials of a second or so, which write down on which node they are and how many of them are at work."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
+        own = self.folder / f"here-{uuid4()}"
+        own.touch()
+        together = len(list(self.folder.glob("here-*")))
+        seen = {"node": ray.get_runtime_context().get_node_id(), "together": together}
+        (self.folder / f"{uuid4()}.json").write_text(json.dumps(seen))
+        try:
+            for result in points(config):
+                time.sleep(0.2)
+                yield result
+        finally:
+            own.unlink()

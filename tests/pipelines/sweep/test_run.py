@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -22,9 +23,10 @@ from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from pipelines.gates import Candidate, judge
 from pipelines.serving import weights_folder
-from pipelines.sweep import runner
+from pipelines.sweep import journal, runner
 from pipelines.sweep.definition import check
-from pipelines.sweep.runner import InterruptedSweepError, run_sweep
+from pipelines.sweep.folder import SweepFolder
+from pipelines.sweep.runner import InterruptedSweepError, extend_sweep, resume_sweep, run_sweep
 from pipelines.sweep.session import ray_session
 from pipelines.sweep.spaces import configure
 from pipelines.tracking import PARENT, SWEEP, TRIAL, Tracker
@@ -33,6 +35,7 @@ from tests.pipelines.sweep.projects import SEEDS, definition, write_project
 
 pytestmark = pytest.mark.slow
 EPOCHS = 3  # of stage 2 in the project's settings
+numbers = itertools.count(1)
 GRID = {"stage1.p": {"choice": [5, 3, 4]}, "stage2.epochs": {"choice": [fakes.EPOCHS]}}
 
 
@@ -64,6 +67,12 @@ def make(**changes):
 
 def sweep(project, planned, **options):
     return run_sweep(project, planned, quiet=True, **options)
+
+
+def points(project, name):
+    """Every metric of every epoch, as the journal has it."""
+    events = journal.read(SweepFolder.of(project, name).journal)
+    return {(e["trial"], e["epoch"]): e["points"] for e in events if e["e"] == "report"}
 
 
 def newest(tracker):
@@ -109,7 +118,7 @@ def test_every_epoch_of_every_trial_is_tracked(finished, tracker):
         assert min(step for step, value in scores.items() if value == trial.best_val_uar) == trial.best_epoch
         keys = set(run.data.metrics)
         assert {"val_uar_std", "edcc_cae/rho_train", "edcc_cae/rho_held_out"} <= keys
-        for key in keys - {"best_val_uar"}:
+        for key in {key for key in keys - {"best_val_uar"} if not key.startswith("stage1_")}:
             steps = stage1 if key.startswith("jec_ssl/") else EPOCHS
             assert sorted(history(tracker, run, key)) == list(range(1, steps + 1)), key
 
@@ -120,7 +129,7 @@ def test_a_trial_carries_its_whole_configuration(finished, tracker):
         assert params["stage1.p"] == str(trial.configuration["stage1.p"])
         assert float(params["stage2.lam_c"]) == pytest.approx(trial.configuration["stage2.lam_c"], rel=1e-5)
         assert params["stage2.hidden"] == str(finished.plan.params.method.stage2.hidden)
-        assert {"seed", "outer_fold", "inner_folds"} <= set(params)
+        assert {"seed", "outer_fold"} <= set(params)
 
 
 def test_the_best_configuration_is_the_argmax_of_the_tracked_scores(finished, tracker):
@@ -137,7 +146,6 @@ def test_the_best_configuration_is_the_argmax_of_the_tracked_scores(finished, tr
     assert finished.config == expected
     parent = tracker.run(finished.run_id)
     assert parent.data.tags["jmml.best_trial"] == str(number)
-    assert parent.data.tags["jmml.best_trial_run"] == runs[number - 1].info.run_id
     assert parent.data.metrics["best_val_uar"] == table[number, epoch]
 
 
@@ -189,7 +197,7 @@ def test_the_model_and_the_inputs_are_tracked(finished, tracker):
 def test_one_line_per_trial_without_a_terminal(finished, console):
     lines = console.file.getvalue().splitlines()
     assert len([text for text in lines if text.startswith("trial ")]) == 3
-    assert lines[-1].startswith(f"refitting trial {finished.best.number} ")
+    assert lines[-2].startswith(f"refitting trial {finished.best.number} ")
 
 
 def test_the_outcome_for_people_and_for_machines(finished):
@@ -205,15 +213,17 @@ def test_the_outcome_for_people_and_for_machines(finished):
     assert scores["jmml"] == data["metrics"]["test_uar"]
 
 
-def test_results_lie_below_mlruns(finished, project):
-    assert (project.mlruns_dir / "sweeps" / "tiny" / finished.run_id).is_dir()
+def test_the_journal_lies_below_mlruns_and_tunes_own_files_are_gone(finished, project):
+    folder = project.mlruns_dir / "sweeps" / "tiny"
+    assert {"journal", "shipped.json", "lock"} == {path.name for path in folder.iterdir()}
 
 
 def test_the_same_seed_gives_the_same_sweep(finished, project):
     again = sweep(project, make(concurrent=1))
+    assert again.state.name == "tiny-2"  # the name was taken
     assert [t.configuration for t in again.trials] == [t.configuration for t in finished.trials]
     assert [t.best_val_uar for t in again.trials] == [t.best_val_uar for t in finished.trials]
-    assert [t.history for t in again.trials] == [t.history for t in finished.trials]
+    assert points(project, "tiny-2") == points(project, "tiny")
     pd.testing.assert_frame_equal(again.comparison, finished.comparison)
 
 
@@ -222,7 +232,7 @@ def test_refitting_in_workers_gives_the_same_evidence(finished, project):
     there = runner.refit(
         planned.task,
         planned.split,
-        planned.definition.outer_fold,
+        planned.definition.protocol.outer_fold,
         finished.config,
         seeds=SEEDS,
         device="cpu",
@@ -239,7 +249,7 @@ def witnessed(project, tmp_path_factory):
     folder = tmp_path_factory.mktemp("seen")
     space = {"stage1.p": {"int": [2, 9]}, "stage2.lr": {"loguniform": [1e-4, 1e-2]}}
     space |= {"stage2.imagined": {"choice": [True, False]}, "stage1.hidden": {"logint": [8, 64]}}
-    planned = make(algorithm="optuna", space=space, trials=8, outer_fold=1)
+    planned = make(algorithm="tpe", space=space, trials=8, protocol={"outer_fold": 1})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_RUN_ID", "0123")
         result = sweep(project, planned, search=fakes.Witness(folder))
@@ -260,7 +270,8 @@ def test_trials_see_the_training_groups_alone(witnessed, project):
 def test_every_trial_starts_in_a_clean_worker(witnessed):
     _, seen = witnessed
     for trial in seen:
-        assert trial["options"] == {"n_folds": 2, "seed": 0, "device": "cpu"}
+        assert trial["folds"] == [2, 0]
+        assert trial["options"] == {"device": "cpu", "cost": False, "state": None}
         assert trial["threads"] == 1
         assert trial["MLFLOW_RUN_ID"] is None
         assert trial["draws"] == seen[0]["draws"]  # reused actors start every trial afresh
@@ -286,7 +297,7 @@ def test_the_worst_are_stopped_and_failures_are_recorded(project, tracker, capfd
     result = sweep(project, planned, search=fakes.fails_for_p4)
     assert capfd.readouterr() == ("", "")  # Ray tells the terminal nothing, not even of the failure
     assert [trial.configuration["stage1.p"] for trial in result.trials] == [5, 3, 4]
-    assert [trial.state for trial in result.trials] == ["finished", "stopped", "failed"]
+    assert [trial.status for trial in result.trials] == ["finished", "stopped", "failed"]
     assert result.trials[2].error == "stage1.p: no such width; expected 3"
     assert (result.best.number, result.best.best_epoch) == (1, 3)
     runs = children(tracker, result.run_id)
@@ -306,11 +317,13 @@ def test_when_all_trials_fail_the_first_error_is_shown(project, tracker):
         sweep(project, planned, search=fakes.always_fails)
     assert caught.value.exit_code == 9
     text = str(caught.value)
-    assert "all 3 trials failed; trial 1 (stage1.p=5 stage2.epochs=4): ValueError: bad p=5" in text
+    assert (
+        "all 3 trials so far have failed; trial 1 (stage1.p=5 stage2.epochs=4): ValueError: bad p=5" in text
+    )
     assert "second line" not in text
     run = newest(tracker)
     assert run.info.status == "FAILED"
-    assert run.info.run_id in text
+    assert "sweep tiny-" in text
     assert {child.info.status for child in children(tracker, run.info.run_id)} == {"FAILED"}
 
 
@@ -330,19 +343,23 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
             time.sleep(10)  # the signal ends it
         raise raised
 
-    def search(project, planned, board, writer, *rest):
+    def search(turn, driver, display):
         """One finished trial and one that still runs, as the loop of Tune would leave them."""
-        for number, name in enumerate(("001", "002"), 1):
-            board.start(name, number, {"stage1.p": 3}, epochs=1)
-            writer.start(name, {})
-        board.report("001", 1, 0.5)
-        board.end("001")
-        writer.finish("001", "FINISHED", {})
+        for number in (1, 2):
+            driver.started(number, {"stage1.p": 3, "stage2.epochs": 1})
+        driver.reported(1, 1, {"score": 0.5, "points": {"val_uar": 0.5}})
+        driver.ended(1)
 
-    monkeypatch.setattr(runner, "_search", search)
+    monkeypatch.setattr(runner.Turn, "_search", search)
     monkeypatch.setattr(runner, "refit", stop)
     with pytest.raises(expected) as caught:
-        sweep(project, make(trials=2))
+        sweep(
+            project,
+            make(
+                name=f"refit-{status.lower()}-{expected.__name__.lower()}-{isinstance(raised, signal.Signals)}".lower(),
+                trials=2,
+            ),
+        )
     assert caught.value.exit_code == (130 if status == "KILLED" else expected.exit_code)
     assert "\n" not in str(caught.value)
     run = newest(tracker)
@@ -350,10 +367,46 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
     assert [child.info.status for child in children(tracker, run.info.run_id)] == ["FINISHED", "KILLED"]
 
 
+def test_more_trials_are_added_in_a_session_of_their_own(project, tracker):
+    first = sweep(project, make(name="longer"), search=fakes.plain)
+    run_ids = {run.info.run_id for run in children(tracker, first.run_id)}
+    more = extend_sweep(project, "longer", trials=2, quiet=True, search=fakes.plain)
+    assert [trial.number for trial in more.trials] == [1, 2, 3, 4, 5]
+    assert [trial.attempts for trial in more.trials] == [1] * 5
+    assert more.run_id == first.run_id
+    runs = children(tracker, more.run_id)
+    assert [run.info.status for run in runs] == ["FINISHED"] * 5
+    assert run_ids < {run.info.run_id for run in runs}
+    assert tracker.run(more.run_id).data.tags["jmml.trials"] == "5"
+    kinds = [event["e"] for event in journal.read(SweepFolder.of(project, "longer").journal)]
+    # The time between two sessions is of neither: it is the session's event that ends it.
+    assert kinds.index("extend") == len(kinds) - 1 - kinds[::-1].index("session") + 1
+    again = resume_sweep(project, "longer", quiet=True, search=fakes.plain)
+    assert (again.refit, len(again.trials)) == (more.refit, 5)  # nothing was left to do
+
+
+def test_what_a_driver_that_died_left_open_is_closed_by_stop(project, tracker):
+    """It died between the creation of the run and the note of its identifier."""
+    folder = SweepFolder.of(project, "orphan")
+    planned = runner.plan(project, make(name="orphan"))
+    run_id = tracker.start_sweep(
+        "orphan", sweep_id="0" * 32, params={}, tags={}, lineage=runner.lineage.collect(project, [])
+    )
+    with folder.hold():
+        writer = journal.Journal(folder.journal)
+        opening = {"id": "0" * 32, "name": "orphan", "user": "eva", "team": "", "version": "1", "total": 3}
+        writer.append("sweep", **opening, **runner.settings(planned))
+        writer.close()
+    assert tracker.run(run_id).info.status == "RUNNING"
+    assert "its driver had died" in runner.stop_sweep(project, "orphan")
+    assert tracker.run(run_id).info.status == "KILLED"
+
+
 def test_an_unreachable_store_stops_before_anything_starts(project, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(TrackingError, match="cannot reach the tracking server"):
-        sweep(project, make())
+        sweep(project, make(name="nowhere"))
+    assert not SweepFolder.of(project, "nowhere").path.exists()
 
 
 def test_no_run_is_left_running(finished, tracker):

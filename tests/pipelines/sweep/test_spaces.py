@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -119,6 +120,41 @@ def test_more_trials_begin_with_the_same_configurations():
     space = SPACE | {"stage2.lr": dimension(loguniform=[1e-4, 1e-2])}
     assert spaces.draw(space, 20, seed=1)[:5] == spaces.draw(space, 5, seed=1)
     assert spaces.draw(space, 5, seed=1) != spaces.draw(space, 5, seed=2)
+
+
+@given(st.integers(0, 11))
+def test_a_configuration_of_the_grid_by_its_number(i):
+    space = SPACE | {"stage2.imagined": dimension(choice=[True, False])}
+    assert spaces.nth(space, i) == list(spaces.grid(space))[i]
+
+
+def test_a_stream_ends_with_the_space():
+    assert len(list(spaces.stream(SPACE, seed=3))) == 6
+    wide = {"stage1.hidden": dimension(int=[1, 400]), "stage2.hidden": dimension(int=[1, 400])}
+    first = list(itertools.islice(spaces.stream(wide, seed=3), 500))
+    assert len({tuple(c.values()) for c in first}) == 500
+
+
+def test_what_a_space_holds():
+    space = SPACE | {"stage2.lr": dimension(uniform=[0, 1]), "stage2.imagined": dimension(choice=[True])}
+    inside = {"stage1.p": 4, "stage2.k": 3, "stage2.lr": 0.5, "stage2.imagined": True}
+    assert spaces.holds(space, inside)
+    for change in (
+        {"stage1.p": 5},
+        {"stage1.p": 4.0},
+        {"stage2.k": 5},
+        {"stage2.k": True},
+        {"stage2.lr": 1.5},
+    ):
+        assert not spaces.holds(space, inside | change)
+    assert not spaces.holds(space, inside | {"stage2.imagined": 1})
+    assert not spaces.holds(space, {"stage1.p": 4})
+
+
+def test_a_value_is_brought_back_into_its_range():
+    assert dimension(int=[2, 6]).clipped(7.4) == 6
+    assert dimension(uniform=[0, 1]).clipped(-1) == 0.0
+    assert dimension(choice=["a"]).clipped("b") == "b"
 
 
 def test_drawing_more_than_there_is_is_refused():

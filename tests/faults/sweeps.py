@@ -1,0 +1,244 @@
+"""A sweep under test: the processes of the real command line that drive it, and when to do what to them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from pipelines.project import Project
+from pipelines.sweep.folder import SweepFolder
+from pipelines.sweep.journal import Event, Follower
+from tests.jmml.tasks import small_method
+from tests.pipelines.sweep.projects import definition, write_project
+
+JMML = Path(sys.executable).with_name("jmml")
+ROOT = Path(__file__).parents[2]  # the code under test
+TRIALS, EPOCHS = 8, 25
+PATIENCE_S = 150.0  # for anything that is waited for; never reached unless something is wrong
+GONE_S = 25.0  # Ray's processes notice within seconds that their driver was killed
+POLL_S = 0.01
+CLEAN = (0, 130)  # exit codes of a driver that ended by itself and took everything along
+RAYLET, GCS, WORKER = "raylet", "gcs_server", "ray::ImplicitFunc.train"
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+ALGORITHMS = {
+    "random": {"algorithm": "random", "lag": 2},
+    "tpe": {"algorithm": "tpe", "lag": 3},
+}
+# What a driver says besides an error: trials, what happens now, trouble with the store.
+PROGRESS = re.compile(
+    r"sweep \S+: (starting|joining) Ray|trial \d+/\d+ |refitting trial |writing |MLflow cannot be written "
+    r"|waiting |(\S+ )?best of "
+)
+
+
+def make_project(root: Path) -> Project:
+    """A project with one definition per algorithm; a trial takes about half a second."""
+    project = write_project(root, method=small_method(epochs=EPOCHS).model_dump())
+    for name, changes in ALGORITHMS.items():
+        text = yaml.safe_dump(definition(name=name, trials=TRIALS, seed=3, **changes))
+        (root / f"{name}.yaml").write_text(text)
+    return project
+
+
+class Child:
+    """One `jmml ...` process in a session of its own; Ray's processes inherit the session.
+
+    Attributes
+    ----------
+    out, err : files with what it printed.
+    """
+
+    def __init__(self, words: list[str], cwd: Path, environment: dict[str, str]) -> None:
+        self.words = words
+        folder = Path(tempfile.mkdtemp(prefix="child-", dir=cwd))
+        self.out, self.err = folder / "out", folder / "err"
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [str(JMML), *words], cwd=cwd, env=environment, stdout=out, stderr=err, start_new_session=True
+            )
+        self.pid = self.process.pid
+
+    def __str__(self) -> str:
+        text = f"jmml {' '.join(self.words)}: exit code {self.process.poll()}\n"
+        return text + self.out.read_text(errors="replace") + self.err.read_text(errors="replace")
+
+    def wait(self, seconds: float = PATIENCE_S) -> int:
+        """The exit code."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.end()
+            raise AssertionError(f"has not ended after {seconds:.0f} s: {self}") from None
+
+    def succeeds(self) -> None:
+        assert self.wait() == 0, str(self)
+        self.is_tidy()
+        assert not self.errors(), str(self)
+
+    def fails(self, code: int, *texts: str) -> str:
+        """Ends with ``code`` and one line that has ``texts``; the line."""
+        assert self.wait() == code, str(self)
+        self.is_tidy()
+        (line,) = self.errors() or [""]
+        for text in texts:
+            assert text in line, str(self)
+        return line
+
+    def errors(self) -> list[str]:
+        lines = self.err.read_text(errors="replace").splitlines()
+        return [line for line in lines if line.startswith("error: ")]
+
+    def is_tidy(self) -> None:
+        """Nothing on the terminal but progress, and errors in a line each."""
+        lines = self.err.read_text(errors="replace").splitlines()
+        odd = [line for line in lines if not line.startswith("error: ") and not PROGRESS.match(line)]
+        assert not odd, str(self)
+        assert len(self.errors()) <= 1, str(self)
+        assert "Traceback" not in self.out.read_text(errors="replace"), str(self)
+
+    def says(self, text: str) -> None:
+        """Wait until it prints ``text``."""
+        self.until(lambda: text in self.err.read_text(errors="replace"), f"it said '{text}'")
+
+    def until(self, reached: Callable[[], bool], what: str) -> None:
+        """Wait until something holds, while this process runs."""
+        end = time.monotonic() + PATIENCE_S
+        while not reached():
+            if self.process.poll() is not None and not reached():
+                raise AssertionError(f"ended before {what}: {self}")
+            if time.monotonic() > end:
+                self.end()
+                raise AssertionError(f"{what}: not after {PATIENCE_S:.0f} s: {self}")
+            time.sleep(POLL_S)
+
+    # Its processes ---------------------------------------------------------------------------------
+
+    def family(self) -> list[psutil.Process]:
+        """All processes of its session that live, itself included."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if os.getsid(process.pid) == self.pid and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def members(self, *names: str) -> list[psutil.Process]:
+        """Processes of its session by the name of their program."""
+        found = []
+        for process in self.family():
+            with suppress(psutil.Error):
+                if _command(process) in names:
+                    found.append(process)
+        return found
+
+    def kill(self) -> None:
+        """kill -9 of this process alone."""
+        self.process.kill()
+        self.process.wait()
+
+    def interrupt(self) -> None:
+        """Ctrl-C, which a terminal sends to the whole process group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGINT)
+
+    def leaves_nothing(self) -> None:
+        """No process of its session is left, but for two of Ray's that wait a minute for a GCS that is gone."""
+        self.process.wait(PATIENCE_S)
+        tolerated = () if self.process.returncode in CLEAN else AGENTS
+        end = time.monotonic() + GONE_S
+        while left := [process for process in self.family() if _command(process) not in tolerated]:
+            if time.monotonic() > end:
+                names = [f"{p.pid} {' '.join(p.cmdline())[:80]}" for p in left]
+                self.end()
+                raise AssertionError(f"still there {GONE_S:.0f} s after the end of {self}: {names}")
+            time.sleep(0.1)
+
+    def end(self) -> None:
+        """Kill what is left of it."""
+        for process in self.family():
+            with suppress(psutil.Error):
+                process.kill()
+        self.process.wait()
+
+
+def _command(process: psutil.Process) -> str:
+    """The name of its program; Ray's workers put ``ray::`` and what they do there."""
+    with suppress(psutil.Error, IndexError):
+        return Path(process.cmdline()[0].strip()).name
+    return ""
+
+
+class Sweep:
+    """A sweep by name.
+
+    Parameters
+    ----------
+    shared : its folder for journals and stage-1 results; a new one trains stage 1 anew.
+    environment : variables besides those of this process.
+    """
+
+    def __init__(
+        self, project: Project, name: str, *, shared: Path, algorithm: str = "random", **environment: str
+    ) -> None:
+        self.project, self.name, self.shared, self.algorithm = project, name, shared, algorithm
+        self.folder = SweepFolder(shared / "sweeps" / name)
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "COLUMNS")},
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "JMML_SHARED": str(shared),
+            **environment,
+        }
+        self.children: list[Child] = []
+
+    def jmml(self, *words: str, **environment: str) -> Child:
+        child = Child(["sweep", *words], self.project.root, {**self.environment, **environment})
+        self.children.append(child)
+        return child
+
+    def run(self) -> Child:
+        return self.jmml("run", f"{self.algorithm}.yaml", "--name", self.name)
+
+    def resume(self, *words: str, **environment: str) -> Child:
+        return self.jmml("resume", self.name, *words, **environment)
+
+    def stop(self) -> Child:
+        return self.jmml("stop", self.name)
+
+    def events(self) -> list[Event]:
+        return list(Follower(self.folder.journal).read()) if self.folder.journal.exists() else []
+
+    def count(self, kind: str, **values: Any) -> int:
+        wanted = {"e": kind, **values}.items()
+        return sum(
+            wanted <= {k: v for k, v in e.items() if not isinstance(v, dict | list)}.items()
+            for e in self.events()
+        )
+
+    def after(self, child: Child, kind: str, count: int = 1) -> None:
+        """Wait until the journal has ``count`` events of a kind."""
+        follower, seen = Follower(self.folder.journal), 0
+
+        def reached() -> bool:
+            nonlocal seen
+            if self.folder.journal.exists():
+                seen += sum(event["e"] == kind for event in follower.read())
+            return seen >= count
+
+        child.until(reached, f"event {kind} number {count}")
+
+    def end(self) -> None:
+        for child in self.children:
+            child.end()

@@ -1,0 +1,117 @@
+"""What a driver's turn does before and after the search; the whole is in test_run.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from jmml.errors import SweepError
+from pipelines.sweep import capacity, runner
+from pipelines.sweep.definition import check
+from pipelines.sweep.folder import SweepFolder
+from pipelines.sweep.journal import Journal
+from pipelines.sweep.runner import StopRequest
+from pipelines.sweep.state import SweepState
+from tests.pipelines.sweep.projects import definition
+from tests.pipelines.sweep.scripts import Script, bare_project
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.delenv("JMML_SHARED", raising=False)
+    return bare_project(tmp_path)
+
+
+def test_a_name_is_numbered_once_its_sweep_is_finished_and_refused_before(project):
+    assert runner.unused(project, "tiny", exact=True).name == "tiny"
+    Journal(SweepFolder.of(project, "tiny").journal).close()  # a start that a full disk cut off: no sweep
+    assert runner.unused(project, "tiny", exact=True).name == "tiny"
+    script = Script()
+    folder = script.write(project)
+    with pytest.raises(SweepError, match=r"begun and is not finished.*jmml sweep resume tiny"):
+        runner.unused(project, "tiny", exact=False)
+    with folder.hold(), pytest.raises(SweepError, match="is being driven by"):
+        runner.unused(project, "tiny", exact=False)
+    writer = Journal(folder.journal)
+    writer.append("close", state="finished", reason="")
+    writer.close()
+    assert runner.unused(project, "tiny", exact=False).name == "tiny-2"
+    with pytest.raises(SweepError, match=r"exists already: 0 of 4 trials"):
+        runner.unused(project, "tiny", exact=True)
+
+
+def test_a_request_to_stop_and_ctrl_c_are_seen(project, monkeypatch):
+    folder = Script().write(project)
+    clock, pressed = [0.0], [False]
+    monkeypatch.setattr(runner.time, "monotonic", lambda: clock[0])
+    wanted = runner._stops(folder, lambda: pressed[0])
+    folder.ask_to_stop()
+    assert wanted() is None  # once a second
+    clock[0] = 1.0
+    request = wanted()
+    assert isinstance(request, StopRequest)
+    assert str(request).startswith("stopped by ")
+    pressed[0] = True
+    assert type(wanted()) is KeyboardInterrupt
+
+
+def test_a_sweep_without_a_best_trial_says_why():
+    with pytest.raises(SweepError, match=r"sweep tiny: no trial was run: the budget was used up before"):
+        runner._best(Script().state)
+    script = Script()
+    script.trial(2, [], "failed", error="ValueError: second")
+    script.trial(1, [0.5], "failed", error="ValueError: first")
+    with pytest.raises(SweepError, match=r"all 2 trials failed; trial 1 .*ValueError: first"):
+        runner._best(script.state)
+
+
+def test_checkpoints_of_other_settings_are_gone_before_these_are_accepted(project, monkeypatch):
+    """A driver that dies between the two must not leave checkpoints that fail the trials of the next."""
+    folder = Script().write(project)
+    order = []
+    monkeypatch.setattr(SweepFolder, "discard_checkpoints", lambda self: order.append("discarded"))
+    append = Journal.append
+
+    def entered(self, kind, **values):
+        order.append(kind)
+        if kind == "accept":
+            raise SweepError("here the test ends")
+        return append(self, kind, **values)
+
+    monkeypatch.setattr(Journal, "append", entered)
+    monkeypatch.setattr(runner.Tracker, "connect", lambda project: None)
+    monkeypatch.setattr(runner.lineage, "collect", lambda project, corpora: None)
+    monkeypatch.setattr(runner, "ray_for", _no_ray)
+    accepted = {"changes": [], "definition": {}, "base": {}, "fingerprint": {}, "total": 4}
+    turn = runner.Turn(
+        project, _Plan(), 4, folder, "resume", [("accept", accepted)], None, True, None, lambda: iter(())
+    )
+    with pytest.raises(SweepError, match="here the test ends"):
+        turn.take()
+    assert order == ["session", "discarded", "accept"]
+
+
+class _Plan:
+    corpora = ()
+    definition = check(definition())
+
+
+def _no_ray(*args, **options):
+    from contextlib import nullcontext
+
+    return nullcontext(capacity.Capacity(1, 1.0, 0.0, None))
+
+
+def test_gpus_that_are_not_there_are_counted_and_not_asked_for_in_the_settings(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    wants = check(definition(resources={"gpus": 0.5}))
+    there = capacity._gpus_here(wants)
+    with pytest.raises(SweepError, match=r"takes 0\.5 GPUs, and there are 0\. Lower resources\.gpus"):
+        wants.trials_at_a_time(cpus=2, gpus=there)
+    assert capacity._gpus_here(check(definition())) == 0
+
+
+def test_what_is_kept_is_said():
+    assert runner._kept(SweepState(total=3)) == "0 of 3 trials are done and kept"
+    assert runner._kept(Script().trial(1, [0.25])).endswith("best score 0.250 (trial 1)")

@@ -1,0 +1,383 @@
+"""A real cluster on loopback: a head and further nodes on this machine, each ended by its process number."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jmml.errors import SweepError
+from pipelines.cluster import nodes, record
+from pipelines.cluster import token as tokens
+from pipelines.sweep import gcs, jobs
+from tests.cli.console import run
+
+LOGIN = (
+    "RAY_ADDRESS",
+    "RAY_API_SERVER_ADDRESS",
+    "RAY_AUTH_MODE",
+    "RAY_AUTH_TOKEN",
+    "RAY_AUTH_TOKEN_PATH",
+)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in LOGIN:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
+
+
+def entry(process: subprocess.Popen[bytes], **changes: str) -> record.Started:
+    values = {
+        "role": "worker",
+        "pid": process.pid,
+        "identity": record.identity(process.pid),
+        "address": "10.0.0.1:6379",
+        "token": "RAY_AUTH_TOKEN",
+        "log": "log",
+        "label": "x",
+    }
+    return record.Started(**(values | changes))
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(["sleep", "100"], start_new_session=True)
+    yield process
+    process.kill()
+    process.wait()
+
+
+# Without Ray -------------------------------------------------------------------------------------
+
+
+def test_a_token_is_made_once_and_closed_to_others(home):
+    token = tokens.make()
+    assert token.path == home / ".ray" / "auth_token"
+    assert stat.S_IMODE(token.path.stat().st_mode) == 0o600
+    assert len(token.value) == 64
+    assert token.value not in repr(token)
+    token.path.chmod(0o644)  # as Ray leaves it
+    assert tokens.make() == token
+    assert stat.S_IMODE(token.path.stat().st_mode) == 0o600
+
+
+def test_where_a_token_is_looked_for(home, monkeypatch):
+    assert tokens.find() is None
+    file = home / "elsewhere"
+    file.write_text("b\n")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    assert tokens.find().value == "b"
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a")
+    assert tokens.find().environment() == {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a"}
+    named = tokens.find(file)
+    assert named.value == "b"
+    assert named.environment()["RAY_AUTH_TOKEN"] == ""
+
+
+def test_a_token_file_that_cannot_be_used(home):
+    with pytest.raises(SweepError, match="No such file"):
+        tokens.find(home / "none")
+    (home / "empty").touch()
+    with pytest.raises(SweepError, match="empty"):
+        tokens.find(home / "empty")
+
+
+def test_a_process_is_known_by_its_start(sleeper):
+    first = record.identity(sleeper.pid)
+    assert first is not None
+    assert first == record.identity(sleeper.pid)
+    assert first != record.identity(os.getpid())
+    sleeper.kill()
+    time.sleep(0.1)
+    assert record.identity(sleeper.pid) is None  # a zombie is over
+
+
+def test_down_never_ends_a_process_that_got_the_number_later(home, sleeper):
+    with record.changing() as started:
+        started.append(entry(sleeper, identity="another boot:1"))
+    assert nodes.down() == []
+    assert sleeper.poll() is None
+    assert record.read() == []
+
+
+def test_down_ends_what_is_on_record_and_its_session(home):
+    process = subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 100 & wait"], start_new_session=True)
+    try:
+        time.sleep(0.2)
+        children = psutil.Process(process.pid).children()
+        node = entry(process)
+        with record.changing() as started:
+            started.append(node)
+        grace, nodes.GRACE_SECONDS = nodes.GRACE_SECONDS, 1
+        try:
+            assert nodes.down("10.0.0.2:6379") == []
+            assert nodes.down() == [node]
+        finally:
+            nodes.GRACE_SECONDS = grace
+        assert not node.running
+        assert not any(child.is_running() for child in children)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_records_of_several_nodes_and_a_broken_file(home, sleeper):
+    with record.changing() as started:
+        started += [entry(sleeper), entry(sleeper, role="head", label="y")]
+    assert [node.label for node in record.read()] == ["x", "y"]
+    assert record.newest().label == "y"
+    record.path().write_text("{")
+    assert record.read() == []
+
+
+@pytest.mark.parametrize("address", ["nonsense", "host:", ":6379", "host:99999", "host:port"])
+def test_an_address_of_another_form(home, address):
+    with pytest.raises(SweepError, match="not the address of a Ray cluster"):
+        gcs.resolve(address)
+
+
+def test_what_an_address_means(home, monkeypatch, sleeper):
+    assert gcs.resolve(None) is None
+    assert gcs.resolve("a:1") == "a:1"
+    with record.changing() as started:
+        started.append(entry(sleeper))
+    assert gcs.resolve("auto") == "10.0.0.1:6379"
+    monkeypatch.setenv("RAY_ADDRESS", "b:2")
+    assert gcs.resolve(None) == "b:2"
+    assert gcs.resolve("auto") == "b:2"  # as Ray has it, and as its jobs need it
+    assert gcs.resolve("a:1") == "a:1"
+
+
+def test_no_cluster_on_this_machine(home, monkeypatch, tmp_path, capfd):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    code, _, err = run(capfd, "cluster", "status")
+    assert code == SweepError.exit_code
+    assert "no Ray cluster runs on this machine" in err
+    assert "jmml cluster up" in err
+    code, out, _ = run(capfd, "cluster", "down")
+    assert code == 0
+    assert "nothing runs here" in out
+
+
+def test_something_else_listens(home, monkeypatch):
+    monkeypatch.setattr(gcs, "PROBE_SECONDS", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(SweepError, match=r"did not answer|no Ray cluster"):
+            gcs.ask(address, None)
+    with pytest.raises(SweepError, match="cannot reach"):
+        gcs.ask(address, None)
+
+
+@pytest.mark.parametrize("option", ["--port", "--dashboard-port"])
+def test_a_port_that_is_taken(home, capfd, option):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = {"--port": free_port(), "--dashboard-port": free_port()} | {option: taken.getsockname()[1]}
+        code, _, err = run(capfd, "cluster", "up", *(f"{name}={port}" for name, port in ports.items()))
+    assert code == SweepError.exit_code
+    assert f"{option}: port {ports[option]} is taken" in err
+    assert record.read() == []
+
+
+def test_other_versions_are_refused():
+    node = gcs.NodeState("1", "10.0.0.1", 1, "big", True, 1, 0, 1, 0, {gcs.VERSION_LABEL: "0.0.1"})
+
+    def cluster(ray: str, python: str) -> gcs.Cluster:
+        return gcs.Cluster("a:1", True, ray, python, None, (node,), ())
+
+    same = platform.python_version()
+    with pytest.raises(SweepError, match=r"runs Ray 1\.0"):
+        cluster("1.0", same).check_versions("a:1")
+    with pytest.raises(SweepError, match=r"runs Python 3\.0"):
+        cluster(version("ray"), "3.0").check_versions("a:1")
+    with pytest.raises(SweepError, match=r"runs jmml on big 0\.0\.1"):
+        cluster(version("ray"), same).check_versions("a:1")
+
+
+# A real cluster ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str]]:
+    """Environment in which a protected head of one CPU runs; ended by the process number on record."""
+    folder = Path(tempfile.mkdtemp(prefix="jc"))  # short: Ray's sockets lie below it
+    patch = pytest.MonkeyPatch()
+    for name in LOGIN:
+        patch.delenv(name, raising=False)
+    patch.setenv("HOME", str(folder))
+    patch.setenv("RAY_TMPDIR", str(folder))
+    patch.setenv("RAY_health_check_period_ms", "500")  # a dead node is noticed sooner
+    patch.setenv("RAY_health_check_failure_threshold", "3")
+    try:
+        port, dashboard = free_port(), free_port()
+        found, _, started = nodes.up(port=port, dashboard_port=dashboard, cpus=1, gpus=0)
+        assert started
+        yield {"address": found.address, "port": str(port), "dashboard": str(dashboard)}
+    finally:
+        nodes.down()
+        patch.undo()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def script(text: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """A driver of its own: what Ray does to the process is part of what is tested."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+WHERE = """
+    import json, sys, time
+    import ray
+    from pipelines.cluster import nodes
+    from pipelines.sweep.session import available, check_fits, ray_session
+    from jmml.errors import SweepError
+
+    with ray_session(cpus=1, address="auto", user="the sweep"):
+        @ray.remote(scheduling_strategy="SPREAD")
+        def where():
+            time.sleep(1)
+            return ray.get_runtime_context().get_node_id()
+
+        found = available()
+        try:
+            check_fits(8, 0)
+            refused = ""
+        except SweepError as error:
+            refused = str(error)
+        print(json.dumps({
+            "cpus": found.cpus, "nodes": found.nodes, "refused": refused, "users": nodes.status().users,
+            "places": sorted(set(ray.get([where.remote() for _ in range(4)]))),
+        }))
+"""
+
+
+@pytest.mark.slow
+def test_a_head_asks_for_its_token_at_once(cluster, tmp_path):
+    wrong = tmp_path / "token"
+    wrong.write_text("0" * 64)
+    began = time.monotonic()
+    with pytest.raises(SweepError, match="does not accept the token in"):
+        nodes.join(cluster["address"], token_file=wrong)
+    with pytest.raises(SweepError, match="asks for a token"):
+        gcs.ask(cluster["address"], None)
+    result = script(
+        f"""
+        import os
+        os.environ["RAY_AUTH_TOKEN_PATH"] = {str(wrong)!r}
+        from pipelines.sweep.session import ray_session
+        with ray_session(cpus=1, address="127.0.0.1:{cluster["port"]}"):
+            pass
+        """
+    )
+    assert "does not accept the token" in result.stderr
+    assert time.monotonic() - began < 20  # Ray alone takes 20 s for each and does not say why
+    assert len(record.read()) == 1
+
+
+@pytest.mark.slow
+def test_the_dashboard_is_on_loopback_and_the_token_is_not_in_the_log(cluster):
+    secret = tokens.find().value
+    node = record.read()[0]
+    assert secret not in Path(node.log).read_text()
+    assert secret not in record.path().read_text()
+    assert all(secret not in " ".join(p.cmdline()) for p in psutil.Process(node.pid).children(recursive=True))
+    listening = {
+        connection.laddr.ip
+        for child in psutil.Process(node.pid).children()
+        for connection in child.net_connections()
+        if connection.status == "LISTEN" and connection.laddr.port == int(cluster["dashboard"])
+    }
+    assert listening == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+def test_up_again_and_up_elsewhere(cluster, capfd):
+    ports = ("--port", cluster["port"], "--dashboard-port", cluster["dashboard"])
+    code, out, _ = run(capfd, "cluster", "up", *ports)
+    assert code == 0
+    assert f"already up at {cluster['address']}" in out
+    assert f"--address {cluster['address']}" in out
+    assert tokens.find().value not in out
+    code, _, err = run(capfd, "cluster", "up", "--port", str(free_port()))
+    assert code == SweepError.exit_code
+    assert "already up" in err
+    assert len(record.read()) == 1
+
+
+@pytest.mark.slow
+def test_a_second_node_works(cluster, capfd):
+    nodes.join(f"127.0.0.1:{cluster['port']}", cpus=1, gpus=0)
+    first = json.loads(script(WHERE).stdout)
+    assert (first["cpus"], first["nodes"], first["users"]) == (2, 2, ["the sweep"])
+    assert "a trial asks for 8 CPUs, the largest of 2 nodes has 1 CPUs" in first["refused"]
+    assert len(first["places"]) == 2
+
+    code, out, _ = run(capfd, "cluster", "status", "--json")
+    shown = json.loads(out)
+    assert code == 0
+    assert [entry["head"] for entry in shown["nodes"]] == [True, False]
+    assert shown["token"] is True
+
+
+@pytest.mark.slow
+def test_a_job_runs_on_the_head_while_nobody_waits(cluster, tmp_path):
+    job = jobs.submit(tmp_path, ["cluster", "status", "--json"], name="my sweep", address="auto")
+    assert job.startswith("my-sweep-")
+    deadline = time.monotonic() + 40
+    while not (state := jobs.status(job)).over and time.monotonic() < deadline:
+        time.sleep(0.2)
+    printed = jobs.logs(job)
+    assert (state.state, state.exit_code) == ("SUCCEEDED", 0), printed
+    assert '"token": true' in printed
+    assert jobs.stop(job) is False
+    with pytest.raises(SweepError, match="no such job"):
+        jobs.status("other")
+
+
+@pytest.mark.slow
+def test_down_ends_all_of_it(cluster):
+    members = [
+        process
+        for node in record.read()
+        if node.running
+        for process in [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]
+    ]
+    assert members
+    nodes.down()
+    _, left = psutil.wait_procs(members, timeout=5)
+    assert not left
+    assert record.read() == []
+    with pytest.raises(SweepError, match="cannot reach"):
+        gcs.ask(cluster["address"], None)
