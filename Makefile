@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test lint ui clean
+.PHONY: help install demo test chaos lint ui clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ demo: $(STAMP)  ## run the main job end to end on synthetic corpora
 
 test: $(STAMP)  ## run the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+chaos: $(STAMP)  ## sweeps with faults at random moments (MINUTES=10 SEED=0)
+	$(BIN)/python -m tests.faults.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
