@@ -11,9 +11,10 @@ the other in an order drawn anew per round, and ratios are taken within a round.
 
 overhead    ours with one worker beside bare; every trial has its own stage 1, so that nothing is reused
 throughput  finished trials per hour where both stages vary, ours beside textbook, on as many workers as cores, and
-            beside bare-memo, which is one process
+            beside bare-memo, which is one process; trials of a few seconds
 scaling     ours with one worker beside two
-asha        time until 99 % of the best score of the full sweep, ours with and without ASHA, and textbook
+asha        time until 99 % of the best score of the full sweep, ours with and without ASHA, and textbook; the full
+            sweeps also give trials per hour, of trials of 20 s and more
 driver      what a report costs the driver, up to 10,000 trials (``sweep_driver.py``)
 
 Wall times count from the first trial's start to the last trial's end in ``overhead``, and from the beginning of the
@@ -221,23 +222,28 @@ def overhead(quick: bool, rounds: int) -> None:
 
 def throughput(quick: bool, rounds: int) -> None:
     cores = len(os.sched_getaffinity(0))
-    for name, size, trials in (("quick", QUICK, 4),) if quick else (("short", SHORT, 24), ("long", LONG, 24)):
-        common = {"size": size, "space": BOTH, "trials": trials, "concurrent": cores}
-        print(
-            f"\nthroughput: {trials} {name} trials, both stages vary (6 stage-1 configurations), {cores} workers, "
-            "no early stopping; target: 3 times the trials per hour of the textbook script"
-        )
-        sides = {side: (side, common) for side in ("ours", "textbook", "bare-memo")}
-        table = compare(rounds, sides, against="ours", all_of_it=True)
-        per_hour = {
-            side: np.median([3600 * trials / one[side].wall(all_of_it=True) for one in table])
-            for side in sides
-        }
-        print("  trials per hour: " + ", ".join(f"{side} {value:.0f}" for side, value in per_hour.items()))
-        gains = [one["textbook"].wall(all_of_it=True) / one["ours"].wall(all_of_it=True) for one in table]
-        print(f"  ours against textbook: {quartiles(gains)} times the trials per hour")
-        memo = table[-1]["ours"].found["memo"]
-        print(f"  stage-1 models of ours: {memo}")
+    size, trials = (QUICK, 4) if quick else (SHORT, 24)
+    common = {"size": size, "space": BOTH, "trials": trials, "concurrent": cores}
+    print(
+        f"\nthroughput: {trials} trials, both stages vary (6 stage-1 configurations), {cores} workers, "
+        "no early stopping; target: 3 times the trials per hour of the textbook script"
+    )
+    sides = {side: (side, common) for side in ("ours", "textbook", "bare-memo")}
+    _per_hour(compare(rounds, sides, against="ours", all_of_it=True), list(sides))
+
+
+def _per_hour(table: list[dict[str, Outcome]], sides: Sequence[str]) -> None:
+    """Print the trials per hour of sides that ran all trials to their ends, and what was reused."""
+    rates = {
+        side: [3600 * len(one[side].trials) / one[side].wall(all_of_it=True) for one in table]
+        for side in sides
+    }
+    print("  trials per hour: " + ", ".join(f"{side} {np.median(rate):.0f}" for side, rate in rates.items()))
+    gains = [a / b for a, b in zip(rates["ours"], rates["textbook"], strict=True)]
+    spent = [one["textbook"].cpu(all_of_it=True) / one["ours"].cpu(all_of_it=True) for one in table]
+    print(f"  ours against textbook: {quartiles(gains)} times the trials per hour,")
+    print(f"  {quartiles(spent)} times the trials per processor hour")
+    print(f"  stage-1 models of ours: {table[-1]['ours'].found['memo']}")
 
 
 def scaling(quick: bool, rounds: int) -> None:
@@ -281,6 +287,7 @@ def asha(quick: bool, rounds: int) -> None:
             f"whole sweep {np.median(ends):.1f} s, best {np.median(tops):.4f}",
             flush=True,
         )
+    _per_hour([outcomes for outcomes, _ in table], ["ours", "textbook"])
 
 
 def driver(quick: bool, rounds: int) -> None:

@@ -18,9 +18,9 @@ from rich.console import Console
 from sweep_sides import SIMULATED_EPOCHS, simulated_trial
 
 from jmml.config import MethodConfig
-from pipelines.sweep.definition import check
 from pipelines.sweep.driver import Assignment, Driver
 from pipelines.sweep.journal import Follower, Journal
+from pipelines.sweep.reading import check
 from pipelines.sweep.search import build_search
 from pipelines.sweep.spaces import configure
 from pipelines.sweep.state import SweepState

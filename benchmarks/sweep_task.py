@@ -24,7 +24,8 @@ from jmml.models.jec_ssl import JECSSL
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import TaskData, evaluated_part, load_task, make_inner_split, make_split, training_part
 from pipelines.project import Project
-from pipelines.sweep.definition import SweepDefinition, check
+from pipelines.sweep.definition import SweepDefinition
+from pipelines.sweep.reading import check
 from pipelines.sweep.search import build_search
 
 EMOTION = {"HVHA": "happiness", "HVLA": "neutral", "LVHA": "anger", "LVLA": "sadness"}

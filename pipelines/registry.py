@@ -38,8 +38,10 @@ from pipelines.registered import (
     history,
     versions,
 )
+from pipelines.run_tags import KIND, SWEEP
 from pipelines.serving import weights_folder
-from pipelines.tracking import KIND, MODEL_NAME, SWEEP, Tracker, reported
+from pipelines.store_errors import reported
+from pipelines.tracking import MODEL_NAME, Tracker
 from pipelines.values import redacted
 
 ADDRESS = re.compile(rf"models:/{MODEL_NAME}(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")

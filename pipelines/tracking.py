@@ -7,28 +7,18 @@ Writing the same point, parameter or trial again changes nothing, so a resumed s
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import math
-import os
-import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-# Read by mlflow, the first one only once, when it is imported.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
 import mlflow
 import numpy as np
-import requests
-import sqlalchemy
 from mlflow.entities import (
     Dataset,
     DatasetInput,
@@ -49,27 +39,31 @@ from jmml.errors import TrackingError
 from pipelines import serving, store
 from pipelines.lineage import DatasetRef, Lineage
 from pipelines.project import Project
-from pipelines.store import LastingError, RunGoneError
-from pipelines.values import as_text, environment, flatten, refuse_long, without_secrets
+from pipelines.run_tags import (
+    CHANGED,
+    ERROR,
+    INHERITED,
+    KIND,
+    PARENT,
+    STUDY,
+    SWEEP,
+    SWEEP_ID,
+    TRIAL,
+    TRIAL_ID,
+    provenance,
+)
+from pipelines.store import RunGoneError
+from pipelines.store_errors import reported
+from pipelines.values import as_text, environment, flatten, refuse_long
 
 EXPERIMENT = "jmml"
 MODEL_NAME = "jmml"
-KIND, SWEEP, TRIAL, STUDY, TRIAL_ID = "jmml.kind", "sweep", "trial", "study", "jmml.trial_id"
-SWEEP_ID, CHANGED, ERROR = "jmml.sweep_id", "jmml.changed_params", "jmml.error"
-PARENT = "mlflow.parentRunId"
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 Point = tuple[str, float, int, int]
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS = 1000, 100, 100  # per request
 MAX_PARAM, MAX_TAG = 6000, 8000  # characters; MLflow would cut longer values off
-# Module that SQLAlchemy asks for -> the package that has it.
-DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-# Codes of refusals that do not go away by themselves.
-LASTING = frozenset(
-    {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED", "UNAUTHENTICATED"}
-)
-_GONE = re.compile(r"Run with id\S* not found|The run \S+ must be in the 'active' state")
 PROBE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(store.PROBE_SECONDS), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
@@ -79,42 +73,6 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # What goes wrong in a database is raised as well, and said in one line by `reported`.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def reported(uri: str, doing: str) -> Iterator[None]:
-    """Turn any failure of the store while ``doing`` something into one :class:`TrackingError`.
-
-    A :class:`~pipelines.store.LastingError` where trying again will not help,
-    a :class:`~pipelines.store.RunGoneError` where the run is not there or was deleted.
-    """
-    try:
-        yield
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, OSError) as error:
-        text = without_secrets(_brief((str(error).strip().splitlines() or [type(error).__name__])[0]), uri)
-        raise _kind_of(error)(f"{doing} failed: {text}", where=store.redacted(uri)) from error
-    except ImportError as error:
-        module = (error.name or str(error)).partition(".")[0]
-        raise TrackingError(
-            f"{doing} failed: the Python package '{DRIVERS.get(module, module)}' is not installed",
-            where=store.redacted(uri),
-            fix=f"install it beside jmml: pip install '{DRIVERS.get(module, module)}'",
-        ) from error
-
-
-def _brief(text: str) -> str:
-    """What a server that cannot be reached comes to, without the names of the classes that found it out."""
-    if "HTTPConnectionPool" not in text and "HTTPSConnectionPool" not in text:
-        return text
-    found = re.search(r"\[Errno [^\]]+\] ([^\"'()]+)|(Read timed out)", text)
-    return f"the server does not answer{f': {found[1] or found[2]}' if found else ''}"
-
-
-def _kind_of(error: Exception) -> type[TrackingError]:
-    code = getattr(error, "error_code", None)
-    if code not in LASTING:
-        return TrackingError
-    return RunGoneError if _GONE.search(str(error)) else LastingError
 
 
 class Tracker:
@@ -223,7 +181,7 @@ class Tracker:
         experiment: str,
         identity: Mapping[str, str],
     ) -> str:
-        own = {**_provenance(kind, lineage), KIND: kind, f"jmml.{kind}": name, **lineage.tags(), **tags}
+        own = {**provenance(kind, lineage), KIND: kind, f"jmml.{kind}": name, **lineage.tags(), **tags}
         parent = self.experiment(experiment)
         with reported(self.uri, f"opening the run of {kind} '{name}'"):
             run = self._only(parent.experiment_id, identity) if identity else None
@@ -276,7 +234,7 @@ class Tracker:
             identity = {PARENT: sweep_run_id, TRIAL_ID: trial_id}
             run = self._only(sweep.info.experiment_id, identity)
             if run is None:
-                inherited = {key: value for key, value in sweep.data.tags.items() if key in _INHERITED}
+                inherited = {key: value for key, value in sweep.data.tags.items() if key in INHERITED}
                 run = self.client.create_run(
                     sweep.info.experiment_id,
                     start_time=started,
@@ -546,38 +504,6 @@ class Tracker:
         """Copy an artifact folder of a run below ``target``; the folder's local path."""
         with reported(self.uri, f"fetching {artifact_folder} of run {run_id}"):
             return Path(self.client.download_artifacts(run_id, artifact_folder, str(target)))
-
-
-_INHERITED = frozenset(
-    {
-        "jmml.sweep",
-        "jmml.sweep_id",
-        "jmml.team",
-        "jmml.version",
-        "jmml.git_sha",
-        "jmml.git_dirty",
-        "jmml.params_digest",
-        "jmml.split_digest",
-        "jmml.outer_fold",
-        "jmml.seed",
-        "mlflow.user",
-        "mlflow.source.name",
-        "mlflow.source.type",
-        "mlflow.source.git.commit",
-    }
-)
-
-
-def _provenance(kind: str, lineage: Lineage) -> dict[str, str]:
-    """The tags behind MLflow's own columns: user, source and version."""
-    tags = {"mlflow.source.name": f"jmml {kind}", "mlflow.source.type": "LOCAL"}
-    if lineage.git_sha:
-        tags["mlflow.source.git.commit"] = lineage.git_sha
-    try:
-        tags["mlflow.user"] = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        tags["mlflow.user"] = str(os.getuid())
-    return tags
 
 
 def _dataset_input(ref: DatasetRef) -> DatasetInput:

@@ -106,7 +106,8 @@ def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[st
     The tables open with the columns that matter. Such a view is kept as a tag of the experiment, as MLflow's
     "Share" button does; where the store may not be written, the tables open in the viewer's own columns.
     """
-    from pipelines.tracking import KIND, MODEL_NAME, PARENT, SWEEP, TRIAL, Tracker
+    from pipelines.run_tags import KIND, PARENT, SWEEP, TRIAL
+    from pipelines.tracking import MODEL_NAME, Tracker
 
     tracker = Tracker.connect(project)
     uri = project.tracking_uri

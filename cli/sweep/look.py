@@ -28,9 +28,9 @@ def list_(
       $ jmml sweep list --mine --json
     """
     from pipelines.project import Project
+    from pipelines.sweep.columns import fitted
     from pipelines.sweep.folder import shared_folder, user
     from pipelines.sweep.listing import columns, listed
-    from pipelines.sweep.table import fitted
 
     project = Project.find()
     found, damaged = listed(project, user=user() if mine else None, team=team)
@@ -63,8 +63,8 @@ def show(
 
       $ jmml sweep show quick --trials all --json
     """
+    from pipelines.sweep.columns import fitted, labelled
     from pipelines.sweep.listing import Description
-    from pipelines.sweep.table import fitted, labelled
 
     count = _count(trials)
     description = Description.of(found(name))

@@ -51,7 +51,7 @@ def run(
       $ jmml sweep run my_sweep.yaml --address 10.0.0.5:6379 --submit
     """
     from pipelines.project import Project
-    from pipelines.sweep.definition import load_definition
+    from pipelines.sweep.reading import load_definition
 
     project = Project.find()
     loaded = load_definition(definition, overrides=settings or [], name=name, project=project)

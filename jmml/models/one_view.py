@@ -6,6 +6,7 @@ normalisation without weights (:class:`~jmml.models.encoders.Encoder`), trained 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -83,9 +84,9 @@ class SpeechOnly(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Continuable,
     def _network(self, d: int, n_classes: int, generator: torch.Generator) -> CodeNetwork:
         return CodeNetwork(Encoder(d, self.hidden, self.k_, generator))
 
+    @abstractmethod
     def _losses(self, net: CodeNetwork, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         """``loss``, which is minimised, and its terms, for standardised features x (n, D) and classes y (n,)."""
-        raise NotImplementedError
 
     def _least_batch(self, counts: IntArray) -> int:
         """The smallest batch the loss can be taken on, given the number of rows of each class."""

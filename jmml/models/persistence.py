@@ -9,6 +9,7 @@ or one of :data:`TRUSTED`, the helpers inside the estimators of :mod:`jmml.model
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from hashlib import sha256
 from io import BytesIO
@@ -83,17 +84,19 @@ def load_state(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], di
         raise ModelError(f"is no safetensors file ({error})", where=folder / f"{name}.safetensors") from None
 
 
-class Persistent:
+class Persistent(ABC):
     """``save`` and ``load`` of an estimator that has ``state`` and ``from_state``."""
 
+    @abstractmethod
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        raise NotImplementedError
+        """All that the fitted estimator is: arrays by name, and plain values."""
 
     @classmethod
+    @abstractmethod
     def from_state(
         cls, arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any], *, device: str = "cpu"
     ) -> Self:
-        raise NotImplementedError
+        """The estimator whose :meth:`state` that is."""
 
     def save(self, folder: Path | str) -> None:
         """Write the fitted estimator to ``folder``: ``model.safetensors`` and ``model.json``."""

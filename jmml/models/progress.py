@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -60,6 +61,6 @@ class Continuable(Persistent):
     def _end(self) -> None:
         self._trainer = None
 
+    @abstractmethod
     def _load_scalers(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take the scalers that ``state`` put into ``arrays``."""
-        raise NotImplementedError

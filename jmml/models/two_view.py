@@ -9,6 +9,7 @@ of the training pairs, of pairs that were held out, and of permuted pairs, which
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -87,15 +88,15 @@ class TwoView(TransformerMixin, Continuable, BaseEstimator, auto_wrap_output_key
 
     # ------------------------------------------------------------------ what a method says
 
+    @abstractmethod
     def _network(self, r_s: int, r_e: int, n_classes: int, generator: torch.Generator) -> TwoEncoders:
         """The network to train, drawn from ``generator``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _losses(
         self, net: Any, u_s: Tensor, u_e: Tensor, y: tuple[Tensor, Tensor] | None
     ) -> dict[str, Tensor]:
         """``loss``, which is minimised, and its terms before weighting, for pairs u_s (n, r_s), u_e (n, r_e)."""
-        raise NotImplementedError
 
     def _check_weights(self) -> None:
         """:class:`ModelError` for weights of the loss that cannot be."""

@@ -23,6 +23,7 @@ from jmml.evaluation.contrast import LABEL_ONLY
 from jmml.files import atomic_folder
 from pipelines.lineage import Lineage
 from pipelines.project import Project
+from pipelines.run_tags import STUDY
 from pipelines.study import certificates
 from pipelines.study.cells import Cell, Key
 from pipelines.study.folders import checksums, keep, kept_as
@@ -30,7 +31,7 @@ from pipelines.study.plan import StudyPlan
 from pipelines.study.report import write_report
 from pipelines.study.results import StudyResults, gather
 from pipelines.study.summary import FILE, REPORT, Summary, folder_of
-from pipelines.tracking import STUDY, Tracker
+from pipelines.tracking import Tracker
 
 DIGEST = "jmml.study_digest"
 DEFINITION, CERTIFICATE, EVIDENCE = "definition.yaml", "certificate.json", "evidence"

@@ -209,7 +209,7 @@ def _once_more(work: Running, error: RayError) -> Running:
     if work.deaths == RETRIES:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise SweepError(
-            f"the worker died {RETRIES + 1} times: {reason}",
+            f"the worker died {RETRIES + 1} times here or soon after: {reason}",
             where=work.left[0],
             fix="give it more memory, or lower --workers; finished cells are kept",
         ) from error

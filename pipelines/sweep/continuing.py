@@ -11,10 +11,11 @@ from typing import Any
 from jmml.errors import ConfigError
 from pipelines.project import Project
 from pipelines.sweep import spaces
-from pipelines.sweep.definition import KEYS, SweepDefinition, check, load_definition
+from pipelines.sweep.definition import KEYS, SweepDefinition
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.overrides import override
 from pipelines.sweep.plan import Plan, differences, fingerprint, plan
+from pipelines.sweep.reading import check, load_definition
 from pipelines.sweep.state import SweepState
 
 
@@ -26,6 +27,7 @@ class Continuation:
     ----------
     changes : what differs from when it began, a line each.
     total : trials wanted then, extensions included.
+    length : of the journal, in bytes, when it was read: nobody may have driven the sweep since.
     """
 
     folder: SweepFolder
@@ -33,6 +35,7 @@ class Continuation:
     plan: Plan
     changes: list[str]
     total: int
+    length: int
 
 
 def to_resume(
@@ -46,13 +49,14 @@ def to_resume(
     ConfigError, DataError, ProtocolError : what :func:`pipelines.sweep.plan.plan` finds wrong.
     """
     folder = SweepFolder.find(project, name)
+    length = folder.length
     state = folder.state()
     planned = plan(project, _definition(state, source, overrides))
     changes = _changes(state, planned)
     total = state.total
     if changes:  # what `extend` added stays
         total += planned.trials - check(state.definition).n_trials()
-    return Continuation(folder, state, planned, changes, total)
+    return Continuation(folder, state, planned, changes, total, length)
 
 
 def to_extend(project: Project, name: str, trials: int) -> Continuation:
@@ -64,6 +68,7 @@ def to_extend(project: Project, name: str, trials: int) -> Continuation:
     ConfigError : it cannot have more trials, or something has changed since it began.
     """
     folder = SweepFolder.find(project, name)
+    length = folder.length
     state = folder.state()
     definition = check(state.definition, where=f"sweep {name}")
     if problem := _no_extension(definition, state, trials):
@@ -76,7 +81,7 @@ def to_extend(project: Project, name: str, trials: int) -> Continuation:
             + [f"undo it, or first run `jmml sweep resume {name} --accept-changes`"],
             where=f"sweep {name}",
         )
-    return Continuation(folder, state, planned, [], state.total + trials)
+    return Continuation(folder, state, planned, [], state.total + trials, length)
 
 
 def check_changes(found: Continuation, *, accepted: bool) -> None:
@@ -121,7 +126,7 @@ def _definition(state: SweepState, source: str | Path | None, overrides: Sequenc
         return load_definition(source, overrides=overrides, name=state.name)
     data = copy.deepcopy(state.definition)
     problems = [problem for text in overrides if (problem := override(data, text, keys=KEYS))]
-    return check(data, where=f"sweep {state.name}", problems=problems)
+    return check(data, where="-s" if overrides else f"sweep {state.name}", problems=problems)
 
 
 def _no_extension(definition: SweepDefinition, state: SweepState, trials: int) -> str | None:

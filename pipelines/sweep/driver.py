@@ -18,8 +18,8 @@ from jmml.config import MethodConfig
 from jmml.errors import SweepError
 from pipelines.sweep.definition import SweepDefinition
 from pipelines.sweep.journal import Journal
+from pipelines.sweep.proposals import Search, SpaceExhausted
 from pipelines.sweep.rungs import WHOLE, Leg, build_rungs
-from pipelines.sweep.search import Search, SpaceExhausted
 from pipelines.sweep.spaces import Configuration, configure, describe
 from pipelines.sweep.state import SweepState, Trial
 

@@ -17,7 +17,8 @@ from jmml.models.pairs import ROWS_PER_DIMENSION
 from jmml.task import TaskData, make_inner_split, make_split, training_part
 from pipelines import lineage
 from pipelines.project import Project
-from pipelines.sweep.definition import CorpusRef, SweepDefinition, check_against
+from pipelines.sweep.definition import CorpusRef, SweepDefinition
+from pipelines.sweep.reading import check_against
 from pipelines.sweep.spaces import Space
 from pipelines.task import SPLIT_SEED, check_pairs, read_split, read_task, with_task
 

@@ -106,6 +106,11 @@ class SweepFolder:
         except SweepError:  # damaged, which whoever reads it is told
             return self.journal.is_file()
 
+    @property
+    def length(self) -> int:
+        """Bytes of the journal."""
+        return self.journal.stat().st_size
+
     def state(self) -> SweepState:
         """What the journal says now."""
         return SweepState.read(self.journal)

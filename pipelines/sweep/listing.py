@@ -17,13 +17,13 @@ from rich.text import Text
 from jmml.config import MethodConfig
 from jmml.errors import JMMLError, SweepError
 from pipelines.project import Project
+from pipelines.sweep.columns import Column
 from pipelines.sweep.folder import SweepFolder, status
 from pipelines.sweep.spaces import Dimension, configure, describe
 from pipelines.sweep.state import OVER, SweepState, Trial
 from pipelines.sweep.table import (
     CLOSING,
     STYLES,
-    Column,
     best_text,
     counts_text,
     memo_text,

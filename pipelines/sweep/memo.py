@@ -104,10 +104,6 @@ class Stage1Store:
         taken, self.counts = self.counts, dict.fromkeys(COUNTS, 0)
         return taken
 
-    def prune(self, max_bytes: int) -> int:
-        """Delete the entries that were not used for longest until at most ``max_bytes`` are left; the bytes deleted."""
-        return prune(self.folder, max_bytes)
-
     # ------------------------------------------------------------------ one key
 
     def _try(self, key: str, job: Job, *, waited: bool) -> JECSSL | None:

@@ -16,10 +16,11 @@ from jmml.errors import ProtocolError, SweepError
 from jmml.task import TaskData
 from pipelines.code import code_digest, libraries
 from pipelines.project import Project
-from pipelines.sweep import spaces
-from pipelines.sweep.definition import SweepDefinition, load_definition
+from pipelines.sweep import search, spaces
+from pipelines.sweep.definition import SweepDefinition
 from pipelines.sweep.estimate import Estimate, estimate
 from pipelines.sweep.fitting import fit
+from pipelines.sweep.reading import load_definition
 from pipelines.sweep.spaces import DISTRIBUTIONS
 from pipelines.task import fingerprint as task_fingerprint
 from pipelines.wording import duration
@@ -224,7 +225,8 @@ def plan(project: Project, source: str | Path | SweepDefinition, *, overrides: S
 
 
 def fingerprint(plan: Plan) -> dict[str, Any]:
-    """All that a trial's scores depend on besides its definition, as plain values: a sweep is resumed on the same."""
+    """All that a sweep's trials and their scores depend on besides its definition, as plain values: it is resumed on
+    the same."""
     protocol = plan.params.protocol.model_dump(mode="json")
     speech, eeg = plan.split.fold(plan.definition.protocol.outer_fold)
     return {
@@ -236,6 +238,7 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "device": "cuda" if plan.definition.resources.gpus else plan.params.device.partition(":")[0],
         "code": code_digest(),
         "libraries": libraries(),
+        "search": search.fingerprint(plan.definition),
     }
 
 

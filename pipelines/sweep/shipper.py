@@ -33,6 +33,10 @@ NOTE_S = 15.0  # between two descriptions of the sweep's run
 FLUSH_S, JOIN_S = 2.0, 3.0  # how long stop() waits for what is left, and for the request under way
 DOUBTFUL_S = 5.0  # an answer that took longer may have been one to a repeated request
 POLL_S = 0.05
+SHARE, MAX_REST_S = (
+    0.01,
+    5.0,
+)  # of the time spent on writing while nothing waits; the longest rest for its sake
 
 # MLflow would go on for minutes in one request, and repeat those that made a run. Ours is the loop that tries again.
 LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
@@ -68,7 +72,7 @@ class Shipper:
     ----------
     run_id : run of the sweep, which exists. Where ``shipped.json`` speaks of another run or another store,
         everything is written, from the beginning of the journal on.
-    every : seconds between two looks at the journal.
+    every : seconds between two looks at the journal; more where a request takes long, as few large ones cost less.
     pause : seconds after a failure; it doubles up to a minute.
 
     Attributes
@@ -182,6 +186,7 @@ class Shipper:
     def _loop(self) -> None:
         pause = self._pause
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 more = self._step()
             except Exception as error:
@@ -194,7 +199,8 @@ class Shipper:
                 self.trouble, pause = None, self._pause
                 self._request = min(2 * self._request, REQUEST)
                 if not more:
-                    self._rest(self._every)
+                    spent = time.monotonic() - began
+                    self._rest(max(self._every, min(spent / SHARE, MAX_REST_S)))
 
     def _rest(self, seconds: float) -> None:
         self._wake.wait(seconds)

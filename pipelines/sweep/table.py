@@ -1,34 +1,27 @@
-"""What a person sees of a sweep at work: a live view on a terminal, one line per ended trial elsewhere."""
+"""A sweep on a terminal: summary, best-so-far curve, and a table of its trials."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.sweep.columns import LABEL, Column, fitted, labelled, magnitude
 from pipelines.sweep.curve import curve
 from pipelines.sweep.spaces import Dimension, describe, show
 from pipelines.sweep.state import SweepState, Trial
 from pipelines.sweep.tally import Tally
 from pipelines.wording import duration, grouped, many
 
-REFRESHES = 2  # per second
 CURVE_HEIGHT = 5
 MAX_ROWS = 24
 _SHORT_HEADING = 5  # characters
-_GAP = 2  # characters between two columns
 CLOSING = "all trials are over; refitting the best, writing to MLflow"
-LABEL = 9  # characters that the label before a text takes
 _TABLE_FRAME = 5  # an empty line, the headings, what is said below, the line of the cursor
 STYLES = {
     "running": "cyan",
@@ -39,77 +32,6 @@ STYLES = {
     "failed": "red",
     "interrupted": "red",
 }
-
-
-class Display:
-    """Shows the state of a sweep while it runs; used as a context manager around the search.
-
-    Parameters
-    ----------
-    console : where to; the live view needs a terminal. None shows nothing.
-    trouble : what is wrong at the moment and does not stop the sweep, None while nothing is.
-    """
-
-    def __init__(
-        self,
-        state: SweepState,
-        console: Console | None,
-        *,
-        trouble: Callable[[], str | None] = lambda: None,
-    ) -> None:
-        self.state, self.console, self.trouble = state, console, trouble
-        self._tally = Tally(state)
-        self._note, self._status = "", "running"
-        self._told = False  # of the trouble that there is
-        self._live: Live | None = None
-        if console is not None and console.is_terminal:
-            self._live = Live(get_renderable=self._render, console=console, refresh_per_second=REFRESHES)
-
-    def __enter__(self) -> Display:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._note = ""
-            self._status = str(self.state.closed["state"]) if self.state.closed else "interrupted"
-            self._live.stop()
-
-    def ended(self, trial: Trial) -> None:
-        """A trial is over: one line where there is no live view, and one when trouble begins."""
-        if self.console is None or self._live is not None:
-            return
-        self._say(line(self.state, trial))
-        trouble = self.trouble()
-        if trouble and not self._told:
-            self._say(trouble)
-        self._told = trouble is not None
-
-    def note(self, text: str) -> None:
-        """What happens now (refitting, writing to MLflow), above the table or as a line of its own."""
-        self._note = text
-        if self._live is None:
-            self._say(text)
-
-    def _say(self, text: str) -> None:
-        if self.console is not None:
-            self.console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-    def _render(self) -> RenderableType:
-        assert self.console is not None
-        self._tally.update()
-        return view(
-            self._tally,
-            width=self.console.width,
-            height=self.console.height,
-            status=self._status,
-            note=self._note,
-            below=[text for text in (self.trouble(),) if text],
-            plain=self.console.options.ascii_only,
-        )
 
 
 # One trial -----------------------------------------------------------------------------------------------
@@ -241,15 +163,6 @@ def best_text(state: SweepState, trial: Trial) -> str:
     return f"{scores(state, trial)}: trial {trial.number}, epoch {trial.best_epoch}"
 
 
-def labelled(rows: Iterable[tuple[str, str]]) -> Table:
-    """Texts with their labels in a column of their own."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(min_width=LABEL - 2, no_wrap=True)
-    for label, text in rows:
-        grid.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
-    return grid
-
-
 def memo_text(memo: Mapping[str, int]) -> str:
     """``73 % reused (40 computed, 90 loaded, 18 waited for)``; nothing while none was needed."""
     needed = sum(memo.values())
@@ -297,68 +210,6 @@ def _curve(state: SweepState, elapsed: float, width: int, plain: bool) -> list[R
     foot = f"{'':{left}}best {score_name(state)} so far"
     foot += f"{end:>{max(len(end) + 2, width - len(foot))}}"
     return [*(Text(text, style="green", no_wrap=True) for text in drawn), Text(foot, style="dim")]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column; those of a high ``rank`` are the first to go where there is no room, rank 0 never goes.
-
-    ``short`` is the same in less room, for narrow terminals.
-    """
-
-    heading: str
-    cells: Sequence[Text | str]
-    rank: int
-    justify: Literal["left", "right"] = "right"
-    short: Column | None = None
-
-    @property
-    def width(self) -> int:
-        cells = (cell.cell_len if isinstance(cell, Text) else cell_len(cell) for cell in self.cells)
-        return max(cell_len(self.heading), *cells)
-
-
-def fitted(columns: Sequence[Column], width: int, below: str = "") -> RenderableType:
-    """The columns in ``width`` characters: shorter where they have to be, then closer to each other. Those for which
-    there is no room even so are named below."""
-    forms, gap = _shortened(columns, width), _GAP
-    if sum(form.width for form in forms) + gap * (len(forms) - 1) > width:
-        gap = 1
-    kept: set[int] = set()
-    left = width + gap
-    for place in sorted(range(len(forms)), key=lambda place: forms[place].rank):
-        left -= forms[place].width + gap
-        if left < 0 and forms[place].rank:
-            break  # nothing of less weight comes in its stead
-        kept.add(place)
-    shown = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, padding=(0, gap - 1)
-    )
-    chosen = [forms[place] for place in sorted(kept)]
-    for column in chosen:
-        shown.add_column(column.heading, justify=column.justify, no_wrap=True)
-    for cells in zip(*(column.cells for column in chosen), strict=True):
-        shown.add_row(*cells)
-    dropped = ", ".join(column.heading for place, column in enumerate(columns) if place not in kept)
-    missing = f"no room for {dropped}" if dropped else ""
-    foot = "; ".join(text for text in (below, missing) if text)
-    return Group(shown, Text(foot, style="dim")) if foot else shown
-
-
-def _shortened(columns: Sequence[Column], width: int) -> list[Column]:
-    """As many columns in their short form as it takes to fit, those first that gain the most."""
-    forms = list(columns)
-
-    def gain(place: int) -> int:
-        short = columns[place].short
-        return 0 if short is None else columns[place].width - short.width
-
-    for place in sorted(range(len(forms)), key=gain, reverse=True):
-        short = columns[place].short
-        if short is None or gain(place) <= 0 or sum(f.width + _GAP for f in forms) - _GAP <= width:
-            break
-        forms[place] = short
-    return forms
 
 
 def table(
@@ -451,15 +302,6 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     }
     taken = list(last.values())
     return {key: short if taken.count(short) == 1 else key for key, short in last.items()}
-
-
-def magnitude(number: float) -> str:
-    """``950``, ``12.3k``, ``4.1M``, ``2.0G``."""
-    for unit in ("", "k", "M"):
-        if abs(number) < 1000:
-            return f"{number:.1f}{unit}" if unit or number != int(number) else f"{int(number)}"
-        number /= 1000
-    return f"{number:.1f}G"
 
 
 def now_ms() -> int:

@@ -22,10 +22,10 @@ from ray.tune.search import Searcher
 
 from jmml.errors import JMMLError
 from jmml.task import TaskData
+from pipelines.sweep.display import Display
 from pipelines.sweep.driver import Driver
 from pipelines.sweep.search import CONFIGURATION, METRIC, MODE, NUMBER, TIME, build_scheduler
 from pipelines.sweep.state import Trial
-from pipelines.sweep.table import Display
 from pipelines.sweep.trainable import (
     ERROR,
     FATAL,

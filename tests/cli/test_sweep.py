@@ -17,10 +17,10 @@ from cli.sweep.arguments import definitions, sweeps
 from jmml.config import MethodConfig
 from jmml.errors import ConfigError, SweepError
 from pipelines.sweep import jobs, runner
-from pipelines.sweep.definition import check
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.gcs import Cluster, NodeState
 from pipelines.sweep.plan import fingerprint, plan
+from pipelines.sweep.reading import check
 from tests.cli import console
 from tests.pipelines.sweep.projects import definition, write_project
 from tests.pipelines.sweep.scripts import Script, long_sweep

@@ -11,7 +11,12 @@ ROOT = Path(__file__).parents[2]
 LAYERS = {"jmml": set(), "pipelines": {"jmml"}, "cli": {"jmml", "pipelines"}}
 HOMES = {
     "ray": ("pipelines/sweep/", "pipelines/study/"),
-    "mlflow": ("pipelines/tracking.py", "pipelines/registry.py", "pipelines/serving.py"),
+    "mlflow": (
+        "pipelines/tracking.py",
+        "pipelines/store_errors.py",
+        "pipelines/registry.py",
+        "pipelines/serving.py",
+    ),
     "dvc": ("pipelines/lineage.py", "pipelines/datasets.py", "pipelines/stages/"),
     "typer": ("cli/",),
 }

@@ -10,8 +10,9 @@ from typing import Any
 from mlflow import MlflowClient
 
 from pipelines.gates import EVIDENCE_DIGEST, MODEL_DIGEST
+from pipelines.run_tags import ERROR, SWEEP, SWEEP_ID, TRIAL, TRIAL_ID
 from pipelines.sweep.journal import Event
-from pipelines.tracking import ERROR, SWEEP, SWEEP_ID, TRIAL, TRIAL_ID, Run, Tracker
+from pipelines.tracking import Run, Tracker
 from tests.faults.sweeps import Sweep
 
 RUN_STATUS = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}

@@ -32,9 +32,13 @@ POLL_S = 0.01
 CLEAN = (0, 130)  # exit codes of a driver that ended by itself and took everything along
 RAYLET, GCS, WORKER = "raylet", "gcs_server", "ray::ImplicitFunc.train"
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
-ALGORITHMS = {
+CHANGING = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.1, 3.0]}}
+ALGORITHMS: dict[str, dict[str, Any]] = {
     "random": {"algorithm": "random", "lag": 2},
     "tpe": {"algorithm": "tpe", "lag": 3},
+    "cma-es": {"algorithm": "cma-es", "lag": 3, "space": CHANGING},
+    "hyperband": {"scheduler": {"name": "hyperband", "reduction": 3}},
+    "pbt": {"algorithm": "pbt", "scheduler": None, "pbt": {"interval": 8}, "space": CHANGING},
 }
 # What a driver says besides an error: trials, what happens now, trouble with the store.
 PROGRESS = re.compile(

@@ -36,6 +36,11 @@ def in_the_middle(sweep: Sweep, driver: Child) -> None:
     sweep.after(driver, "report", 90)
 
 
+def among_rungs(sweep: Sweep, driver: Child) -> None:
+    """Some trials wait for others then, with their checkpoints."""
+    sweep.after(driver, "report", 90)
+
+
 def once_the_run_is_there(sweep: Sweep, driver: Child) -> None:
     driver.until(lambda: run_exists(sweep), "MLflow has the run")
 
@@ -49,6 +54,8 @@ def in_the_refit(sweep: Sweep, driver: Child) -> None:
     [
         ("tpe", [in_the_first_trials, in_the_middle]),
         ("random", [once_the_run_is_there, in_the_refit]),
+        ("hyperband", [among_rungs]),
+        ("pbt", [among_rungs]),
     ],
 )
 def test_the_driver(sweep, expected, algorithm, moments):

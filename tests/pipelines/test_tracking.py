@@ -17,6 +17,7 @@ import pytest
 from jmml.errors import TrackingError
 from pipelines import store, tracking
 from pipelines.project import Project
+from pipelines.store_errors import reported
 from pipelines.tracking import Tracker
 from tests.pipelines.tracked import make_lineage, make_project
 
@@ -154,7 +155,7 @@ def test_no_error_shows_the_password_of_the_address(
     ],
 )
 def test_no_error_shows_the_password_that_another_error_names(text: str) -> None:
-    with pytest.raises(TrackingError) as caught, tracking.reported("http://ada:secret@host", "reading"):
+    with pytest.raises(TrackingError) as caught, reported("http://ada:secret@host", "reading"):
         raise OSError(text)
     assert "secret" not in str(caught.value)
     assert "***" in str(caught.value)

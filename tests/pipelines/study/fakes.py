@@ -20,6 +20,7 @@ from jmml.evaluation.evidence import evidence_frame
 from jmml.evaluation.leakage import Certificate
 from jmml.methods import METHODS
 from jmml.task import TaskData
+from pipelines.study.cells import CellStore
 from pipelines.study.certificates import expected_objects
 
 STRENGTH = {"raw": 0.3, "jec-ssl": 0.4, "jmml": 0.5, "one-hot": 0.6, "prototypes": 0.45}
@@ -164,20 +165,42 @@ class Fails(Recorder):
 
 
 class Dies(Recorder):
-    """Kills its worker over one method, the first ``times`` times."""
+    """Kills its worker over one method, the first ``times`` times.
 
-    def __init__(self, folder: Path, method: str, times: int) -> None:
+    With ``saved``, a cell store, only once the cells of the block before it have been saved there.
+    """
+
+    def __init__(self, folder: Path, method: str, times: int, *, saved: CellStore | None = None) -> None:
         super().__init__(folder / "calls")
-        self.method, self.times, self.deaths = method, times, folder / "deaths"
+        self.method, self.times, self.deaths, self.saved = method, times, folder / "deaths", saved
         self.deaths.mkdir()
 
     def __call__(
-        self, task: Any, split: Any, fold: int, method: str, *args: Any, **options: Any
+        self,
+        task: Any,
+        split: Any,
+        fold: int,
+        method: str,
+        *args: Any,
+        seed: int,
+        **options: Any,
     ) -> CellResult:
         if method == self.method and len(list(self.deaths.iterdir())) < self.times:
+            if self.saved is not None:
+                self._wait(self.saved, fold, seed)
             (self.deaths / str(time.monotonic_ns())).write_text("")
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(task, split, fold, method, *args, **options)
+        return super().__call__(task, split, fold, method, *args, seed=seed, **options)
+
+    def _wait(self, store: CellStore, fold: int, seed: int) -> None:
+        before = set(list(METHODS)[: list(METHODS).index(self.method)])
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            saved = store.newest(100)
+            if before <= {cell["method"] for cell in saved if (cell["fold"], cell["seed"]) == (fold, seed)}:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"not saved within a minute: {sorted(before)} of fold {fold}, seed {seed}")
 
 
 class SlowFrom(Recorder):

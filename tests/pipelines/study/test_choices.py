@@ -16,13 +16,14 @@ from jmml.errors import DataError, ProtocolError, SweepError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from pipelines.project import Project
+from pipelines.run_tags import STUDY
 from pipelines.study import record, workers
 from pipelines.study.cells import CellStore
 from pipelines.study.certificates import verify_cell
 from pipelines.study.plan import plan
 from pipelines.study.runner import run_study
 from pipelines.study.summary import Summary, folder_of
-from pipelines.tracking import STUDY, Tracker
+from pipelines.tracking import Tracker
 from tests.pipelines.study import fakes, reported
 from tests.pipelines.study.studies import CELLS, make
 from tests.pipelines.sweep.projects import write_project
@@ -263,7 +264,7 @@ def test_only_what_has_not_come_back_is_computed_once_more(made):
     died = workers.Running(block, list(block.cells[2:]))
     again = workers._once_more(died, RayError("gone"))
     assert (again.block, again.left) == (block, list(block.cells[2:]))
-    with pytest.raises(SweepError, match="the worker died 2 times: gone"):
+    with pytest.raises(SweepError, match="the worker died 2 times here or soon after: gone"):
         workers._once_more(again, RayError("gone"))
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.run_tags import STUDY
 from pipelines.study.plan import plan
 from pipelines.study.summary import folder_of
-from pipelines.tracking import STUDY, Tracker
+from pipelines.tracking import Tracker
 from tests.pipelines.study.studies import CELLS, make
 from tests.pipelines.sweep.projects import write_project
 

@@ -10,13 +10,14 @@ import pytest
 from jmml.errors import DataError
 from jmml.evaluation import evidence
 from pipelines.project import Project
+from pipelines.run_tags import STUDY
 from pipelines.study import record
 from pipelines.study.cells import CellStore
 from pipelines.study.folders import checksums, keep, kept_as
 from pipelines.study.plan import plan
 from pipelines.study.runner import run_study
 from pipelines.study.summary import FILE, Summary, finished, folder_of, read
-from pipelines.tracking import STUDY, Tracker
+from pipelines.tracking import Tracker
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import make
 from tests.pipelines.sweep.projects import write_project

@@ -17,6 +17,7 @@ from jmml.errors import ModelError, ProjectError, ProtocolError, SweepError, Tra
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from pipelines.project import Project
+from pipelines.run_tags import STUDY
 from pipelines.study import record, runner
 from pipelines.study.cells import CellStore
 from pipelines.study.certificates import verify_cell
@@ -24,19 +25,12 @@ from pipelines.study.definition import check
 from pipelines.study.plan import plan
 from pipelines.study.runner import InterruptedStudyError, run_study
 from pipelines.study.summary import Summary, finished, folder_of, read
-from pipelines.sweep.session import ray_session
-from pipelines.tracking import STUDY, Tracker
+from pipelines.tracking import Tracker
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, FOLDS, METHODS, SEEDS, make
 from tests.pipelines.sweep.projects import write_project
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray_once():
-    with ray_session(cpus=2):
-        yield
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_of_two")]
 
 
 def new_project(folder):
@@ -313,8 +307,8 @@ def test_a_worker_that_dies_is_replaced_once(project, tmp_path, done, monkeypatc
 
 
 def test_a_worker_that_dies_twice_stops_the_study(project, tmp_path):
-    cell = fakes.Dies(tmp_path / "twice", "jmml", times=9)
-    with pytest.raises(SweepError, match=r"method jmml, .*: the worker died 2 times"):
+    cell = fakes.Dies(tmp_path / "twice", "jmml", times=9, saved=CellStore.of(project.root))
+    with pytest.raises(SweepError, match=r"method jmml, .*: the worker died 2 times here or soon after"):
         study(project, cell=cell)
     assert runs(project) == []
     assert len(plan(project, make()).cached) >= 2

@@ -123,7 +123,10 @@ class Meets:
 
 
 class Places:
-    """Trials of a second or so, which write down on which node they are and how many of them are at work."""
+    """Trials of a second or so, which write down on which node they are and how many of them are at work.
+
+    While there is a file ``hold`` in the folder they go no further (for two minutes).
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -134,7 +137,10 @@ class Places:
         together = len(list(self.folder.glob("here-*")))
         seen = {"node": ray.get_runtime_context().get_node_id(), "together": together}
         (self.folder / f"{uuid4()}.json").write_text(json.dumps(seen))
+        until = time.monotonic() + 120
         try:
+            while (self.folder / "hold").exists() and time.monotonic() < until:
+                time.sleep(0.1)
             for result in points(config):
                 time.sleep(0.2)
                 yield result

@@ -11,10 +11,10 @@ from jmml.errors import ConfigError, SweepError
 from pipelines.project import Project
 from pipelines.sweep import plan as planning
 from pipelines.sweep.continuing import settings, to_extend, to_resume
-from pipelines.sweep.definition import check
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Journal
 from pipelines.sweep.plan import plan
+from pipelines.sweep.reading import check
 from tests.pipelines.sweep.projects import definition, write_project
 from tests.pipelines.sweep.scripts import Script, write_events
 
@@ -104,6 +104,13 @@ def test_another_outer_fold_and_seed_are_noticed(project):
     assert "protocol.outer_fold: 0 -> 1" in changes
     assert "seed: 0 -> 1" in changes
     assert any(change.startswith("held_out.speech: ") for change in changes)
+
+
+def test_a_wrong_override_is_blamed_on_the_command_line(project):
+    with pytest.raises(ConfigError) as caught:
+        to_resume(project, "tiny", overrides=["stage2.k=none", "budget.trails=3"])
+    assert str(caught.value).startswith("-s: ")
+    assert "budget.trails" in str(caught.value)
 
 
 def test_what_was_added_stays_when_the_definition_changes(project):

@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from jmml.config import MethodConfig, load_params, parse_yaml, validate
 from jmml.errors import ConfigError, SweepError
 from pipelines.sweep import spaces
-from pipelines.sweep.definition import (
-    KEYS,
-    READY_MADE,
-    SECTIONS,
-    SweepDefinition,
-    check,
-    check_against,
-    load_definition,
-)
+from pipelines.sweep.definition import KEYS, SECTIONS, SweepDefinition
+from pipelines.sweep.reading import READY_MADE, check, check_against, load_definition
 from pipelines.sweep.search import CHANGEABLE
 from tests.pipelines.sweep.projects import definition
 
@@ -370,7 +363,7 @@ def test_a_written_definition_reads_as_itself(k, weights, seed):
 
 def test_checking_a_definition_imports_neither_ray_nor_torch():
     heavy = {"ray", "torch", "mlflow", "optuna", "cmaes"}
-    code = f"import sys, pipelines.sweep.definition; print({heavy} & set(sys.modules))"
+    code = f"import sys, pipelines.sweep.reading; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -7,9 +7,9 @@ import pytest
 
 from jmml.errors import SweepError
 from pipelines.sweep import journal
-from pipelines.sweep.definition import check
 from pipelines.sweep.driver import Driver
 from pipelines.sweep.journal import Journal
+from pipelines.sweep.reading import check
 from pipelines.sweep.search import build_search
 from pipelines.sweep.state import SweepState
 from tests.pipelines.sweep.simulation import BASE, CutOffError, begin, drive, outcome

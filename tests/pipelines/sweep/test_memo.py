@@ -197,7 +197,7 @@ def test_the_entries_that_were_not_used_for_longest_are_pruned(tmp_path):
     stale = tmp_path / "ab" / ".half"
     stale.mkdir(parents=True)
     os.utime(stale, (1000, 1000))
-    assert kept.prune(2 * size + size // 2) == 2 * size
+    assert prune(tmp_path, 2 * size + size // 2) == 2 * size
     assert {key for key in KEYS if paths[key].exists()} == {"a", "d"}
     assert not stale.exists()
     assert prune(tmp_path, 0) == 2 * size

@@ -22,8 +22,8 @@ import yaml
 from jmml.errors import SweepError
 from pipelines.cluster import nodes, record
 from pipelines.sweep import journal
-from pipelines.sweep.definition import check
 from pipelines.sweep.folder import SweepFolder
+from pipelines.sweep.reading import check
 from pipelines.sweep.search import build_search
 from tests.pipelines.sweep.projects import definition, write_project
 from tests.pipelines.test_cluster import cluster  # noqa: F401 - a fixture
@@ -38,8 +38,9 @@ DRIVE = """
     import ray
     from jmml.errors import JMMLError
     from pipelines.project import Project
-    from pipelines.sweep.definition import check
-    from pipelines.sweep.runner import Turn, resume_sweep, run_sweep
+    from pipelines.sweep.reading import check
+    from pipelines.sweep.runner import resume_sweep, run_sweep
+    from pipelines.sweep.turn import Turn
     from tests.pipelines.sweep import fakes
 
     what, root, address, folder, text = sys.argv[1:]
@@ -66,10 +67,12 @@ def project(tmp_path_factory):
     return write_project(tmp_path_factory.mktemp("clustered") / "project")
 
 
-def start(project, folder, *, address="auto", resume=None, **changes):
-    """A driver at work, for :func:`made` ``changes``."""
+def start(project, folder, *, address="auto", resume=None, hold=False, **changes):
+    """A driver at work, for :func:`made` ``changes``; with ``hold`` its trials wait until :func:`let_go`."""
     what, text = ("resume", resume) if resume else ("run", json.dumps(made(**changes)))
     folder.mkdir(exist_ok=True)
+    if hold:
+        (folder / "hold").touch()
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(DRIVE), what, str(project.root), address, str(folder), text],
         stdout=subprocess.PIPE,
@@ -78,6 +81,10 @@ def start(project, folder, *, address="auto", resume=None, **changes):
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+
+
+def let_go(folder):
+    (folder / "hold").unlink()
 
 
 def made(**changes):
@@ -135,7 +142,7 @@ def cut_power(node):
 
 def test_a_node_that_joins_is_used_and_one_that_dies_changes_nothing(project, tmp_path):
     changes = {"name": "moving", "trials": 12}
-    driver = start(project, tmp_path / "seen", **changes)
+    driver = start(project, tmp_path / "seen", hold=True, **changes)
     until(lambda: places(tmp_path / "seen"))
     state = SweepFolder.of(project, "moving").state()
     assert state.sessions[-1].event["concurrent"] == 1  # the head alone
@@ -143,6 +150,7 @@ def test_a_node_that_joins_is_used_and_one_that_dies_changes_nothing(project, tm
     until(lambda: any(seen["node"] == joined.id for seen in places(tmp_path / "seen")))
     started = next(node for node in record.read() if node.role == "worker")
     cut_power(started)
+    let_go(tmp_path / "seen")
     out, err = driver.communicate(timeout=120)
     nodes.end(started)
     assert (driver.returncode, err) == (0, "")
@@ -159,11 +167,14 @@ def test_two_sweeps_share_a_cluster(project, tmp_path):
     until(lambda: sum(node.cpus for node in nodes.status().nodes) == 2)
     names = ("left", "right")
     drivers = [
-        start(project, tmp_path / name, name=name, share=0.5, trials=4, seed=seed)
+        start(project, tmp_path / name, hold=True, name=name, share=0.5, trials=4, seed=seed)
         for seed, name in enumerate(names)
     ]
     both = until(lambda: len(nodes.status().users) == 2 and nodes.status().users)
     assert both == names
+    until(lambda: all(places(tmp_path / name) for name in names))
+    for name in names:
+        let_go(tmp_path / name)
     for seed, (driver, name) in enumerate(zip(drivers, names, strict=True)):
         _, err = driver.communicate(timeout=120)
         assert (driver.returncode, err) == (0, "")
@@ -204,7 +215,7 @@ def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_pat
 def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_without_a_cluster(
     project, tmp_path, monkeypatch
 ):
-    changes = {"name": "beheaded", "trials": 5}
+    changes = {"name": "beheaded", "trials": 8}
     driver = start(project, tmp_path / "seen", **changes)
     until(lambda: SweepFolder.of(project, "beheaded").journal.exists())
     until(lambda: SweepFolder.of(project, "beheaded").state().over >= 2)

@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,11 +13,11 @@ import yaml
 from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, DataError, ProtocolError
-from pipelines.sweep import fitting
-from pipelines.sweep.definition import check
+from pipelines.sweep import fitting, search
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Journal, encode
 from pipelines.sweep.plan import assert_blind, data_bytes, differences, fingerprint, plan
+from pipelines.sweep.reading import check
 from tests.jmml.tasks import gaussian_table
 from tests.pipelines.sweep.projects import SEEDS, definition, write_project
 
@@ -282,6 +284,41 @@ def test_a_changed_code_shows(planned, monkeypatch):
     monkeypatch.setattr("pipelines.sweep.plan.code_digest", lambda: "a" * 64)
     (line,) = differences(before, fingerprint(planned))
     assert line == f"code: {before['code'][:12]}... -> aaaaaaaaaaaa..."
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "scheduler", "expected"),
+    [
+        ("random", "none", []),
+        ("tpe", "none", ["optuna"]),
+        ("cma-es", "none", ["cmaes"]),
+        ("random", "hyperband", []),  # its rungs are our own
+        ("tpe", "asha", ["optuna", "ray"]),
+        ("random", "median", ["ray"]),
+    ],
+)
+def test_another_version_of_a_library_that_proposes_or_ends_trials_shows(
+    planned, monkeypatch, algorithm, scheduler, expected
+):
+    space = {f"stage2.lam_{name}": {"loguniform": [0.1, 3.0]} for name in "cx"}
+    grace = {"name": scheduler, "grace_epochs": 1, "reduction": 2}
+    changed = check(definition(algorithm=algorithm, scheduler=grace, space=space))
+    before = search.fingerprint(changed)
+    monkeypatch.setattr(search, "version", lambda name: "0")
+    assert [line.split(":")[0] for line in differences(before, search.fingerprint(changed))] == expected
+
+
+def test_another_code_that_proposes_or_ends_trials_shows(planned, monkeypatch, tmp_path):
+    """Every module that decides is part of it: a changed byte in any of them is another code."""
+    codes = {fingerprint(planned)["search"]["code"]}
+    for name in search.DECIDING:
+        folder = tmp_path / name
+        shutil.copytree(Path(search.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        with (folder / f"{name}.py").open("a") as handle:
+            handle.write("#")
+        monkeypatch.setattr(search, "__file__", str(folder / "search.py"))
+        codes.add(fingerprint(planned)["search"]["code"])
+    assert len(codes) == 1 + len(search.DECIDING)
 
 
 def test_differences_of_definitions(planned):

@@ -21,28 +21,26 @@ from jmml.config import MethodConfig, validate
 from jmml.errors import ModelError, SweepError, TrackingError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
+from pipelines import lineage
 from pipelines.gates import Candidate, judge
+from pipelines.run_tags import PARENT, SWEEP, TRIAL
 from pipelines.serving import weights_folder
-from pipelines.sweep import journal, runner
-from pipelines.sweep.definition import check
-from pipelines.sweep.folder import SweepFolder
-from pipelines.sweep.runner import InterruptedSweepError, extend_sweep, resume_sweep, run_sweep
-from pipelines.sweep.session import ray_session
+from pipelines.sweep import journal, turn
+from pipelines.sweep.continuing import settings
+from pipelines.sweep.folder import SweepFolder, stage1_folder
+from pipelines.sweep.plan import plan
+from pipelines.sweep.reading import check
+from pipelines.sweep.runner import extend_sweep, resume_sweep, run_sweep, stop_sweep
 from pipelines.sweep.spaces import configure
-from pipelines.tracking import PARENT, SWEEP, TRIAL, Tracker
+from pipelines.sweep.turn import InterruptedSweepError
+from pipelines.tracking import Tracker
 from tests.pipelines.sweep import fakes
 from tests.pipelines.sweep.projects import SEEDS, definition, write_project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_of_two")]
 EPOCHS = 3  # of stage 2 in the project's settings
 numbers = itertools.count(1)
 GRID = {"stage1.p": {"choice": [5, 3, 4]}, "stage2.epochs": {"choice": [fakes.EPOCHS]}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray_once():
-    with ray_session(cpus=2):
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +227,7 @@ def test_the_same_seed_gives_the_same_sweep(finished, project):
 
 def test_refitting_in_workers_gives_the_same_evidence(finished, project):
     planned = finished.plan
-    there = runner.refit(
+    there = turn.refit(
         planned.task,
         planned.split,
         planned.definition.protocol.outer_fold,
@@ -343,15 +341,15 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
             time.sleep(10)  # the signal ends it
         raise raised
 
-    def search(turn, driver, display):
+    def search(self, driver, display):
         """One finished trial and one that still runs, as the loop of Tune would leave them."""
         for number in (1, 2):
             driver.started(number, {"stage1.p": 3, "stage2.epochs": 1})
         driver.reported(1, 1, {"score": 0.5, "points": {"val_uar": 0.5}})
         driver.ended(1)
 
-    monkeypatch.setattr(runner.Turn, "_search", search)
-    monkeypatch.setattr(runner, "refit", stop)
+    monkeypatch.setattr(turn.Turn, "_search", search)
+    monkeypatch.setattr(turn, "refit", stop)
     with pytest.raises(expected) as caught:
         sweep(
             project,
@@ -367,7 +365,7 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
     assert [child.info.status for child in children(tracker, run.info.run_id)] == ["FINISHED", "KILLED"]
 
 
-def test_more_trials_are_added_in_a_session_of_their_own(project, tracker):
+def test_more_trials_are_added_in_a_session_of_their_own(project, tracker, monkeypatch):
     first = sweep(project, make(name="longer"), search=fakes.plain)
     run_ids = {run.info.run_id for run in children(tracker, first.run_id)}
     more = extend_sweep(project, "longer", trials=2, quiet=True, search=fakes.plain)
@@ -381,24 +379,28 @@ def test_more_trials_are_added_in_a_session_of_their_own(project, tracker):
     kinds = [event["e"] for event in journal.read(SweepFolder.of(project, "longer").journal)]
     # The time between two sessions is of neither: it is the session's event that ends it.
     assert kinds.index("extend") == len(kinds) - 1 - kinds[::-1].index("session") + 1
+    stage1 = stage1_folder(project)
+    assert list(stage1.rglob("model.json"))  # of the refit
+    monkeypatch.setenv("JMML_STAGE1_GB", "0")
     again = resume_sweep(project, "longer", quiet=True, search=fakes.plain)
     assert (again.refit, len(again.trials)) == (more.refit, 5)  # nothing was left to do
+    assert not list(stage1.rglob("model.json"))  # a turn that finishes leaves what is allowed
 
 
 def test_what_a_driver_that_died_left_open_is_closed_by_stop(project, tracker):
     """It died between the creation of the run and the note of its identifier."""
     folder = SweepFolder.of(project, "orphan")
-    planned = runner.plan(project, make(name="orphan"))
+    planned = plan(project, make(name="orphan"))
     run_id = tracker.start_sweep(
-        "orphan", sweep_id="0" * 32, params={}, tags={}, lineage=runner.lineage.collect(project, [])
+        "orphan", sweep_id="0" * 32, params={}, tags={}, lineage=lineage.collect(project, [])
     )
     with folder.hold():
         writer = journal.Journal(folder.journal)
         opening = {"id": "0" * 32, "name": "orphan", "user": "eva", "team": "", "version": "1", "total": 3}
-        writer.append("sweep", **opening, **runner.settings(planned))
+        writer.append("sweep", **opening, **settings(planned))
         writer.close()
     assert tracker.run(run_id).info.status == "RUNNING"
-    assert "its driver had died" in runner.stop_sweep(project, "orphan")
+    assert "its driver had died" in stop_sweep(project, "orphan")
     assert tracker.run(run_id).info.status == "KILLED"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.sweep import spaces
-from pipelines.sweep.definition import check
+from pipelines.sweep.reading import check
 from pipelines.sweep.rungs import HyperBand, Leg, build_rungs
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script

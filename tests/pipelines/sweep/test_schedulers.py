@@ -10,31 +10,26 @@ import pytest
 
 from jmml.experiment import search_trial
 from jmml.search import prepare_folds
-from pipelines.sweep import journal, runner
-from pipelines.sweep.definition import check
+from pipelines.sweep import journal
 from pipelines.sweep.driver import Driver
 from pipelines.sweep.folder import SweepFolder
-from pipelines.sweep.runner import InterruptedSweepError, resume_sweep, run_sweep
-from pipelines.sweep.session import ray_session
+from pipelines.sweep.reading import check
+from pipelines.sweep.runner import resume_sweep, run_sweep
 from pipelines.sweep.spaces import configure
 from pipelines.sweep.tuning import Leave
+from pipelines.sweep.turn import InterruptedSweepError, Turn
 from tests.jmml.tasks import small_method
 from tests.pipelines.sweep import fakes
 from tests.pipelines.sweep.projects import definition, write_project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_of_two")]
 EPOCHS = 6
 WIDTHS = {"stage1.p": {"choice": [3, 4, 5]}, "stage2.lam_c": {"loguniform": [0.1, 3.0]}}
+HYPERBAND = {"name": "hyperband", "reduction": 3}
 CHANGING = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.1, 3.0]}}
 
 
-REFIT = runner.Turn._refit
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ray_once():
-    with ray_session(cpus=2):
-        yield
+REFIT = Turn._refit
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +50,7 @@ def no_refit():
         return SimpleNamespace(state=state, trials=trials, best=state.best, plan=turn.plan, config=config)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner.Turn, "_refit", found)
+        patch.setattr(Turn, "_refit", found)
         yield
 
 
@@ -96,10 +91,13 @@ def test_no_trial_is_stopped_before_its_grace(project, name):
     assert [trial.attempts for trial in result.trials] == [1] * 8
 
 
-def test_hyperband_is_a_function_of_the_seed_and_of_nothing_else(project):
-    scheduler = {"name": "hyperband", "reduction": 3}
-    planned = make(name="bands", scheduler=scheduler, trials=9)
-    first = sweep(project, planned)
+@pytest.fixture(scope="module")
+def bands(project):
+    return sweep(project, make(name="bands", scheduler=HYPERBAND, trials=9))
+
+
+def test_hyperband_is_a_function_of_the_seed_and_of_nothing_else(bands, project):
+    first = bands
     assert [t.status for t in first.trials].count("stopped") == 4  # of 1-3 and of 6-8 the best third goes on
     for members in ((1, 2, 3), (6, 7, 8)):
         left = [first.trials[n - 1] for n in members]
@@ -108,7 +106,7 @@ def test_hyperband_is_a_function_of_the_seed_and_of_nothing_else(project):
         assert all(t.epoch == 2 for t in left if t.status == "stopped")
     assert not events(project, "bands", "differs")
     assert all(trial.attempts == 1 for trial in first.trials)
-    again = sweep(project, make(name="bands-alone", scheduler=scheduler, trials=9, concurrent=1))
+    again = sweep(project, make(name="bands-alone", scheduler=HYPERBAND, trials=9, concurrent=1))
     assert outcome(again) == outcome(first)
 
 
@@ -157,13 +155,13 @@ def test_the_best_settings_of_a_population_are_those_of_the_best_epoch(populatio
 
 @pytest.mark.parametrize("kind", ["population", "bands"])
 def test_a_sweep_of_trials_that_wait_is_taken_up_and_comes_out_the_same(
-    project, population, monkeypatch, kind
+    project, population, bands, monkeypatch, kind
 ):
     whole = SweepFolder.of(project, kind).state()
     changes = {"name": f"{kind}-resumed", "concurrent": 2} | (
         {"algorithm": "pbt", "scheduler": None, "trials": 6, "pbt": {"interval": 2}, "space": CHANGING}
         if kind == "population"
-        else {"scheduler": {"name": "hyperband", "reduction": 3}, "trials": 9}
+        else {"scheduler": HYPERBAND, "trials": 9}
     )
     left, real = itertools.count(), Driver.reported
 
@@ -211,7 +209,7 @@ def test_a_member_of_a_population_that_fails_holds_nobody_up(project):
 
 def test_when_every_trial_is_stopped_early_the_best_of_them_is_still_fitted(project, monkeypatch):
     """Later trials are worse than earlier ones, and the first fails: nobody gets to the end."""
-    monkeypatch.setattr(runner.Turn, "_refit", REFIT)
+    monkeypatch.setattr(Turn, "_refit", REFIT)
     result = sweep(
         project,
         make(

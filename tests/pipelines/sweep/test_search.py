@@ -8,19 +8,13 @@ import numpy as np
 import pytest
 
 from pipelines.sweep import spaces
-from pipelines.sweep.definition import SweepDefinition, check
+from pipelines.sweep.definition import SweepDefinition
+from pipelines.sweep.proposals import Search, SpaceExhausted
+from pipelines.sweep.reading import check
 from pipelines.sweep.schedulers import AllToTheEnd
-from pipelines.sweep.search import (
-    ALGORITHMS,
-    SCHEDULERS,
-    Search,
-    SpaceExhausted,
-    TPESearch,
-    _best,
-    build_scheduler,
-    build_search,
-)
+from pipelines.sweep.search import ALGORITHMS, SCHEDULERS, build_scheduler, build_search
 from pipelines.sweep.spaces import Configuration
+from pipelines.sweep.tpe import TPESearch, _best
 
 LAG = 4
 ORDERED = {

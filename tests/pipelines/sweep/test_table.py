@@ -6,15 +6,13 @@ import time
 import pytest
 from rich.console import Console
 
+from pipelines.sweep.columns import Column, fitted, magnitude
 from pipelines.sweep.curve import curve
+from pipelines.sweep.display import Display
 from pipelines.sweep.state import SweepState
 from pipelines.sweep.table import (
     CLOSING,
-    Column,
-    Display,
-    fitted,
     line,
-    magnitude,
     now_ms,
     search_over,
     short_names,

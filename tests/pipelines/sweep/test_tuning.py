@@ -10,9 +10,9 @@ from ray.tune.search import Searcher
 
 from jmml.errors import SweepError
 from pipelines.sweep import journal, tuning
-from pipelines.sweep.definition import check
 from pipelines.sweep.driver import Driver
 from pipelines.sweep.journal import Journal
+from pipelines.sweep.reading import check
 from pipelines.sweep.rungs import WHOLE, Leg
 from pipelines.sweep.search import build_search
 from pipelines.sweep.state import SweepState

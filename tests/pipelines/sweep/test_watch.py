@@ -32,6 +32,14 @@ def wait_for(console, text):
         time.sleep(0.02)
 
 
+def start_watching(folder, console):
+    """A thread that watches, and the list that takes what `watch` returns."""
+    result = []
+    thread = threading.Thread(target=lambda: result.append(watch(folder, console, interval=0.2)), daemon=True)
+    thread.start()
+    return thread, result
+
+
 def append(folder, events):
     journal = Journal(folder.journal)
     for event in events:
@@ -83,12 +91,8 @@ def test_in_a_pipe_each_trial_that_ends_is_a_line_and_the_end_of_the_sweep_is_th
     script.trial(1, [0.3])
     folder = script.write(project)
     console = pipe()
-    result = []
     with folder.hold():
-        thread = threading.Thread(
-            target=lambda: result.append(watch(folder, console, interval=0.2)), daemon=True
-        )
-        thread.start()
+        thread, result = start_watching(folder, console)
         wait_for(console, "1 of 4 trials")
         known = len(script.events)
         script.trial(2, [0.5])
@@ -114,12 +118,8 @@ def test_in_a_pipe_the_end_of_the_driver_is_said_and_so_is_the_refit(project):
     script.trial(1, [0.3])
     folder = script.write(project)
     console = pipe()
-    result = []
     with folder.hold():
-        thread = threading.Thread(
-            target=lambda: result.append(watch(folder, console, interval=0.2)), daemon=True
-        )
-        thread.start()
+        thread, result = start_watching(folder, console)
         wait_for(console, "1 of 2 trials")
         known = len(script.events)
         script.trial(2, [0.5])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from jmml.errors import SweepError
-from pipelines.sweep import capacity, runner
-from pipelines.sweep.definition import check
+from jmml.errors import ConfigError, SweepError
+from pipelines.sweep import capacity, runner, turn
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Journal
-from pipelines.sweep.runner import StopRequest
+from pipelines.sweep.reading import check
 from pipelines.sweep.state import SweepState
+from pipelines.sweep.turn import StopRequest
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script, bare_project
 
@@ -42,8 +42,8 @@ def test_a_name_is_numbered_once_its_sweep_is_finished_and_refused_before(projec
 def test_a_request_to_stop_and_ctrl_c_are_seen(project, monkeypatch):
     folder = Script().write(project)
     clock, pressed = [0.0], [False]
-    monkeypatch.setattr(runner.time, "monotonic", lambda: clock[0])
-    wanted = runner._stops(folder, lambda: pressed[0])
+    monkeypatch.setattr(turn.time, "monotonic", lambda: clock[0])
+    wanted = turn._stops(folder, lambda: pressed[0])
     folder.ask_to_stop()
     assert wanted() is None  # once a second
     clock[0] = 1.0
@@ -56,12 +56,12 @@ def test_a_request_to_stop_and_ctrl_c_are_seen(project, monkeypatch):
 
 def test_a_sweep_without_a_best_trial_says_why():
     with pytest.raises(SweepError, match=r"sweep tiny: no trial was run: the budget was used up before"):
-        runner._best(Script().state)
+        turn._best(Script().state)
     script = Script()
     script.trial(2, [], "failed", error="ValueError: second")
     script.trial(1, [0.5], "failed", error="ValueError: first")
     with pytest.raises(SweepError, match=r"all 2 trials failed; trial 1 .*ValueError: first"):
-        runner._best(script.state)
+        turn._best(script.state)
 
 
 def test_checkpoints_of_other_settings_are_gone_before_these_are_accepted(project, monkeypatch):
@@ -78,16 +78,51 @@ def test_checkpoints_of_other_settings_are_gone_before_these_are_accepted(projec
         return append(self, kind, **values)
 
     monkeypatch.setattr(Journal, "append", entered)
-    monkeypatch.setattr(runner.Tracker, "connect", lambda project: None)
-    monkeypatch.setattr(runner.lineage, "collect", lambda project, corpora: None)
-    monkeypatch.setattr(runner, "ray_for", _no_ray)
+    monkeypatch.setattr(turn.Tracker, "connect", lambda project: None)
+    monkeypatch.setattr(turn.lineage, "collect", lambda project, corpora: None)
+    monkeypatch.setattr(turn, "ray_for", _no_ray)
     accepted = {"changes": [], "definition": {}, "base": {}, "fingerprint": {}, "total": 4}
-    turn = runner.Turn(
-        project, _Plan(), 4, folder, "resume", [("accept", accepted)], None, True, None, lambda: iter(())
-    )
+    begun = _turn(project, folder, "resume", folder.length, [("accept", accepted)])
     with pytest.raises(SweepError, match="here the test ends"):
-        turn.take()
+        begun.take()
     assert order == ["session", "discarded", "accept"]
+
+
+def _turn(project, folder, mode, length, opening):
+    return turn.Turn(project, _Plan(), 4, folder, length, mode, opening, None, True, None, lambda: iter(()))
+
+
+@pytest.mark.parametrize("mode", ["resume", "extend"])
+def test_a_sweep_that_someone_drove_since_it_was_read_is_not_gone_on_with(project, mode):
+    script = Script()
+    folder = script.write(project)
+    begun = _turn(project, folder, mode, folder.length, [])
+    journal = Journal(folder.journal)
+    journal.append("extend", trials=2, user="eva")
+    journal.close()
+    written = folder.journal.read_bytes()
+    with pytest.raises(SweepError, match="was driven by someone else meanwhile"):
+        begun.take()
+    assert folder.journal.read_bytes() == written
+    assert not folder.held
+
+
+def test_a_new_sweep_does_not_take_a_name_that_was_taken_meanwhile(project):
+    folder = Script().write(project)
+    written = folder.journal.read_bytes()
+    with pytest.raises(SweepError, match="exists already"):
+        _turn(project, folder, "run", None, []).take()
+    assert folder.journal.read_bytes() == written
+
+
+@pytest.mark.parametrize("name", [turn.PATIENCE, turn.STAGE1_GB])
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
+def test_a_wrong_setting_of_the_environment_is_said_before_anything_starts(project, monkeypatch, name, text):
+    monkeypatch.setenv(name, text)
+    folder = SweepFolder.of(project, "new")
+    with pytest.raises(ConfigError, match=rf"{name}.*'{text}'"):
+        _turn(project, folder, "run", None, []).take()
+    assert not folder.path.exists()
 
 
 class _Plan:
@@ -113,5 +148,5 @@ def test_gpus_that_are_not_there_are_counted_and_not_asked_for_in_the_settings(m
 
 
 def test_what_is_kept_is_said():
-    assert runner._kept(SweepState(total=3)) == "0 of 3 trials are done and kept"
-    assert runner._kept(Script().trial(1, [0.25])).endswith("best score 0.250 (trial 1)")
+    assert turn.kept(SweepState(total=3)) == "0 of 3 trials are done and kept"
+    assert turn.kept(Script().trial(1, [0.25])).endswith("best score 0.250 (trial 1)")

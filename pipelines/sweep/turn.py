@@ -1,0 +1,389 @@
+"""One driver's turn at a sweep: from taking its lock, through search and refit, to closing it and giving it back.
+
+Whatever happens, nothing is lost and no run is left open: every decision is in the sweep's journal first
+(:mod:`pipelines.sweep.driver`), and MLflow is filled from the journal (:mod:`pipelines.sweep.shipper`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console
+
+from jmml.errors import ConfigError, JMMLError, SweepError, TrackingError
+from pipelines import lineage
+from pipelines.code import code_digest
+from pipelines.project import Project
+from pipelines.sweep import results, session, tuning
+from pipelines.sweep.capacity import Capacity, Room, ray_for
+from pipelines.sweep.display import Display
+from pipelines.sweep.driver import Driver
+from pipelines.sweep.folder import SweepFolder, stage1_folder, user
+from pipelines.sweep.journal import Journal
+from pipelines.sweep.memo import prune
+from pipelines.sweep.outcome import SweepResult
+from pipelines.sweep.plan import Plan
+from pipelines.sweep.refit import refit
+from pipelines.sweep.search import build_search
+from pipelines.sweep.shipper import Shipper
+from pipelines.sweep.spaces import configure, describe
+from pipelines.sweep.state import SweepState, Trial
+from pipelines.sweep.trainable import Points, TrialSettings, checkpoint_epochs
+from pipelines.tracking import Tracker
+
+SCORES = {"mean": "val_uar", "lower-bound": "val_uar_low"}
+PATIENCE = "JMML_TRACKING_PATIENCE"  # s for which the end of a sweep waits for a store that takes nothing
+PATIENCE_S, DRAIN_ON_LEAVING_S = 120.0, 20.0
+STAGE1_GB, STAGE1_LIMIT_GB = "JMML_STAGE1_GB", 20.0
+
+
+class InterruptedSweepError(SweepError):
+    """Ended by Ctrl-C, a termination signal or `jmml sweep stop`; what was finished is kept."""
+
+    exit_code = 130  # 128 + SIGINT, as shells have it
+
+
+class StopRequest(KeyboardInterrupt):
+    """Someone asked the sweep to end with `jmml sweep stop`."""
+
+
+@dataclass
+class Turn:
+    """One driver's turn at a sweep, from taking its lock to giving it back.
+
+    Attributes
+    ----------
+    total : trials wanted, those that are over included.
+    length : bytes of the journal that the plan was made from; None for a new sweep.
+    opening : the events that this turn begins with.
+    """
+
+    project: Project
+    plan: Plan
+    total: int
+    folder: SweepFolder
+    length: int | None
+    mode: str
+    opening: list[tuple[str, dict[str, Any]]]
+    address: str | None
+    quiet: bool
+    console: Console | None
+    search: Callable[..., Points]
+    room: Room = field(init=False)
+
+    def take(self) -> SweepResult:
+        """Run what is left to run, refit, and close the sweep."""
+        patience()  # a wrong setting is said now, not at the end
+        _stage1_limit()
+        shown = None if self.quiet else self.console or Console(stderr=True)
+        if shown is not None:
+            doing = f"joining Ray at {self.address}" if self.address else "starting Ray"
+            shown.print(f"sweep {self.folder.name}: {doing}", soft_wrap=True, highlight=False, markup=False)
+        with self.folder.hold():
+            where = f"sweep {self.folder.name}"
+            if self.length is None and self.folder.begun:
+                raise SweepError("exists already", where=where, fix="choose another --name")
+            if self.length is not None and self.folder.length != self.length:
+                raise SweepError("was driven by someone else meanwhile", where=where, fix="try again")
+            tracker = Tracker.connect(self.project)
+            origin = lineage.collect(self.project, list(self.plan.corpora))
+            with (
+                ray_for(
+                    self.plan, trials=self.total, address=self.address, on_death=self._ray_died
+                ) as capacity,
+                opened_journal(self.folder) as journal,
+            ):
+                self._open(journal, capacity)
+                self.room = Room(self.plan.definition, trials=self.total, found=capacity)
+                journal.sync()
+                return self._work(tracker, origin, journal, capacity.concurrent, shown)
+
+    def _open(self, journal: Journal, capacity: Capacity) -> None:
+        """The first events of a turn."""
+        opening = [*self.opening]
+        if self.mode == "run":
+            kind, values = opening.pop(0)
+            journal.append(kind, **values)
+        journal.append("session", **this_driver(), mode=self.mode, **asdict(capacity))
+        for kind, values in opening:
+            if kind == "accept":  # checkpoints of other settings would fail every trial that has one
+                self.folder.discard_checkpoints()
+            journal.append(kind, **values)
+
+    def _ray_died(self, reason: str) -> None:
+        """Ray's own end takes this process with it within seconds: say so in time, and leave."""
+        state = self.folder.state()
+        message = SweepError(
+            f"{reason}; {kept(state)}",
+            where=f"sweep {state.name}",
+            fix=f"go on with `jmml sweep resume {state.name}`",
+        )
+        os.write(2, f"error: {message}\n".encode())
+        os._exit(message.exit_code)
+
+    def _work(
+        self,
+        tracker: Tracker,
+        origin: lineage.Lineage,
+        journal: Journal,
+        concurrent: int,
+        shown: Console | None,
+    ) -> SweepResult:
+        state = self.folder.state()
+        run_id = tracker.start_sweep(
+            state.name,
+            sweep_id=state.id,
+            params=results.sweep_params(self.plan),
+            tags=results.sweep_tags(self.plan, state),
+            lineage=origin,
+        )
+        driver = Driver(
+            journal,
+            state,
+            build_search(self.plan.definition),
+            self.plan.definition,
+            self.plan.params.method,
+            concurrent=concurrent,
+        )
+        shipper = Shipper(self.folder, tracker, run_id)
+        with Display(state, shown, trouble=lambda: _trouble(shipper)) as display:
+            shipper.start()
+            with self._leaving(driver, shipper, tracker, run_id):
+                if state.run_id != run_id:
+                    driver.write("run", run_id=run_id)
+                tracker.log_text(run_id, self.plan.definition.to_yaml(), "definition.yaml")
+                self._search(driver, display)
+                fitted = self._refit(driver, shipper, tracker, display, run_id)
+                shipper.drain(patience_s=patience())
+                tracker.finish(run_id, "FINISHED")
+                driver.write("close", state="finished", reason=driver.ended_early or "")
+                self.folder.discard_checkpoints()
+            shipper.stop()
+        prune(stage1_folder(self.project), _stage1_limit())
+        return fitted
+
+    def _search(self, driver: Driver, display: Display) -> None:
+        """Run all trials; returns when they are over, however they ended."""
+        definition, params = self.plan.definition, self.plan.params
+        shutil.rmtree(self.folder.path / "ray", ignore_errors=True)  # of a driver that was killed
+        if driver.finished:
+            return
+        for trial, epoch, path in checkpoint_epochs(self.folder.checkpoints):
+            known = driver.state.trials.get(trial)
+            if known is None or epoch > known.epoch:  # ahead of the journal after a power failure
+                shutil.rmtree(path, ignore_errors=True)
+        shared = TrialSettings(
+            search=self.search,
+            sweep=driver.state.id,
+            base=params.method,
+            n_folds=params.protocol.inner_folds,
+            seed=definition.seed,
+            device="cuda" if definition.resources.gpus else params.device,  # a worker sees its own GPU alone
+            score=SCORES[definition.objective.score],
+            cost=definition.objective.cost is not None,
+            threads=max(1, int(definition.resources.cpus)),
+            stage1=stage1_folder(self.project),
+            checkpoints=self.folder.checkpoints,
+            code=code_digest(),
+        )
+        with session.first_interrupt() as interrupted:
+            while not driver.finished:
+                tuning.run(
+                    driver,
+                    self.plan.training,
+                    shared,
+                    folder=self.folder.path / "ray",
+                    display=display,
+                    wanted_to_stop=_stops(self.folder, interrupted),
+                    room=self.room,
+                )
+
+    def _refit(
+        self, driver: Driver, shipper: Shipper, tracker: Tracker, display: Display, run_id: str
+    ) -> SweepResult:
+        """Fit the best configuration on all training groups and open the outer fold, unless that was done."""
+        state, params = driver.state, self.plan.params
+        best = _best(state)
+        chosen = best.best_configuration or best.configuration
+        config = configure(params.method, {**chosen, "stage2.epochs": best.best_epoch})
+        last = state.refits[-1] if state.refits else None
+        if last is None or (last["trial"], last["epoch"]) != (best.number, best.best_epoch):
+            seeds = params.protocol.seeds
+            display.note(
+                f"refitting trial {best.number} ({describe(chosen)}) and its controls, {len(seeds)} seeds"
+            )
+            fitted = refit(
+                self.plan.task,
+                self.plan.split,
+                self.plan.definition.protocol.outer_fold,
+                config,
+                seeds=seeds,
+                device=params.device,
+                evaluation=params.evaluation,
+                gpus=self.plan.definition.resources.gpus,
+                stage1=stage1_folder(self.project),
+            )
+            display.note("writing to MLflow")
+            shipper.drain(patience_s=patience())  # waits for a store that is away; what follows does not
+            opened = len(state.refits) + 1
+            model_uri = results.log(
+                tracker, run_id, self.plan, state, best, config, fitted, folder=self.folder, opened=opened
+            )
+            driver.write(
+                "refit",
+                trial=best.number,
+                epoch=best.best_epoch,
+                configuration=chosen,
+                confidence=params.evaluation.confidence,
+                metrics=fitted.metrics,
+                comparison=results.plain_rows(fitted.comparison),
+                model_uri=model_uri,
+                opened=opened,
+            )
+        return SweepResult.of(self.plan, state, config)
+
+    @contextmanager
+    def _leaving(self, driver: Driver, shipper: Shipper, tracker: Tracker, run_id: str) -> Iterator[None]:
+        """Close everything when the block fails; the first error is the one that is raised."""
+        try:
+            yield
+        except BaseException as error:
+            state = driver.state
+            ended = not isinstance(error, Exception)
+            reason = _reason(error)
+            with session.first_interrupt() as hurried:  # pressed again: less is waited for, no less is closed
+                with suppress(SweepError):  # the journal may be what failed
+                    driver.broke_off()
+                    driver.write("close", state="stopped" if ended else "failed", reason=reason)
+                with suppress(TrackingError, KeyboardInterrupt):  # so may the store
+                    shipper.drain(hurried, patience_s=DRAIN_ON_LEAVING_S)
+                shipper.stop()
+                if shipper.trouble is None:
+                    with suppress(TrackingError, KeyboardInterrupt):
+                        tracker.set_tags(run_id, {"jmml.error": reason})
+                        tracker.finish(run_id, "KILLED" if ended else "FAILED")
+            where = f"sweep {state.name}"
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise InterruptedSweepError(
+                    f"{reason}; {kept(state)}",
+                    where=where,
+                    fix=f"go on with `jmml sweep resume {state.name}`",
+                ) from None
+            if isinstance(error, JMMLError) or ended:
+                raise
+            lines = str(error).strip().splitlines() or ["no message"]
+            line = lines[
+                -1 if lines[0].startswith("Traceback ") else 0
+            ]  # Tune hands tracebacks on as messages
+            raise SweepError(
+                f"{type(error).__name__}: {line}",
+                where=where,
+                fix=f"{kept(state)}; go on with `jmml sweep resume {state.name}`",
+            ) from error
+
+
+def patience() -> float:
+    """How long (s) the end of a sweep waits for a tracking store that takes nothing.
+
+    Raises
+    ------
+    ConfigError : ``JMML_TRACKING_PATIENCE`` is no number of seconds.
+    """
+    return _setting(PATIENCE, PATIENCE_S, "seconds")
+
+
+def _stage1_limit() -> int:
+    """How many bytes of stage-1 results a finished sweep leaves; those not used for longest go.
+
+    Raises
+    ------
+    ConfigError : ``JMML_STAGE1_GB`` is no number of gigabytes.
+    """
+    return int(1e9 * _setting(STAGE1_GB, STAGE1_LIMIT_GB, "gigabytes"))
+
+
+def _setting(name: str, default: float, unit: str) -> float:
+    """A number from an environment variable."""
+    text = os.environ.get(name, "")
+    try:
+        value = float(text or default)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise ConfigError([f"'{text}', expected {unit}"], where=name)
+    return value
+
+
+def this_driver() -> dict[str, Any]:
+    return {"user": user(), "host": socket.gethostname(), "pid": os.getpid()}
+
+
+@contextmanager
+def opened_journal(folder: SweepFolder) -> Iterator[Journal]:
+    journal = Journal(folder.journal)
+    try:
+        yield journal
+    finally:
+        with suppress(SweepError):
+            journal.close()
+
+
+def _stops(folder: SweepFolder, interrupted: Callable[[], bool]) -> Callable[[], BaseException | None]:
+    """Whether to stop: Ctrl-C, or a request, for which the folder is looked at once a second."""
+    looked = time.monotonic()
+
+    def wanted() -> BaseException | None:
+        nonlocal looked
+        if interrupted():
+            return KeyboardInterrupt()
+        if time.monotonic() - looked < 1.0:
+            return None
+        looked = time.monotonic()
+        who = folder.asked_to_stop
+        return None if who is None else StopRequest(f"stopped by {who}")
+
+    return wanted
+
+
+def _best(state: SweepState) -> Trial:
+    if state.best is None:
+        failed = [trial for trial in state.trials.values() if trial.status == "failed"]
+        if not failed:
+            raise SweepError("no trial was run: the budget was used up before", where=f"sweep {state.name}")
+        first = min(failed, key=lambda trial: trial.number)
+        raise SweepError(
+            f"all {len(failed)} trials failed; trial {first.number} ({describe(first.configuration)}): {first.error}",
+            where=f"sweep {state.name}",
+        )
+    return state.best
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, StopRequest):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, SystemExit):
+        return "terminated"
+    return str(error)[:2000]
+
+
+def kept(state: SweepState) -> str:
+    text = f"{state.over} of {state.total} trials are done and kept"
+    if state.best is not None:
+        text += f", best score {state.best.best_score:.3f} (trial {state.best.number})"
+    return text
+
+
+def _trouble(shipper: Shipper) -> str | None:
+    if shipper.trouble is None:
+        return None
+    return f"MLflow cannot be written ({shipper.trouble.what}); {shipper.waiting:,} bytes wait in the journal"
