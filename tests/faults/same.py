@@ -25,13 +25,15 @@ class Outcome:
 
     Attributes
     ----------
-    ends : state and configuration by trial.
+    ends : state and configuration, the last one, by trial.
+    changes : of a population, what was taken over from whom by (trial, epoch).
     reports : everything reported by (trial, epoch), to the last bit.
     refit : best trial and epoch, configuration, metrics and the table of methods.
     digests : of predictions and model, from the tags of the sweep's run.
     """
 
     ends: dict[int, Any]
+    changes: dict[tuple[int, int], Any]
     reports: dict[tuple[int, int], Any]
     refit: Any
     digests: tuple[str, str]
@@ -47,15 +49,22 @@ def outcome(sweep: Sweep) -> Outcome:
     events = sweep.events()
     only = {kind: [event for event in events if event["e"] == kind] for kind in {e["e"] for e in events}}
     assert not only.get("differs"), only["differs"]
-    configurations = {event["trial"]: event["configuration"] for event in only["start"]}
-    for event in only["start"]:
-        assert event["configuration"] == configurations[event["trial"]], event
+    configurations: dict[int, Any] = {}
+    for event in events:
+        if event["e"] == "mutate":
+            configurations[event["trial"]] = event["configuration"]
+        elif event["e"] == "start":
+            known = configurations.setdefault(event["trial"], event["configuration"])
+            assert event["configuration"] == known, event
+    changes = only.get("mutate", [])
+    _once(((event["trial"], event["epoch"]) for event in changes), "changes")
     _once((event["trial"] for event in only["end"]), "ends")
     _once(((event["trial"], event["epoch"]) for event in only["report"]), "reports")
     (refit,) = only["refit"]
     run = _tracker(sweep).run(only["run"][-1]["run_id"])
     return Outcome(
         {event["trial"]: (event["state"], configurations[event["trial"]]) for event in only["end"]},
+        {(event["trial"], event["epoch"]): (event["source"], event["configuration"]) for event in changes},
         {(event["trial"], event["epoch"]): _bare(event) for event in only["report"]},
         {key: refit[key] for key in ("trial", "epoch", "configuration", "metrics", "comparison", "opened")},
         (run.data.tags[EVIDENCE_DIGEST], run.data.tags[MODEL_DIGEST]),
@@ -66,6 +75,7 @@ def assert_same(sweep: Sweep, expected: Outcome) -> None:
     """The sweep is through, equals the undisturbed one, and MLflow has exactly what its journal has."""
     found = outcome(sweep)
     assert found.ends == expected.ends
+    assert found.changes == expected.changes
     assert found.reports.keys() == expected.reports.keys()
     differing = [key for key in found.reports if found.reports[key] != expected.reports[key]]
     assert not differing, differing

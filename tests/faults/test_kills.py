@@ -37,8 +37,8 @@ def in_the_middle(sweep: Sweep, driver: Child) -> None:
 
 
 def among_rungs(sweep: Sweep, driver: Child) -> None:
-    """Some trials wait for others then, with their checkpoints."""
-    sweep.after(driver, "report", 90)
+    """Trials wait for others, with their checkpoints."""
+    driver.until(lambda: any("rung" in event for event in sweep.events()), "a trial waits at a rung")
 
 
 def once_the_run_is_there(sweep: Sweep, driver: Child) -> None:
