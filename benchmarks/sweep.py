@@ -3,13 +3,14 @@
     python benchmarks/sweep.py [overhead|throughput|scaling|asha|driver] [--quick] [--rounds N]
 
 ``ours`` is :func:`pipelines.sweep.runner.run_sweep` on a fresh project, its refit left out; ``textbook`` is
-``sweep_textbook.py``; ``bare`` fits and scores with our estimators in one loop of one process and does nothing else
-(``sweep_task.epochs``), ``bare-memo`` does so with a dictionary of stage-1 models. All have the same configurations,
+``sweep_textbook.py``; ``bare`` fits and scores with our estimators in a loop and does nothing else
+(``sweep_task.epochs``), ``bare-memo`` does so in one process with a dictionary of stage-1 models. All have the same configurations,
 seeds, folds and data, one thread per trial, and no early stopping but where that is measured; whether their scores
 are the same to the last bit is checked in every round and printed. Each side runs in a process of its own, one after
 the other in an order drawn anew per round, and ratios are taken within a round.
 
-overhead    ours with one worker beside bare; every trial has its own stage 1, so that nothing is reused
+overhead    ours with a worker per core beside bare in a process per core; every trial has its own stage 1, so that
+            nothing is reused
 throughput  finished trials per hour where both stages vary, ours beside textbook, on as many workers as cores, and
             beside bare-memo, which is one process; trials of a few seconds
 scaling     ours with one worker beside two
@@ -194,30 +195,29 @@ def _cost(outcome: Outcome, all_of_it: bool) -> tuple[float, float]:
 
 
 def overhead(quick: bool, rounds: int) -> None:
-    size, trials = (QUICK, 3) if quick else (LONG, 6)
-    common = {"size": size, "space": APART, "trials": trials, "concurrent": 1}
-    print(f"\noverhead: {trials} trials on one worker, no stage 1 in common; target: 1.05 at most")
+    cores = len(os.sched_getaffinity(0))
+    size, trials = (QUICK, 2 * cores) if quick else (LONG, 4 * cores)
+    common = {"size": size, "space": APART, "trials": trials, "concurrent": cores}
+    print(
+        f"\noverhead: {trials} trials on {cores} cores, ours on one worker per core, bare in one process per core; "
+        "no stage 1 in common; target: 1.05 at most"
+    )
     table = compare(
         rounds,
         {"bare": ("bare", common), "ours": ("ours", common)},
         against="bare",
         all_of_it=False,
     )
-    inside = [float(np.median([t["end"] - t["start"] for t in one["ours"].trials])) for one in table]
-    between = [
-        float(np.median([after["start"] - before["end"] for before, after in pairwise(one["ours"].trials)]))
-        for one in table
-    ]
-    driver = [
-        one["ours"].meter.between(*one["ours"].span, column=2) / len(one["ours"].trials) for one in table
-    ]
-    start = [one["ours"].span[0] - one["ours"].found["began"] for one in table]
-    refit = [one["ours"].found["refit"] for one in table]
-    print(f"  ours, seconds: within a trial {np.median(inside):.2f}, between two {np.median(between):.3f},")
+    for side in ("bare", "ours"):
+        inside = [float(np.median([t["end"] - t["start"] for t in one[side].trials])) for one in table]
+        print(f"  {side}, seconds within a trial: {np.median(inside):.2f}")
+    mine = [one["ours"] for one in table]
+    driver = [one.meter.between(*one.span, column=2) / trials for one in mine]
+    start = [one.span[0] - one.found["began"] for one in mine]
     print(
-        f"  of the driver's processor per trial {np.median(driver):.3f}; first worker up after {np.median(start):.1f},"
+        f"  ours, seconds: of the driver's processor per trial {np.median(driver):.3f}; first worker up after "
+        f"{np.median(start):.1f}, refit and report {np.median([one.found['refit'] for one in mine]):.1f} (not counted)"
     )
-    print(f"  refit and report (not counted) {np.median(refit):.1f}")
 
 
 def throughput(quick: bool, rounds: int) -> None:

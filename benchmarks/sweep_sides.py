@@ -9,7 +9,9 @@ trials, concurrent, scheduler. The outcome is written to ROOT/SIDE.json: when th
 
 from __future__ import annotations
 
+import functools
 import json
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
@@ -54,26 +56,38 @@ def ours(root: Path, request: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def bare(root: Path, request: dict[str, Any], *, share: bool) -> dict[str, Any]:
+    from sweep_task import configurations, define, training_of
+
+    project = Project(root)
+    training = training_of(project)
+    wanted = configurations(define(request["space"], request["trials"], 1))
+    memo: dict[str, Any] | None = {} if share else None
+    one = functools.partial(bare_trial, project, training)
+    outcome: dict[str, Any] = {"began": time.time()}
+    if share or request["concurrent"] == 1:
+        trials = [one(configuration, memo=memo) for configuration in wanted]
+    else:
+        with multiprocessing.get_context("spawn").Pool(request["concurrent"]) as pool:
+            trials = pool.map(one, wanted, chunksize=1)
+    return outcome | {"trials": dict(enumerate(trials, 1)), "ended": time.time()}
+
+
+def bare_trial(
+    project: Project, training: Any, configuration: dict[str, Any], *, memo: dict[str, Any] | None = None
+) -> dict[str, Any]:
     import torch
-    from sweep_task import configurations, define, epochs, training_of
+    from sweep_task import epochs
 
     from pipelines.sweep.spaces import configure
 
     torch.set_num_threads(1)
-    project = Project(root)
-    training, base = training_of(project), project.params.method
-    wanted = configurations(define(request["space"], request["trials"], 1))
-    memo: dict[str, Any] | None = {} if share else None
-    outcome: dict[str, Any] = {"trials": {}, "began": time.time()}
-    for number, configuration in enumerate(wanted, 1):
-        trial: dict[str, Any] = {"start": time.time(), "times": [], "scores": []}
-        torch.manual_seed(0)
-        method = configure(base, configuration)
-        for score in epochs(training, method, project.params.protocol.inner_folds, memo=memo):
-            trial["times"].append(time.time())
-            trial["scores"].append(score)
-        outcome["trials"][number] = trial | {"end": time.time()}
-    return outcome | {"ended": time.time()}
+    trial: dict[str, Any] = {"start": time.time(), "times": [], "scores": []}
+    torch.manual_seed(0)
+    method = configure(project.params.method, configuration)
+    for score in epochs(training, method, project.params.protocol.inner_folds, memo=memo):
+        trial["times"].append(time.time())
+        trial["scores"].append(score)
+    return trial | {"end": time.time()}
 
 
 def simulated_trial(training: Any, method: Any, **options: Any) -> Iterator[dict[str, Any]]:
