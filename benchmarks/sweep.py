@@ -4,10 +4,10 @@
 
 ``ours`` is :func:`pipelines.sweep.runner.run_sweep` on a fresh project, its refit left out; ``textbook`` is
 ``sweep_textbook.py``; ``bare`` fits and scores with our estimators in a loop and does nothing else
-(``sweep_task.epochs``), ``bare-memo`` does so in one process with a dictionary of stage-1 models. All have the same configurations,
-seeds, folds and data, one thread per trial, and no early stopping but where that is measured; whether their scores
-are the same to the last bit is checked in every round and printed. Each side runs in a process of its own, one after
-the other in an order drawn anew per round, and ratios are taken within a round.
+(``sweep_task.epochs``), ``bare-memo`` does so in one process with a dictionary of stage-1 models. All have the same
+configurations, seeds, folds and data, one thread per trial, and no early stopping but where that is measured; whether
+their scores are the same to the last bit is checked in every round and printed. Each side runs in a process of its
+own, one after the other in an order drawn anew per round, and ratios are taken within a round.
 
 overhead    ours with a worker per core beside bare in a process per core; every trial has its own stage 1, so that
             nothing is reused
