@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -25,14 +23,8 @@ from pipelines.cluster import nodes, record
 from pipelines.cluster import token as tokens
 from pipelines.sweep import gcs, jobs
 from tests.cli.console import run
-
-LOGIN = (
-    "RAY_ADDRESS",
-    "RAY_API_SERVER_ADDRESS",
-    "RAY_AUTH_MODE",
-    "RAY_AUTH_TOKEN",
-    "RAY_AUTH_TOKEN_PATH",
-)
+from tests.pipelines.conftest import LOGIN
+from tests.pipelines.tracked import free_port
 
 
 @pytest.fixture
@@ -41,12 +33,6 @@ def home(tmp_path, monkeypatch) -> Path:
     for name in LOGIN:
         monkeypatch.delenv(name, raising=False)
     return tmp_path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
 
 
 def entry(process: subprocess.Popen[bytes], **changes: str) -> record.Started:
@@ -222,28 +208,6 @@ def test_other_versions_are_refused():
 
 
 # A real cluster ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[dict[str, str]]:
-    """Environment in which a protected head of one CPU runs; ended by the process number on record."""
-    folder = Path(tempfile.mkdtemp(prefix="jc"))  # short: Ray's sockets lie below it
-    patch = pytest.MonkeyPatch()
-    for name in LOGIN:
-        patch.delenv(name, raising=False)
-    patch.setenv("HOME", str(folder))
-    patch.setenv("RAY_TMPDIR", str(folder))
-    patch.setenv("RAY_health_check_period_ms", "500")  # a dead node is noticed sooner
-    patch.setenv("RAY_health_check_failure_threshold", "3")
-    try:
-        port, dashboard = free_port(), free_port()
-        found, _, started = nodes.up(port=port, dashboard_port=dashboard, cpus=1, gpus=0)
-        assert started
-        yield {"address": found.address, "port": str(port), "dashboard": str(dashboard)}
-    finally:
-        nodes.down()
-        patch.undo()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def script(text: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:

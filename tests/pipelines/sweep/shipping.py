@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
+import time
 from collections.abc import Iterator
 from multiprocessing.synchronize import Event as Signal
 from pathlib import Path
@@ -14,9 +16,11 @@ from pipelines.project import Project
 from pipelines.sweep import journal, shipper
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.shipment import trial_name
+from pipelines.sweep.shipper import Shipper
 from pipelines.tracking import Tracker
 from tests.pipelines.tracked import make_lineage
 
+RUN = "f" * 32
 STATUSES = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "break": "KILLED"}
 Key = tuple[str, str, float, int, int]  # trial, metric, value, step, ms
 
@@ -155,3 +159,20 @@ def ship(root: Path, name: str, ready: Signal, chunk: int = shipper.CHUNK) -> No
     ready.set()
     shipping.drain()
     shipping.stop()
+
+
+@contextlib.contextmanager
+def shipping_to(folder: SweepFolder, runs: Any, run_id: str = RUN, **options: Any) -> Iterator[Shipper]:
+    ship = Shipper(folder, runs, run_id, **{"every": 0.02, "pause": 0.05, **options})
+    ship.start()
+    try:
+        yield ship
+    finally:
+        ship.stop()
+
+
+def until(condition: Any, seconds: float = 30) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.01)

@@ -26,7 +26,6 @@ from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.reading import check
 from pipelines.sweep.search import build_search
 from tests.pipelines.sweep.projects import definition, write_project
-from tests.pipelines.test_cluster import cluster  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 ROOT = Path(__file__).parents[3]
@@ -204,6 +203,10 @@ def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_pat
     assert "this terminal may be closed" in done.stdout + done.stderr
     folder = SweepFolder.of(project, "long")
     until(lambda: folder.journal.exists() and folder.state().over >= 2)
+    seen = jmml(project, "sweep", "watch", "long", "--once")  # its driver has no terminal; anyone's will do
+    assert seen.returncode == 0, seen.stderr
+    assert "of 200 trials" in seen.stdout
+    assert "running" in seen.stdout
     stopped = jmml(project, "sweep", "stop", "long")
     assert stopped.returncode == 0, stopped.stderr
     state = folder.state()
@@ -212,8 +215,8 @@ def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_pat
     assert not folder.held
 
 
-def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_without_a_cluster(
-    project, tmp_path, monkeypatch
+def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_where_there_is_ray(
+    cluster, project, tmp_path, monkeypatch
 ):
     changes = {"name": "beheaded", "trials": 8}
     driver = start(project, tmp_path / "seen", **changes)
@@ -228,8 +231,18 @@ def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_without_a_cluster
     assert "jmml sweep resume beheaded" in line
     monkeypatch.setattr(nodes, "GRACE_SECONDS", 1)  # nothing is left that could end in order
     nodes.down()
-    again = start(project, tmp_path / "seen", address="", resume="beheaded")
+    seen = tmp_path / "elsewhere"
+    alone = start(project, seen, address="", resume="beheaded", hold=True)
+    until(lambda: places(seen))
+    alone.send_signal(signal.SIGINT)
+    _, err = alone.communicate(timeout=120)
+    assert "interrupted" in err
+    nodes.up(port=int(cluster["port"]), dashboard_port=int(cluster["dashboard"]), cpus=1, gpus=0)
+    let_go(seen)
+    again = start(project, seen, resume="beheaded")
     _, err = again.communicate(timeout=120)
     assert (again.returncode, err) == (0, "")
+    addresses = [session.event["address"] for session in SweepFolder.of(project, "beheaded").state().sessions]
+    assert [address is None for address in addresses] == [False, True, False]
     assert outcome(project, "beheaded") == expected(**changes)
     assert no_report_twice(project, "beheaded")
