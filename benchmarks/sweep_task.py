@@ -61,7 +61,7 @@ class Size:
     inner_folds: int = 3
 
 
-LONG = Size(groups=10, per_class=75, speech=100, eeg=128, epochs=(80, 100))  # 20 s per trial and more
+LONG = Size(groups=10, per_class=75, speech=100, eeg=128, epochs=(45, 55))  # 20 s per trial and more
 SHORT = Size(groups=10, per_class=25, speech=100, eeg=128, epochs=(30, 40))  # the epochs of params.yaml
 QUICK = Size(groups=6, per_class=6, speech=20, eeg=20, epochs=(3, 4), inner_folds=2)
 

@@ -198,6 +198,36 @@ def test_a_proposal_waits_for_the_results_that_it_needs(algorithm):
         search.propose(LAG + 1)
 
 
+@pytest.mark.parametrize("algorithm", ["tpe", "cma-es"])
+def test_the_first_result_of_a_trial_is_the_one_that_counts(algorithm):
+    """A journal read again tells results again."""
+    proposed = []
+    for again in (False, True):
+        search = build_search(define(algorithm))
+        for number in range(1, 13):
+            configuration = search.propose(number)
+            search.tell(number, (math.log(configuration["stage1.alpha"]),))
+            if again:
+                search.tell(number, (-100.0,))
+        proposed.append(configuration)
+    assert proposed[0] == proposed[1]
+
+
+def test_cma_es_starts_anew_elsewhere_once_it_has_shrunk_to_a_point():
+    space = {"stage2.lam_x": {"uniform": [0.0, 2.0]}, "stage2.lam_c": {"uniform": [0.1, 3.0]}}
+    search = build_search(define("cma-es", trials=600, space=space))
+    population, places = search._optimiser.population_size, []
+    for number in range(1, 601):
+        c = search.propose(number)
+        places.append((c["stage2.lam_x"], c["stage2.lam_c"]))
+        search.tell(number, (-((places[-1][0] - 1.3) ** 2) - (places[-1][1] - 2.0) ** 2,))
+    spread = [np.ptp(places[i : i + 20], axis=0).max() for i in range(0, 600, 20)]
+    shrunk = int(np.argmin(spread))
+    assert spread[shrunk] < 1e-4
+    assert max(spread[shrunk:]) > 0.3
+    assert search._optimiser.population_size == 2 * population
+
+
 @pytest.mark.parametrize("algorithm", ["random", "grid", "pbt"])
 def test_lists_never_wait(algorithm):
     search = build_search(define(algorithm))
