@@ -14,7 +14,8 @@
     |-- SweepError            9   a sweep cannot start or finish
     `-- ProjectError         10   not a project folder, a stage has not been run, a tool is missing
 
-Exit code 2 is left to wrong command-line usage, as is the custom.
+Exit code 2 is left to wrong command-line usage, as is the custom, and 130 to what Ctrl-C, SIGTERM or `jmml sweep stop`
+ended.
 Each message is one line: what is wrong, where, what was expected, and what to do next.
 """
 

@@ -61,16 +61,13 @@ def run(
         _would(rehearse_run(project, loaded, name=name, address=address, submitted=submit), json)
     elif submit:
         from pipelines.sweep.plan import plan
+        from pipelines.sweep.runner import unused
 
-        plan(project, loaded)  # what is wrong is said here, not in the job
-        words = [
-            "run",
-            _whole(definition),
-            *_repeated(settings),
-            *_option("--name", name),
-            *_option("--team", team),
-        ]
-        _submit(words, loaded.name, address, json)
+        # What is wrong is said here, not in the job; and so is the name that the sweep will have.
+        own = unused(project, loaded.name, exact=name is not None).name
+        plan(project, loaded)
+        words = ["run", _whole(definition), *_repeated(settings), "--name", own, *_option("--team", team)]
+        _submit(words, own, address, json)
     else:
         from pipelines.sweep.runner import run_sweep
 

@@ -19,7 +19,7 @@ from jmml.errors import JMMLError, SweepError
 from pipelines.project import Project
 from pipelines.sweep.columns import Column
 from pipelines.sweep.folder import SweepFolder, status
-from pipelines.sweep.spaces import Dimension, configure, describe
+from pipelines.sweep.spaces import Dimension, configure, describe, size
 from pipelines.sweep.state import OVER, SweepState, Trial
 from pipelines.sweep.table import (
     CLOSING,
@@ -36,6 +36,7 @@ from pipelines.sweep.watch import driver_text
 from pipelines.wording import duration, grouped, many
 
 _ERRORS = 3  # kinds of failure that are shown
+_MORE = 50  # trials to add that are proposed
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,10 @@ class Description:
             return f"jmml sweep resume {name}"
         if not self.state.refits:
             return f"jmml sweep best {name}"
-        return f"jmml model register; more trials: jmml sweep extend {name} --trials 50"
+        more = _more(self.state)
+        return "jmml model register" + (
+            f"; more trials: jmml sweep extend {name} --trials {more}" if more else ""
+        )
 
     def as_dict(self, trials: int | None) -> dict[str, Any]:
         """The same for machines, with at most ``trials`` trials."""
@@ -416,3 +420,11 @@ def _resources(event: Mapping[str, Any]) -> str:
     gpus = f", {event['gpus']:g} GPUs" if event.get("gpus") else ""
     where = f" at {event['address']}" if event.get("address") else ""
     return f"{event['concurrent']} at a time, {event['cpus']:g} CPUs{gpus}{where}"
+
+
+def _more(state: SweepState) -> int:
+    """How many trials to propose to add: none to a population, and no more than the space holds."""
+    if state.definition.get("pbt") is not None:
+        return 0
+    space = {key: Dimension.model_validate(entry) for key, entry in state.definition["space"].items()}
+    return int(min(_MORE, size(space) - state.total))

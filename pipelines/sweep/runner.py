@@ -198,8 +198,9 @@ def unused(project: Project, name: str, *, exact: bool) -> SweepFolder:
                 where=f"sweep {folder.name}",
                 fix=f"look with `jmml sweep watch {folder.name}`, or choose another --name",
             )
-        closed = folder.state().closed
-        if closed is None or closed["state"] == "stopped":
+        state = folder.state()
+        over = state.closed["state"] if state.closed else "open"
+        if over != "finished" and not (over == "failed" and state.best is None):  # with nothing to go on from
             raise SweepError(
                 "was begun and is not finished",
                 where=f"sweep {folder.name}",
@@ -207,7 +208,7 @@ def unused(project: Project, name: str, *, exact: bool) -> SweepFolder:
             )
         if exact:
             raise SweepError(
-                f"exists already: {kept(folder.state())}",
+                f"exists already: {kept(state)}",
                 where=f"sweep {folder.name}",
                 fix=f"choose another --name, or add trials with `jmml sweep extend {folder.name} --trials N`",
             )

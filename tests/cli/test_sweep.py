@@ -334,7 +334,9 @@ def test_submit_hands_the_command_to_the_cluster(capfd, here, called, monkeypatc
         (here.root, ["sweep", "resume", "tiny", "-s", "seed=1", "--accept-changes"], "tiny", None),
         (here.root, ["sweep", "extend", "tiny", "--trials", "5"], "tiny", None),
     ]
-    assert run(capfd, "run", "tiny.yaml", "-s", "protocol.outer_fold=9", "--submit")[0] == 3  # said at once
+    # What is wrong is said at once, and not by the job.
+    assert run(capfd, "run", "tiny.yaml", "-s", "protocol.outer_fold=9", "--name", "new", "--submit")[0] == 3
+    assert run(capfd, "run", "tiny.yaml", "--submit")[0] == SweepError.exit_code  # it is there, unfinished
     assert len(submitted) == 3
 
 

@@ -1,4 +1,4 @@
-"""The laws of docs/design: layers point one way, and each platform library has one home."""
+"""The laws of CONTRIBUTING.md: layers point one way, and each platform library has one home."""
 
 from __future__ import annotations
 

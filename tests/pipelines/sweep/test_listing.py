@@ -152,6 +152,28 @@ def test_what_comes_next(project, closing, status, following):
         assert Description.of(SweepFolder.of(project, "tiny")).next_step() == "jmml sweep watch tiny"
 
 
+@pytest.mark.parametrize(
+    ("changes", "following"),
+    [
+        (
+            {"space": {"stage2.lr": {"loguniform": [1e-3, 1e-2]}}},
+            "; more trials: jmml sweep extend tiny --trials 50",
+        ),
+        ({"space": {"stage1.p": {"int": [1, 9]}}}, "; more trials: jmml sweep extend tiny --trials 5"),
+        ({"space": {"stage1.p": {"int": [1, 4]}}}, ""),
+        ({"pbt": {"interval": 2}}, ""),
+    ],
+)
+def test_more_trials_are_proposed_where_they_can_be_added(project, changes, following):
+    script = Script()
+    script.events[0]["definition"] |= changes
+    for number in (1, 2, 3, 4):
+        script.trial(number, [0.3])
+    script("refit", trial=1, epoch=1, configuration={}, metrics={}, comparison=[], opened=1)
+    script("close", state="finished", reason="")
+    assert Description.of(script.write(project)).next_step() == f"jmml model register{following}"
+
+
 def test_the_refit_is_said_and_extensions_count(project):
     script = Script()
     for number in (1, 2, 3, 4):

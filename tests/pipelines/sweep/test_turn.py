@@ -12,7 +12,7 @@ from pipelines.sweep.reading import check
 from pipelines.sweep.state import SweepState
 from pipelines.sweep.turn import StopRequest
 from tests.pipelines.sweep.projects import definition
-from tests.pipelines.sweep.scripts import Script, bare_project
+from tests.pipelines.sweep.scripts import Script, bare_project, write_events
 
 
 @pytest.fixture
@@ -37,6 +37,18 @@ def test_a_name_is_numbered_once_its_sweep_is_finished_and_refused_before(projec
     assert runner.unused(project, "tiny", exact=False).name == "tiny-2"
     with pytest.raises(SweepError, match=r"exists already: 0 of 4 trials"):
         runner.unused(project, "tiny", exact=True)
+
+
+def test_a_failed_sweep_is_numbered_only_where_it_has_nothing_to_go_on_from(project):
+    for name, scores in (("empty", None), ("some", [0.5])):
+        script = Script()
+        if scores:
+            script.trial(1, scores)
+        script("close", state="failed", reason="the store was away")
+        write_events(SweepFolder.of(project, name).journal, script.events)
+    assert runner.unused(project, "empty", exact=False).name == "empty-2"
+    with pytest.raises(SweepError, match=r"begun and is not finished.*jmml sweep resume some"):
+        runner.unused(project, "some", exact=False)
 
 
 def test_a_request_to_stop_and_ctrl_c_are_seen(project, monkeypatch):
