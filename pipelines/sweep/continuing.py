@@ -12,6 +12,7 @@ from jmml.errors import ConfigError
 from pipelines.project import Project
 from pipelines.sweep import spaces
 from pipelines.sweep.definition import KEYS, SweepDefinition
+from pipelines.sweep.driver import budget_used
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.overrides import override
 from pipelines.sweep.plan import Plan, differences, fingerprint, plan
@@ -135,6 +136,9 @@ def _no_extension(definition: SweepDefinition, state: SweepState, trials: int) -
         return f"trials: {trials}, expected at least 1"
     if definition.pbt is not None:
         return "a population has no more members; run a new sweep with more trials"
+    if used := budget_used(definition.budget, state):
+        raised = f"raise it first: `jmml sweep resume {state.name} -s budget.hours=... --accept-changes`"
+        return f"{used}; {raised.replace('hours', 'epochs') if 'epochs' in used else raised}"
     size = spaces.size(definition.space)
     if state.total + trials > size:
         return f"the space holds {size:g} configurations, and {state.total} are wanted already; widen it in a new sweep"

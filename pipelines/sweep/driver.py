@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from jmml.config import MethodConfig
 from jmml.errors import SweepError
-from pipelines.sweep.definition import SweepDefinition
+from pipelines.sweep.definition import Budget, SweepDefinition
 from pipelines.sweep.journal import Journal
 from pipelines.sweep.proposals import Search, SpaceExhausted
 from pipelines.sweep.rungs import WHOLE, Leg, build_rungs
@@ -58,6 +58,7 @@ class Driver:
         self.journal, self.state, self.search = journal, state, search
         self.definition, self.base, self.concurrent = definition, base, concurrent
         self.ended_early: str | None = None  # why fewer trials than wanted will run
+        self._used_up = False  # of the budget
         self.rungs = build_rungs(definition, base)
         self._again: deque[Assignment] = deque()
         self._out: set[int] = set()  # numbers of those that were handed out
@@ -123,6 +124,9 @@ class Driver:
         """What a trial does next; what changes at the rung it has reached is in the journal before it goes on."""
         if self.rungs is None:
             return WHOLE
+        begun = self.state.trials.get(number)
+        if begun is not None and begun.epoch and self._budget_used():
+            return "stop"
         last = self._proposed if self.ended_early else self.state.total
         verdict = self.rungs.verdict(self.state, number, last)
         if isinstance(verdict, Leg) and verdict.start and verdict.start not in self._changed:
@@ -130,7 +134,8 @@ class Driver:
             # Where one has gone further, all were changed in an earlier session.
             if all(trial.epoch <= verdict.start for trial in self.state.trials.values()):
                 for change in self.rungs.changes(self.state, verdict.start):
-                    if self.state.trials[change.number].origin != (verdict.start, change.source):
+                    # Once changed is changed: one of the best that has failed since would be no source now.
+                    if self.state.trials[change.number].origin[0] != verdict.start:
                         self._write(
                             "mutate",
                             trial=change.number,
@@ -156,17 +161,17 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to run."""
-        return not self._again and (self._proposed >= self.state.total or self._budget_used())
+        none_follow = (
+            self._proposed >= self.state.total or self.ended_early is not None or self._budget_used()
+        )
+        return not self._again and none_follow
 
     def _budget_used(self) -> bool:
-        budget = self.definition.budget
-        if budget.hours is not None and self.state.seconds >= 3600 * budget.hours:
-            self.ended_early = f"the budget of {budget.hours:g} hours is used up"
-        elif budget.epochs is not None and self.state.epochs_done >= budget.epochs:
-            self.ended_early = f"the budget of {budget.epochs} epochs is used up"
-        if self.ended_early is not None:
-            self._unsettled = self.rungs is not None  # those who wait wait for fewer
-        return self.ended_early is not None
+        """Whether nothing new begins; those who wait at a rung end there."""
+        if not self._used_up and (reason := budget_used(self.definition.budget, self.state)):
+            self._used_up, self.ended_early = True, reason
+            self._unsettled = self.rungs is not None
+        return self._used_up
 
     # What happened -------------------------------------------------------------------------------
 
@@ -274,3 +279,12 @@ class Driver:
 
     def _write(self, kind: str, **values: Any) -> None:
         self.state.apply(self.journal.append(kind, **values))
+
+
+def budget_used(budget: Budget, state: SweepState) -> str | None:
+    """Which budget is used up, in words; None while there is some left."""
+    if budget.hours is not None and state.seconds >= 3600 * budget.hours:
+        return f"the budget of {budget.hours:g} hours is used up"
+    if budget.epochs is not None and state.epochs_done >= budget.epochs:
+        return f"the budget of {budget.epochs} epochs is used up"
+    return None

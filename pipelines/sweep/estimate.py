@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -61,8 +62,10 @@ def estimate(plan: Plan) -> Estimate:
     base, space = plan.params.method, plan.definition.space
     folds, seeds = plan.params.protocol.inner_folds, len(plan.params.protocol.seeds)
     stage1 = speed.start + _typical(space, "stage1.epochs", base.stage1.epochs) * speed.stage1
-    stage2 = _typical(space, "stage2.epochs", base.stage2.epochs) * speed.stage2
-    search = folds * (plan.stage1_configurations * stage1 + plan.trials * stage2)
+    epochs = _typical(space, "stage2.epochs", base.stage2.epochs)
+    stage2 = epochs * speed.stage2
+    all_epochs = min(plan.trials * epochs, plan.definition.budget.epochs or math.inf)
+    search = folds * (plan.stage1_configurations * stage1 + all_epochs * speed.stage2)
     refit = seeds * (stage1 + stage2)
     seconds = search / max(1, plan.concurrent) + refit + RAY_STARTS_S
     if plan.definition.budget.hours is not None:

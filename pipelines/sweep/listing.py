@@ -199,7 +199,7 @@ class Description:
         if reuse := memo_text(state.memo()):
             rows.append(("stage 1", reuse))
         if best := state.best:
-            rows.append(("best", f"{best_text(state, best)}, {describe(best.configuration)}"))
+            rows.append(("best", f"{best_text(state, best)}, {describe(best.chosen)}"))
         rows += [("failed", text) for text in self.failures()]
         if differing := sum(trial.differs for trial in state.trials.values()):
             rows.append(("differs", f"{many(differing, 'repeated epoch')} had another score than before"))
@@ -318,7 +318,7 @@ def trial_dict(trial: Trial) -> dict[str, Any]:
     return {
         "trial": trial.number,
         "state": trial.status,
-        "configuration": trial.configuration,
+        "configuration": trial.chosen,
         "epoch": trial.epoch,
         "epochs": trial.epochs,
         "val_uar": trial.val_uar,
@@ -357,7 +357,7 @@ def best_method(state: SweepState) -> tuple[Trial, MethodConfig]:
 def method_of(state: SweepState, trial: Trial) -> MethodConfig:
     """The settings of a trial, with its best epoch as the epochs of stage 2."""
     base = MethodConfig.model_validate(state.base)
-    return configure(base, {**trial.configuration, "stage2.epochs": trial.best_epoch})
+    return configure(base, {**trial.chosen, "stage2.epochs": trial.best_epoch})
 
 
 # Words ---------------------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ class SweepResult:
         return [
             *notes,
             f"best of {len(self.trials)} trials ({counts}): trial {self.best.number}, inner-fold UAR "
-            f"{self.best.best_val_uar:.3f} at epoch {self.best.best_epoch}: {describe(self.best.configuration)}",
+            f"{self.best.best_val_uar:.3f} at epoch {self.best.best_epoch}: {describe(self.best.chosen)}",
             *([f"trial {failed.number} failed: {failed.error}"] if failed else []),
             *([closing] if (closing := self._closing()) else []),
             *self._stage1(),
@@ -158,7 +158,7 @@ class SweepResult:
                 "score": self.best.best_score,
                 "val_uar": self.best.best_val_uar,
                 "epoch": self.best.best_epoch,
-                "configuration": self.best.configuration,
+                "configuration": self.best.chosen,
             },
             "method": self.config.model_dump(mode="json"),
             "methods": [

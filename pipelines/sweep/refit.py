@@ -101,7 +101,7 @@ def refit(
     else:
         shared = ray.put((task, split))
         remote = _fit_seed_in_worker.options(num_cpus=1, num_gpus=gpus)
-        code = version("jmml")
+        code = (version("jmml"), code_digest())
         try:
             there = "cuda" if gpus else device  # a worker sees its own GPU alone, as the first
             tasks = [remote.remote(shared, fold, config, seed, there, stage1, code) for seed in others]
@@ -157,7 +157,7 @@ def _fit_seed(
     frames, certificate = [], Certificate()
     winner: FoldResult | None = None
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in every trial: the number of threads changes the last digits
+    torch.set_num_threads(1)  # the number of threads changes the last digits
     try:
         for method in METHODS:
             result = run_fold(task, split, fold, method, config, seed=seed, device=device, memo=memo)
@@ -178,7 +178,8 @@ def _fit_seed_in_worker(
     seed: int,
     device: str,
     stage1: Path | None,
-    release: str,
+    code: tuple[str, str],
 ) -> _Seed:
-    prepare_worker(seed, release)
+    release, digest = code
+    prepare_worker(seed, release, code=digest)
     return _fit_seed(*shared, fold, config, seed, device, stage1)[0]

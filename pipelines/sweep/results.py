@@ -155,7 +155,7 @@ def log(
             MODEL_DIGEST: weights_digest,
             "jmml.best_trial": best.number,
             "jmml.best_epoch": best.best_epoch,
-            "jmml.best_configuration": json.dumps(best.configuration),
+            "jmml.best_configuration": json.dumps(best.chosen),
             "jmml.outer_fold_opened": opened,
         },
     )

@@ -144,7 +144,9 @@ GRACEFUL = ("asha", "median")  # that leave every trial its first epochs; Tune d
 
 # What decides ------------------------------------------------------------------------------------------
 
-DECIDING = ("search", "proposals", "tpe", "cma_es", "spaces", "rungs", "schedulers")  # modules
+DECIDING = (
+    "search", "proposals", "tpe", "cma_es", "spaces", "rungs", "schedulers", "driver", "trainable",
+)  # modules  # fmt: skip
 
 
 def fingerprint(definition: SweepDefinition) -> dict[str, str]:

@@ -221,6 +221,8 @@ class Manifest:
         )
 
     def _on_break(self, event: Event) -> None:
+        if event["trial"] not in self.open:  # it is over, which a driver that was terminated did not know
+            return
         shipment = self._shipment(event["trial"])
         shipment.tags["jmml.state"] = "waiting"
         if "rung" in event:  # it goes on as soon as others are there

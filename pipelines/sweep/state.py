@@ -90,6 +90,11 @@ class Trial:
     def over(self) -> bool:
         return self.status in OVER
 
+    @property
+    def chosen(self) -> Configuration:
+        """The configuration that has the best score: a member of a population may have changed since."""
+        return self.best_configuration or self.configuration
+
     def seconds(self, now_ms: int) -> float:
         """Duration of the latest attempt."""
         return ((self.ended or now_ms) - self.started) / 1000
@@ -287,7 +292,7 @@ class SweepState:
         self.epochs_done += 1
         trial.val_uar = event["points"].get("val_uar", score)
         trial.cost = event.get("cost", trial.cost)
-        trial.memo = event.get("memo", trial.memo)
+        trial.memo = trial.memo or event.get("memo", {})  # those that go on need the same models again
         if math.isfinite(score) and (trial.best_score is None or score > trial.best_score):
             trial.best_score, trial.best_epoch = score, trial.epoch
             trial.best_val_uar, trial.best_configuration = trial.val_uar, trial.configuration
@@ -321,7 +326,8 @@ class SweepState:
 
     def _on_break(self, event: Event) -> None:
         trial = self.trials[event["trial"]]
-        trial.status, trial.ended = "waiting", event["t"]
+        if not trial.over:  # a driver that was terminated just then did not know of the end it had written
+            trial.status, trial.ended = "waiting", event["t"]
 
     def _on_differs(self, event: Event) -> None:
         self.trials[event["trial"]].differs += 1

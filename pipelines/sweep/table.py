@@ -145,7 +145,7 @@ def summary(tally: Tally, *, at_work: bool, elapsed: float) -> list[tuple[str, s
     if reuse := memo_text(tally.memo()):
         found.append(("stage 1", reuse))
     if best := state.best:
-        found.append(("best", f"{best_text(state, best)}, {describe(best.configuration)}"))
+        found.append(("best", f"{best_text(state, best)}, {describe(best.chosen)}"))
     return found
 
 

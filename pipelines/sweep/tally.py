@@ -26,16 +26,19 @@ class Tally:
         self.state = state
         self.open: list[Trial] = []
         self.first_failure: Trial | None = None
-        self._seen = 0
+        self._known: set[int] = set()
         self._over: Counter[str] = Counter()
         self._memo: Counter[str] = Counter()
         self._leaders: list[tuple[float, int, Trial]] = []  # a heap, the worst first
 
     def update(self) -> list[Trial]:
         """Take in what happened since the last call; the trials that ended since, in the order of their end."""
-        trials = list(self.state.trials.values())  # a copy of references, in one step
-        candidates = self.open + trials[self._seen :]
-        self._seen = len(trials)
+        candidates = self.open
+        if len(self.state.trials) > len(self._known):
+            trials = list(self.state.trials.values())  # a copy of references, in one step
+            # By number: one whose worker was slow to start comes in between.
+            candidates = candidates + [trial for trial in trials if trial.number not in self._known]
+            self._known.update(trial.number for trial in candidates)
         ended = sorted((t for t in candidates if t.over), key=lambda t: (t.ended or 0, t.number))
         self.open = [trial for trial in candidates if not trial.over]
         for trial in ended:

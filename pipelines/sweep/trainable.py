@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -37,8 +38,8 @@ CHECKPOINT_SECONDS = 30.0
 FATAL = "fatal"  # beside it, when the sweep cannot go on
 
 
-class CheckpointError(SweepError):
-    """What is wrong is the disk, and not the trial."""
+class PlaceError(SweepError):
+    """What is wrong is the machine or its disk, and not the trial: the sweep ends, and can be resumed."""
 
 
 Points = Iterator[dict[str, Any]]
@@ -83,7 +84,7 @@ def run_trial(config: dict[str, Any], *, training: TaskData, settings: TrialSett
     try:
         prepare_worker(settings.seed, version("jmml"), code=settings.code, threads=settings.threads)
         _search(config, training, settings)
-    except CheckpointError as error:
+    except PlaceError as error:
         tune.report({ERROR: str(error), FATAL: True})
     except Exception as error:
         tune.report({ERROR: error_line(error)})
@@ -92,6 +93,8 @@ def run_trial(config: dict[str, Any], *, training: TaskData, settings: TrialSett
 def _search(config: Mapping[str, Any], training: TaskData, settings: TrialSettings) -> None:
     method = configure(settings.base, config[CONFIGURATION])
     folds, memo = _of_sweep(training, settings)
+    if memo is not None:
+        memo.take_counts()  # of a trial before it in this process, which failed
     number, leg = config[NUMBER], config[LEG]
     own = settings.checkpoints / f"{number:03d}"
     run = settings.search(
@@ -131,7 +134,7 @@ def _keep_at_rung(path: Path, state: Progress) -> None:
     try:
         save_checkpoint(path, state)
     except (OSError, JMMLError) as error:
-        raise CheckpointError(
+        raise PlaceError(
             f"a checkpoint that others may go on from cannot be written: {error}",
             where=path,
             fix="free space on that disk, or make the folder writable",
@@ -143,7 +146,7 @@ def _saved(checkpoints: Path, number: int, leg: Leg) -> Progress | None:
 
     Raises
     ------
-    SweepError : a member of a population is to go on from a checkpoint that is not there.
+    PlaceError : a member of a population is to go on from a checkpoint that is not there.
     """
     own = _loaded(checkpoints / f"{number:03d}")
     if own is not None and own[1]["epoch"] > leg.start:
@@ -153,10 +156,10 @@ def _saved(checkpoints: Path, number: int, leg: Leg) -> Progress | None:
     source = number if leg.source is None else leg.source
     state = _loaded(_at_rung(checkpoints, source, leg.start))
     if state is None and leg.source is not None:
-        raise SweepError(
+        raise PlaceError(
             f"the checkpoint of trial {source} at epoch {leg.start} is not there",
             where=checkpoints,
-            fix="let all machines see the same JMML_SHARED, and run the sweep anew",
+            fix="let all machines see the same JMML_SHARED",
         )
     return state
 
@@ -223,18 +226,18 @@ def prepare_worker(seed: int, release: str, *, code: str | None = None, threads:
 
     Raises
     ------
-    SweepError : this worker has other code than the driver.
+    PlaceError : this worker has other code than the driver.
     """
     if version("jmml") != release:
-        raise SweepError(
-            f"worker has jmml {version('jmml')}",
+        raise PlaceError(
+            f"a worker on {socket.gethostname()} has jmml {version('jmml')}",
             expected=f"{release} as on the driver",
             fix="update the cluster",
         )
     if code is not None and code not in _checked:
         if code_digest() != code:
-            raise SweepError(
-                "the worker's code is not that of the driver",
+            raise PlaceError(
+                f"the code of a worker on {socket.gethostname()} is not that of the driver",
                 where="jmml",
                 fix="update the cluster, or resume the sweep if the code was edited meanwhile",
             )

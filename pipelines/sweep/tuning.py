@@ -31,7 +31,7 @@ from pipelines.sweep.trainable import (
     FATAL,
     LEG,
     PAYLOAD,
-    CheckpointError,
+    PlaceError,
     TrialSettings,
     forget_checkpoints,
     run_trial,
@@ -189,7 +189,7 @@ class _Reports(tune.Callback):
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
     ) -> None:
         if FATAL in result:
-            raise Leave(CheckpointError(result[ERROR]))
+            raise Leave(PlaceError(result[ERROR]))
         if ERROR in result:
             return
         number = self.numbers[trial.trial_id]

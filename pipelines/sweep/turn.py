@@ -78,6 +78,8 @@ class Turn:
     console: Console | None
     search: Callable[..., Points]
     room: Room = field(init=False)
+    run_id: str | None = field(init=False, default=None)
+    shipper: Shipper | None = field(init=False, default=None)
 
     def take(self) -> SweepResult:
         """Run what is left to run, refit, and close the sweep."""
@@ -138,13 +140,6 @@ class Turn:
         shown: Console | None,
     ) -> SweepResult:
         state = self.folder.state()
-        run_id = tracker.start_sweep(
-            state.name,
-            sweep_id=state.id,
-            params=results.sweep_params(self.plan),
-            tags=results.sweep_tags(self.plan, state),
-            lineage=origin,
-        )
         driver = Driver(
             journal,
             state,
@@ -153,10 +148,17 @@ class Turn:
             self.plan.params.method,
             concurrent=concurrent,
         )
-        shipper = Shipper(self.folder, tracker, run_id)
-        with Display(state, shown, trouble=lambda: _trouble(shipper)) as display:
-            shipper.start()
-            with self._leaving(driver, shipper, tracker, run_id):
+        with Display(state, shown, trouble=self._trouble) as display:
+            with self._leaving(driver, tracker):
+                run_id = self.run_id = tracker.start_sweep(
+                    state.name,
+                    sweep_id=state.id,
+                    params=results.sweep_params(self.plan),
+                    tags=results.sweep_tags(self.plan, state),
+                    lineage=origin,
+                )
+                shipper = self.shipper = Shipper(self.folder, tracker, run_id)
+                shipper.start()
                 if state.run_id != run_id:
                     driver.write("run", run_id=run_id)
                 tracker.log_text(run_id, self.plan.definition.to_yaml(), "definition.yaml")
@@ -212,13 +214,12 @@ class Turn:
         """Fit the best configuration on all training groups and open the outer fold, unless that was done."""
         state, params = driver.state, self.plan.params
         best = _best(state)
-        chosen = best.best_configuration or best.configuration
-        config = configure(params.method, {**chosen, "stage2.epochs": best.best_epoch})
+        config = configure(params.method, {**best.chosen, "stage2.epochs": best.best_epoch})
         last = state.refits[-1] if state.refits else None
         if last is None or (last["trial"], last["epoch"]) != (best.number, best.best_epoch):
             seeds = params.protocol.seeds
             display.note(
-                f"refitting trial {best.number} ({describe(chosen)}) and its controls, {len(seeds)} seeds"
+                f"refitting trial {best.number} ({describe(best.chosen)}) and its controls, {len(seeds)} seeds"
             )
             fitted = refit(
                 self.plan.task,
@@ -241,7 +242,7 @@ class Turn:
                 "refit",
                 trial=best.number,
                 epoch=best.best_epoch,
-                configuration=chosen,
+                configuration=best.chosen,
                 confidence=params.evaluation.confidence,
                 metrics=fitted.metrics,
                 comparison=results.plain_rows(fitted.comparison),
@@ -250,8 +251,15 @@ class Turn:
             )
         return SweepResult.of(self.plan, state, config)
 
+    def _trouble(self) -> str | None:
+        """What is wrong at the moment and does not stop the sweep."""
+        shipper = self.shipper
+        if shipper is None or shipper.trouble is None:
+            return None
+        return f"MLflow cannot be written ({shipper.trouble.what}); {shipper.waiting:,} bytes wait in the journal"
+
     @contextmanager
-    def _leaving(self, driver: Driver, shipper: Shipper, tracker: Tracker, run_id: str) -> Iterator[None]:
+    def _leaving(self, driver: Driver, tracker: Tracker) -> Iterator[None]:
         """Close everything when the block fails; the first error is the one that is raised."""
         try:
             yield
@@ -263,13 +271,14 @@ class Turn:
                 with suppress(SweepError):  # the journal may be what failed
                     driver.broke_off()
                     driver.write("close", state="stopped" if ended else "failed", reason=reason)
-                with suppress(TrackingError, KeyboardInterrupt):  # so may the store
-                    shipper.drain(hurried, patience_s=DRAIN_ON_LEAVING_S)
-                shipper.stop()
-                if shipper.trouble is None:
-                    with suppress(TrackingError, KeyboardInterrupt):
-                        tracker.set_tags(run_id, {"jmml.error": reason})
-                        tracker.finish(run_id, "KILLED" if ended else "FAILED")
+                if self.shipper is not None and self.run_id is not None:
+                    with suppress(TrackingError, KeyboardInterrupt):  # so may the store
+                        self.shipper.drain(hurried, patience_s=DRAIN_ON_LEAVING_S)
+                    self.shipper.stop()
+                    if self.shipper.trouble is None:
+                        with suppress(TrackingError, KeyboardInterrupt):
+                            tracker.set_tags(self.run_id, {"jmml.error": reason})
+                            tracker.finish(self.run_id, "KILLED" if ended else "FAILED")
             where = f"sweep {state.name}"
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise InterruptedSweepError(
@@ -381,9 +390,3 @@ def kept(state: SweepState) -> str:
     if state.best is not None:
         text += f", best score {state.best.best_score:.3f} (trial {state.best.number})"
     return text
-
-
-def _trouble(shipper: Shipper) -> str | None:
-    if shipper.trouble is None:
-        return None
-    return f"MLflow cannot be written ({shipper.trouble.what}); {shipper.waiting:,} bytes wait in the journal"

@@ -106,6 +106,20 @@ def test_another_outer_fold_and_seed_are_noticed(project):
     assert any(change.startswith("held_out.speech: ") for change in changes)
 
 
+@pytest.mark.parametrize("what", ["hours", "epochs"])
+def test_trials_cannot_be_added_where_the_budget_is_used_up(tmp_path, monkeypatch, what):
+    monkeypatch.delenv("JMML_SHARED", raising=False)
+    project = write_project(tmp_path / "project")
+    begin(
+        project, budget={"trials": 3, what: 3}, trials=None
+    )  # one trial has run three epochs, in three seconds
+    if what == "epochs":
+        with pytest.raises(ConfigError, match=r"3 epochs is used up.*resume tiny -s budget\.epochs="):
+            to_extend(project, "tiny", 5)
+    else:
+        assert to_extend(project, "tiny", 5).total == 8
+
+
 def test_a_wrong_override_is_blamed_on_the_command_line(project):
     with pytest.raises(ConfigError) as caught:
         to_resume(project, "tiny", overrides=["stage2.k=none", "budget.trails=3"])

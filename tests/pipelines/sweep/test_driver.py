@@ -170,6 +170,54 @@ def test_the_budget_of_epochs_ends_a_sweep_early(tmp_path):
     assert state.closed["reason"] == "the budget of 7 epochs is used up"
 
 
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_used_up_budget_ends_trials_that_wait_at_a_rung(tmp_path, steps, workers):
+    space = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.0, 2.0]}}
+    if steps != "pbt":
+        space["stage2.epochs"] = {"choice": [9]}
+    budget = {"trials": 8, "epochs": 12}
+    changes = {"algorithm": "random", "space": space} | STEPS[steps]
+    if steps == "pbt":
+        budget["epochs"] = 45  # of 8 x 40; no less than one trial's
+    definition = define(**changes | {"budget": budget, "trials": 8})
+    path = tmp_path / "journal"
+    begin(path, definition)
+    state = drive(path, definition, seed=0, workers=workers)
+    assert "epochs is used up" in state.closed["reason"]
+    longest = 9 if steps != "pbt" else 2  # what was at work goes on to its next rung, or its end
+    assert budget["epochs"] <= state.epochs_done < budget["epochs"] + workers * longest
+    assert {trial.status for trial in state.trials.values()} <= {"finished", "stopped"}
+    assert state.over == len(state.trials)
+
+
+def test_a_member_that_fails_after_an_exchange_does_not_change_it_when_the_driver_dies(tmp_path):
+    space = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.0, 2.0]}}
+    definition = define("pbt", trials=16, space=space, pbt={"interval": 2})
+    driver = opened(tmp_path / "journal", definition)
+    for number in range(1, 17):
+        proposal = driver.next()
+        driver.started(number, dict(proposal.configuration))
+        for epoch in (1, 2):
+            driver.reported(number, epoch, {"score": number / 20, "points": {"val_uar": number / 20}})
+        driver.rested(number, 2)
+    driver.settle()
+    assert driver.next() is not None  # the rung is settled now
+    changes = [e for e in journal.read(tmp_path / "journal") if e["e"] == "mutate"]
+    assert len(changes) == 4
+    for source in {change["source"] for change in changes}:
+        driver.started(source, dict(driver.state.trials[source].configuration))
+        driver.ended(source, error="ModelError: diverged")
+    driver.journal.close()
+    state = SweepState.read(tmp_path / "journal")
+    again = Driver(
+        Journal(tmp_path / "journal"), state, build_search(definition), definition, BASE, concurrent=2
+    )
+    again.settle()
+    assert again.next() is not None
+    assert [e for e in journal.read(tmp_path / "journal") if e["e"] == "mutate"] == changes
+
+
 def test_a_sweep_whose_every_trial_fails_stops_early_with_the_first_error(tmp_path):
     driver = opened(tmp_path / "journal", define("random"))
     for number in (1, 2):

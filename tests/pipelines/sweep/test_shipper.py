@@ -167,6 +167,17 @@ def test_a_trial_that_is_broken_off_is_killed_and_runs_on_in_the_same_run(
     assert ("best_val_uar", 0.5, 1, 8) in store.points["run-001-0"]
 
 
+def test_a_trial_that_is_over_and_then_broken_off_is_over(folder: SweepFolder, store: Store) -> None:
+    """As a driver leaves it that was terminated between the line in the journal and its taking in."""
+    append(folder, [start(1, 2), report(1, 1, 3, 0.5), end(1, 4), {"e": "break", "t": 5, "trial": 1}])
+    append(folder, [start(2, 6), report(2, 1, 7, 0.5), end(2, 8)])
+    with shipping_to(folder, store) as ship:
+        ship.drain()
+        assert ship.trouble is None
+    assert store.status == {"run-001-0": "FINISHED", "run-002-1": "FINISHED"}
+    assert store.tags["run-001-0"]["jmml.state"] == "finished"
+
+
 def test_the_next_session_closes_what_a_dead_driver_left_running(folder: SweepFolder, store: Store) -> None:
     append(folder, [start(1, 2), start(2, 3), end(2, 4, "failed", error="x" * 5000), session(5, "resume")])
     with shipping_to(folder, store) as ship:

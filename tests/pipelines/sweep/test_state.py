@@ -257,3 +257,33 @@ def test_cost_and_reuse_are_told_once_and_kept():
     script.report(1, 0.4)
     script.end(1)
     assert (script.state.trials[1].cost, script.state.memo()["computed"]) == (7.0, 1)
+
+
+def test_what_is_over_stays_over_although_its_driver_did_not_know():
+    """A signal between the line in the journal and its taking in: `broke_off` names it among those at work."""
+    script = Script()
+    script.trial(1, [0.3])
+    script("break", trial=1)
+    assert (script.state.trials[1].status, script.state.over, script.state.unfinished) == ("finished", 1, [])
+
+
+def test_models_that_a_later_leg_needs_again_were_computed_all_the_same():
+    script = Script()
+    script.start(1)
+    script.report(1, 0.3, memo={"computed": 4, "loaded": 2, "waited": 0})
+    script("break", trial=1, rung=1)
+    script.start(1)
+    script.report(1, 0.4, memo={"computed": 0, "loaded": 6, "waited": 0})
+    assert script.state.memo() == {"computed": 4, "loaded": 2, "waited": 0}
+
+
+def test_the_chosen_configuration_is_the_one_that_has_the_best_score():
+    script = Script()
+    script.start(1, configuration={"stage2.lr": 0.1})
+    script.report(1, 0.5)
+    script("mutate", trial=1, epoch=1, configuration={"stage2.lr": 0.2}, source=2)
+    script.report(1, 0.4)
+    trial = script.state.trials[1]
+    assert (trial.chosen, trial.configuration) == ({"stage2.lr": 0.1}, {"stage2.lr": 0.2})
+    script.report(1, 0.6)
+    assert trial.chosen == {"stage2.lr": 0.2}

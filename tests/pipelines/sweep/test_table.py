@@ -83,6 +83,23 @@ def test_other_objectives_are_named():
     assert " cost " in shown(script)
 
 
+def test_a_trial_that_starts_after_later_ones_is_counted_once_and_so_are_they():
+    script = Script()
+    tally = Tally(script.state)
+    script.start(1)
+    script.start(3)
+    tally.update()
+    script.start(2)  # its worker took longer
+    tally.update()
+    assert sorted(trial.number for trial in tally.open) == [1, 2, 3]
+    for number in (3, 2, 1):
+        script.report(number, number / 10)
+        script.end(number)
+    assert [trial.number for trial in tally.update()] == [3, 2, 1]  # as they ended
+    assert [trial.number for trial in tally.leaders(5)] == [3, 2, 1]
+    assert (tally.over, tally.open) == (3, [])
+
+
 def test_trouble_is_told_once_until_it_is_over():
     script, file, trouble = Script(), io.StringIO(), []
     script.trial(1, [0.3])

@@ -16,14 +16,18 @@ from jmml.search import load_checkpoint, save_checkpoint
 from pipelines.code import code_digest
 from pipelines.sweep import trainable
 from pipelines.sweep.rungs import WHOLE, Leg
-from pipelines.sweep.trainable import ERROR, LEG, PAYLOAD, TrialSettings, checkpoint_epochs, run_trial
+from pipelines.sweep.trainable import ERROR, FATAL, LEG, PAYLOAD, TrialSettings, checkpoint_epochs, run_trial
 
 CONFIG = {"number": 3, "configuration": {"stage2.k": 2}, LEG: WHOLE}
 
 
 class Store:
     def __init__(self):
-        self.counts = {"computed": 2, "loaded": 1, "waited": 0}
+        self.counts = {"computed": 9, "loaded": 9, "waited": 9}  # of a trial before, which failed in stage 1
+
+    def obtain(self):
+        for key, count in (("computed", 2), ("loaded", 1)):
+            self.counts[key] += count
 
     def take_counts(self):
         taken, self.counts = self.counts, dict.fromkeys(self.counts, 0)
@@ -62,7 +66,7 @@ def reports(monkeypatch):
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
     settings = TrialSettings(
-        search=lambda folds, method, **options: Run(),
+        search=lambda folds, method, memo, **options: (memo.obtain(), Run())[1],
         sweep="s",
         base=MethodConfig(),
         n_folds=2,
@@ -106,7 +110,8 @@ def test_a_failure_is_the_last_report(reports, settings):
     assert [sorted(report) for report in reports] == [["epoch", PAYLOAD, "score"], [ERROR]]
     assert reports[-1][ERROR] == "stage2: diverged"
     run(settings, code="another")
-    assert "the worker's code is not that of the driver" in reports[-1][ERROR]
+    assert "is not that of the driver" in reports[-1][ERROR]
+    assert reports[-1][FATAL]  # the machine is at fault: no trial is taken for failed
     run(settings, search=lambda *args, **options: iter([1 / 0]))
     assert reports[-1][ERROR] == "ZeroDivisionError: division by zero"
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from jmml.errors import ConfigError, SweepError
+from jmml.config import MethodConfig
+from jmml.errors import ConfigError, SweepError, TrackingError
 from pipelines.sweep import capacity, runner, turn
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Journal
@@ -125,6 +128,34 @@ def test_a_new_sweep_does_not_take_a_name_that_was_taken_meanwhile(project):
     with pytest.raises(SweepError, match="exists already"):
         _turn(project, folder, "run", None, []).take()
     assert folder.journal.read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    ("raised", "state", "said"),
+    [
+        (KeyboardInterrupt(), "stopped", r"interrupted; 0 of 4 .*jmml sweep resume tiny"),
+        (TrackingError("away", where="http://h"), "failed", "away"),
+    ],
+)
+def test_whatever_ends_a_turn_before_its_run_is_there_the_journal_says_so(
+    project, monkeypatch, raised, state, said
+):
+    class Store:
+        def start_sweep(self, *args, **options):
+            raise raised
+
+    monkeypatch.setattr(turn.Tracker, "connect", lambda project: Store())
+    monkeypatch.setattr(turn.lineage, "collect", lambda project, corpora: None)
+    monkeypatch.setattr(turn, "ray_for", _no_ray)
+    monkeypatch.setattr(turn.results, "sweep_params", lambda plan: {})
+    monkeypatch.setattr(turn.results, "sweep_tags", lambda plan, state: {})
+    folder = Script().write(project)
+    begun = _turn(project, folder, "resume", folder.length, [])
+    begun.plan.definition, begun.plan.params = check(definition()), SimpleNamespace(method=MethodConfig())
+    with pytest.raises(SweepError if state == "stopped" else TrackingError, match=said):
+        begun.take()
+    assert folder.state().closed["state"] == state
+    assert not folder.held
 
 
 @pytest.mark.parametrize("name", [turn.PATIENCE, turn.STAGE1_GB])
