@@ -223,10 +223,6 @@ class InnerSearch(Iterator[dict[str, object]]):
             return dict(self._start[0]), dict(self._start[1])
         return arrays, {"format": FORMAT, "epoch": self._epoch, "history": histories, **self._settings()}
 
-    def save_checkpoint(self, folder: Path) -> None:
-        """Write :meth:`state` to ``folder``; what is there is replaced only once the new one is complete."""
-        save_checkpoint(folder, self.state())
-
     def _settings(self) -> dict[str, Any]:
         """What a state belongs to."""
         return {

@@ -162,15 +162,6 @@ class Shipper:
                 self._wake.set()
             time.sleep(POLL_S)
 
-    def trial_run(self, number: int) -> str | None:
-        """Identifier of a trial's run; None while it has none.
-
-        Raises
-        ------
-        TrackingError : the store does not answer.
-        """
-        return self._ids.get(number) or self._runs.find_trial(self._run_id, trial_name(number))
-
     def _gave_up(self, trouble: TrackingError | None) -> TrackingError:
         why = "it takes too long" if trouble is None else trouble.what
         kind = type(trouble) if isinstance(trouble, LastingError) else TrackingError

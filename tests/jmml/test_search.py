@@ -80,7 +80,7 @@ def test_a_method_without_epochs_is_over_after_its_only_score(method):
 def test_a_checkpoint_on_disk_continues_to_the_same_bits(tmp_path):
     running = search()
     for point in running:
-        running.save_checkpoint(tmp_path / "trial")
+        save_checkpoint(tmp_path / "trial", running.state())
         if point["epoch"] == 2:
             break
     assert sorted(path.name for path in (tmp_path / "trial").iterdir()) == [

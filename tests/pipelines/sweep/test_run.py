@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,10 @@ from pipelines.sweep.continuing import settings
 from pipelines.sweep.folder import SweepFolder, stage1_folder
 from pipelines.sweep.plan import plan
 from pipelines.sweep.reading import check
+from pipelines.sweep.refit import _fit_seed_in_worker
 from pipelines.sweep.runner import extend_sweep, resume_sweep, run_sweep, stop_sweep
 from pipelines.sweep.spaces import configure
+from pipelines.sweep.trainable import PlaceError
 from pipelines.sweep.turn import InterruptedSweepError
 from pipelines.tracking import Tracker
 from tests.pipelines.sweep import fakes
@@ -239,6 +242,13 @@ def test_refitting_in_workers_gives_the_same_evidence(finished, project):
     )
     pd.testing.assert_frame_equal(there.comparison, finished.comparison)
     assert there.metrics == finished.metrics
+
+
+def test_a_worker_with_other_code_refits_nothing(finished):
+    planned, config = finished.plan, finished.config
+    code = (version("jmml"), "0" * 64)
+    with pytest.raises(PlaceError, match="is not that of the driver"):
+        _fit_seed_in_worker._function((planned.task, planned.split), 0, config, 1, "cpu", None, code)
 
 
 @pytest.fixture(scope="module")

@@ -58,10 +58,10 @@ def test_a_real_store_has_exactly_what_the_journal_has(project: Project) -> None
     with shipping_to(folder, tracker, run_id) as ship:
         ship.drain()
         assert_arrived(tracker, run_id, folder)
-        trial = tracker.run(ship.trial_run(1) or "")
+        trial = tracker.run(tracker.find_trial(run_id, "001") or "")
         assert (trial.info.start_time, trial.info.run_name) == (2_001, "demo / 001")
         assert trial.data.params["stage1.p"] == "4"
-        assert ship.trial_run(99) is None
+        assert tracker.find_trial(run_id, "099") is None
     folder.shipped.unlink()
     with shipping_to(folder, tracker, run_id) as ship:  # everything once more
         ship.drain()
@@ -75,7 +75,7 @@ def test_runs_deleted_in_mlflow_come_back_whole(project: Project) -> None:
     append(folder, [*opening(), start(1, 2), report(1, 1, 3, 0.5)])
     with shipping_to(folder, tracker, run_id) as ship:
         ship.drain()
-        tracker.client.delete_run(ship.trial_run(1) or "")
+        tracker.client.delete_run(tracker.find_trial(run_id, "001") or "")
         append(folder, [report(1, 2, 4, 0.25), end(1, 5)])
         ship.drain()
         assert_arrived(tracker, run_id, folder)
