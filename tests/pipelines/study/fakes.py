@@ -167,7 +167,7 @@ class Fails(Recorder):
 class Dies(Recorder):
     """Kills its worker over one method, the first ``times`` times.
 
-    With ``saved``, a cell store, only once the cells of the block before it have been saved there.
+    With ``saved``, a cell store, only once raw and jec-ssl of the block have been saved there, which come before.
     """
 
     def __init__(self, folder: Path, method: str, times: int, *, saved: CellStore | None = None) -> None:
@@ -193,7 +193,7 @@ class Dies(Recorder):
         return super().__call__(task, split, fold, method, *args, seed=seed, **options)
 
     def _wait(self, store: CellStore, fold: int, seed: int) -> None:
-        before = set(list(METHODS)[: list(METHODS).index(self.method)])
+        before = {"raw", "jec-ssl"}
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             saved = store.newest(100)
