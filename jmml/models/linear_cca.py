@@ -98,6 +98,12 @@ class LinearCCA(TwoView):
     def _network(self, r_s: int, r_e: int, n_classes: int, generator: torch.Generator) -> LinearEncoders:
         return LinearEncoders(r_s, r_e, self.k_)
 
+    def _losses(
+        self, net: Any, u_s: Tensor, u_e: Tensor, y: tuple[Tensor, Tensor] | None
+    ) -> dict[str, Tensor]:
+        """None: the maximum is found at once, see :meth:`_epochs`."""
+        return {}
+
     def _epochs(
         self,
         speech: FloatArray,
