@@ -31,7 +31,8 @@ GONE_S = 25.0  # Ray's processes notice within seconds that their driver was kil
 POLL_S = 0.01
 CLEAN = (0, 130)  # exit codes of a driver that ended by itself and took everything along
 RAYLET, GCS, WORKER = "raylet", "gcs_server", "ray::ImplicitFunc.train"
-AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+# Two of Ray's that wait a minute for a GCS that is gone: by their own names, and by their scripts while they start.
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", "dashboard/agent.py", "runtime_env/agent/main.py")
 CHANGING = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.1, 3.0]}}
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "random": {"algorithm": "random", "lag": 2},
@@ -158,13 +159,13 @@ class Child:
             os.killpg(self.pid, signal.SIGINT)
 
     def leaves_nothing(self) -> None:
-        """No process of its session is left, but for two of Ray's that wait a minute for a GCS that is gone."""
+        """No process of its session is left, but for Ray's agents where it did not end by itself."""
         self.process.wait(PATIENCE_S)
         tolerated = () if self.process.returncode in CLEAN else AGENTS
         end = time.monotonic() + GONE_S
-        while left := [process for process in self.family() if _command(process) not in tolerated]:
+        while left := [process for process in self.family() if not _command(process).endswith(tolerated)]:
             if time.monotonic() > end:
-                names = [f"{p.pid} {' '.join(p.cmdline())[:80]}" for p in left]
+                names = [f"{process.pid} {_command(process)}" for process in left]
                 self.end()
                 raise AssertionError(f"still there {GONE_S:.0f} s after the end of {self}: {names}")
             time.sleep(0.1)
@@ -178,9 +179,15 @@ class Child:
 
 
 def _command(process: psutil.Process) -> str:
-    """The name of its program; Ray's workers put ``ray::`` and what they do there."""
+    """The name of its program, or the script that Python runs; Ray's workers put ``ray::`` and what they do there."""
     with suppress(psutil.Error, IndexError):
-        return Path(process.cmdline()[0].strip()).name
+        words = process.cmdline()
+        name = Path(words[0].strip()).name
+        return (
+            next((word for word in words[1:3] if word.endswith(".py")), name)
+            if name.startswith("python")
+            else name
+        )
     return ""
 
 
