@@ -12,14 +12,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from hashlib import sha256
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
-import skops.io
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
@@ -119,7 +120,7 @@ class Persistent(ABC):
 
 def save_classifier(path: Path, classifier: Pipeline) -> None:
     """Write a fitted pipeline as a skops file; :class:`UnsafeFileError` if it could not be loaded again."""
-    payload = _canonical(skops.io.dumps(classifier))
+    payload = _canonical(_skops().dumps(classifier))
     _refuse_unknown(payload, path)
     with atomic_path(path) as temporary:
         temporary.write_bytes(payload)
@@ -136,12 +137,17 @@ def load_classifier(path: Path) -> Pipeline:
     payload = _read(path)
     _refuse_unknown(payload, path)
     try:
-        classifier = skops.io.loads(payload, trusted=list(TRUSTED))
+        classifier = _skops().loads(payload, trusted=list(TRUSTED))
     except (BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
         raise _damaged(path, error) from None
     if not isinstance(classifier, Pipeline):
         raise ModelError(f"holds a {type(classifier).__name__}", where=path, expected="a classifier pipeline")
     return classifier
+
+
+def _skops() -> ModuleType:
+    """skops.io, where a classifier is written or read: it imports all of scikit-learn, a third of a worker's start."""
+    return import_module("skops.io")
 
 
 def _canonical(payload: bytes) -> bytes:
@@ -185,7 +191,7 @@ def _canonical(payload: bytes) -> bytes:
 def _refuse_unknown(payload: bytes, path: Path) -> None:
     # The bytes that were checked are the bytes that are loaded: the file is read once.
     try:
-        unknown = sorted(set(skops.io.get_untrusted_types(data=payload)) - set(TRUSTED))
+        unknown = sorted(set(_skops().get_untrusted_types(data=payload)) - set(TRUSTED))
     except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
         raise _damaged(path, error) from None
     if unknown:
