@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -84,24 +84,26 @@ def ray_session(
             }
         with _authentication(secret), _no_dumps():
             try:
-                with _silent():
-                    ray.init(**options)
-            except (ConnectionError, RuntimeError, OSError, ValueError) as error:
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                if resolved:
-                    raise SweepError(
-                        f"cannot join the Ray cluster: {reason}",
-                        where=origin(address),
-                        fix="look at `jmml cluster status`",
-                    ) from error
-                raise SweepError(
-                    f"cannot start Ray: {reason}", fix="free memory or disk, try again"
-                ) from error
-            try:
                 with termination_as_exit():
+                    _start(options, origin(address) if resolved else None)
                     yield
             finally:
-                ray.shutdown()
+                with suppress(KeyboardInterrupt, SystemExit), _later():  # it ends as it is
+                    ray.shutdown()
+
+
+def _start(options: Mapping[str, Any], cluster: str | None) -> None:
+    """``ray.init``, whole: broken off half-way it leaves processes behind, or ends this one with a crash."""
+    try:
+        with _later(), _silent():
+            ray.init(**options)
+    except (ConnectionError, RuntimeError, OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if cluster is not None:
+            raise SweepError(
+                f"cannot join the Ray cluster: {reason}", where=cluster, fix="look at `jmml cluster status`"
+            ) from error
+        raise SweepError(f"cannot start Ray: {reason}", fix="free memory or disk, try again") from error
 
 
 def admitted(address: str, where: str) -> dict[str, str]:
@@ -341,6 +343,35 @@ def termination_as_exit() -> Iterator[None]:
 
 def _exit(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
+
+
+@contextmanager
+def _later() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are taken up at the end of a block; a second one after ``HEED_SECONDS`` at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, float]] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append((number, time.monotonic()))
+        if came[-1][1] - came[0][1] >= HEED_SECONDS:
+            restore()
+            signal.raise_signal(number)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        restore()
+    if came:
+        signal.raise_signal(came[0][0])
 
 
 def gpu_count(device: str) -> int:

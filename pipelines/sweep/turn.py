@@ -83,12 +83,24 @@ class Turn:
 
     def take(self) -> SweepResult:
         """Run what is left to run, refit, and close the sweep."""
+        try:
+            return self._take()
+        except (KeyboardInterrupt, SystemExit):  # while there was nothing to close, not yet or not any more
+            again = (
+                f"go on with `jmml sweep resume {self.folder.name}`"
+                if self.folder.begun
+                else "start it again"
+            )
+            raise InterruptedSweepError(
+                "interrupted while Ray was starting or ending; nothing is lost",
+                where=f"sweep {self.folder.name}",
+                fix=again,
+            ) from None
+
+    def _take(self) -> SweepResult:
         patience()  # a wrong setting is said now, not at the end
         _stage1_limit()
         shown = None if self.quiet else self.console or Console(stderr=True)
-        if shown is not None:
-            doing = f"joining Ray at {self.address}" if self.address else "starting Ray"
-            shown.print(f"sweep {self.folder.name}: {doing}", soft_wrap=True, highlight=False, markup=False)
         with self.folder.hold():
             where = f"sweep {self.folder.name}"
             if self.length is None and self.folder.begun:
@@ -97,6 +109,11 @@ class Turn:
                 raise SweepError("was driven by someone else meanwhile", where=where, fix="try again")
             tracker = Tracker.connect(self.project)
             origin = lineage.collect(self.project, list(self.plan.corpora))
+            if shown is not None:
+                doing = f"joining Ray at {self.address}" if self.address else "starting Ray"
+                shown.print(
+                    f"sweep {self.folder.name}: {doing}", soft_wrap=True, highlight=False, markup=False
+                )
             with (
                 ray_for(
                     self.plan, trials=self.total, address=self.address, on_death=self._ray_died

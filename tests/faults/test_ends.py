@@ -9,7 +9,7 @@ import pytest
 from pipelines.run_tags import SWEEP_ID
 from pipelines.sweep.runner import stop_sweep
 from tests.faults.same import assert_same, runs_of
-from tests.faults.sweeps import Child, Sweep
+from tests.faults.sweeps import AGENTS, RAYLET, Child, Sweep
 
 pytestmark = pytest.mark.slow
 INTERRUPTED = 130
@@ -74,3 +74,15 @@ def test_ctrl_c_twice_then_a_request_to_stop(sweep, expected, monkeypatch):
     assert_closed(one)
     one.resume().succeeds()
     assert_same(one, expected("random"))
+
+
+@pytest.mark.parametrize("service", [RAYLET, AGENTS[0]])
+def test_ctrl_c_while_ray_starts(sweep, service):
+    """Its start, broken off, would leave agents behind for a minute, or end the driver with a crash."""
+    one = sweep()
+    driver = one.run()
+    driver.until(lambda: driver.members(service), f"{service} is there")
+    driver.interrupt()
+    driver.fails(INTERRUPTED, "interrupted while Ray was starting", "nothing is lost")
+    driver.leaves_nothing()
+    assert not one.folder.path.exists()
