@@ -14,6 +14,7 @@ from pipelines.cluster.nodes import token_for
 from pipelines.sweep import session
 from pipelines.sweep.definition import SweepDefinition
 from pipelines.sweep.gcs import ask, origin, resolve
+from pipelines.sweep.machine import cpus_here, gpus_here
 from pipelines.sweep.plan import Plan, data_bytes
 
 
@@ -86,7 +87,7 @@ def ray_for(
             concurrent = definition.trials_at_a_time(cpus=found.cpus, gpus=found.gpus, trials=trials)
             yield Capacity(concurrent, found.cpus, found.gpus, address)
         return
-    cpus, gpus = _cpus_here(), _gpus_here(definition)
+    cpus, gpus = cpus_here(), gpus_here(definition)
     concurrent = definition.trials_at_a_time(cpus=cpus, gpus=gpus, trials=trials)
     started = max(1, math.ceil(concurrent * definition.resources.cpus))
     with (
@@ -104,7 +105,7 @@ def check_room(definition: SweepDefinition, *, trials: int, address: str | None 
     SweepError : as there.
     """
     address = address or os.environ.get("RAY_ADDRESS")
-    cpus, gpus = float(_cpus_here()), float(_gpus_here(definition))
+    cpus, gpus = float(cpus_here()), float(gpus_here(definition))
     if resolved := resolve(address):
         session.admitted(resolved, origin(address))
         nodes = ask(resolved, token_for(resolved), where=origin(address)).nodes
@@ -113,15 +114,3 @@ def check_room(definition: SweepDefinition, *, trials: int, address: str | None 
         there = session.Resources(cpus=cpus, gpus=gpus, nodes=len(sizes), largest=sizes)
         session.check_fits(definition.resources.cpus, definition.resources.gpus, there)
     definition.trials_at_a_time(cpus=cpus, gpus=gpus, trials=trials)
-
-
-def _cpus_here() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _gpus_here(definition: SweepDefinition) -> int:
-    if not definition.resources.gpus:
-        return 0
-    import torch
-
-    return torch.cuda.device_count()

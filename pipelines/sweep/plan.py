@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from pipelines.sweep import search, spaces
 from pipelines.sweep.definition import SweepDefinition
 from pipelines.sweep.estimate import Estimate, estimate
 from pipelines.sweep.fitting import fit
+from pipelines.sweep.machine import cpus_here, gpus_here
 from pipelines.sweep.reading import load_definition
 from pipelines.sweep.spaces import DISTRIBUTIONS
 from pipelines.task import fingerprint as task_fingerprint
@@ -82,7 +82,7 @@ class Plan:
     def concurrent(self) -> int:
         """Trials at a time on this machine; 0 when not even one fits."""
         try:
-            return self.definition.trials_at_a_time(cpus=_cpus(), gpus=_gpus(self.definition))
+            return self.definition.trials_at_a_time(cpus=cpus_here(), gpus=gpus_here(self.definition))
         except SweepError:
             return 0
 
@@ -304,18 +304,6 @@ def data_bytes(task: TaskData) -> int:
 
 
 # Helpers ------------------------------------------------------------------------------------------------
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _gpus(definition: SweepDefinition) -> int:
-    if not definition.resources.gpus:
-        return 0
-    import torch
-
-    return torch.cuda.device_count()
 
 
 def _size(task: TaskData) -> str:
