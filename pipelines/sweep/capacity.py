@@ -80,7 +80,7 @@ def ray_for(
     """
     definition = plan.definition
     address = address or os.environ.get("RAY_ADDRESS")
-    if address:
+    if resolve(address):
         with session.ray_session(cpus=1, address=address, user=definition.name), session.ray_watch(on_death):
             session.check_fits(definition.resources.cpus, definition.resources.gpus)
             found = session.available()

@@ -55,7 +55,7 @@ def fitted(columns: Sequence[Column], width: int, below: str = "") -> Renderable
     for column in chosen:
         shown.add_column(column.heading, justify=column.justify, no_wrap=True)
     for cells in zip(*(column.cells for column in chosen), strict=True):
-        shown.add_row(*cells)
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells))
     dropped = ", ".join(column.heading for place, column in enumerate(columns) if place not in kept)
     missing = f"no room for {dropped}" if dropped else ""
     foot = "; ".join(text for text in (below, missing) if text)

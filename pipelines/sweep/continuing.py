@@ -86,24 +86,46 @@ def to_extend(project: Project, name: str, trials: int) -> Continuation:
 
 
 def check_changes(found: Continuation, *, accepted: bool) -> None:
-    """Refuse to go on where something has changed, unless that is accepted; a population cannot at all.
+    """Refuse to go on where something has changed, unless that is accepted and can be.
 
     Raises
     ------
-    ConfigError : the message has every change.
+    ConfigError : the message has every change, and what to do.
     """
     if not found.changes:
         return
-    if found.plan.definition.pbt is not None and found.state.unfinished:
-        advice = "a population cannot go on with other settings: undo it, or run a new sweep"
-    elif accepted:
+    advice = _never(found)
+    if advice is None and accepted:
         return
-    else:
-        advice = "undo it, run a new sweep, or go on all the same with --accept-changes"
+    advice = advice or "undo it, run a new sweep, or go on all the same with --accept-changes"
     raise ConfigError(
         [*(f"changed since the sweep began: {change}" for change in found.changes), advice],
         where=f"sweep {found.state.name}",
     )
+
+
+# What decides which people trials have seen: with others held out, the outer fold would hold some of them.
+_SEEN = ("held_out", "split", "task")
+
+
+def _never(found: Continuation) -> str | None:
+    """Why a sweep cannot go on with these changes even where they are accepted."""
+    state, planned = found.state, found.plan
+    now = fingerprint(planned)
+    if state.epochs_done and any(state.fingerprint.get(key) != now[key] for key in _SEEN):
+        return (
+            "its trials have seen other data than they would now, perhaps people who are held out now: "
+            "undo it, or run a new sweep"
+        )
+    if planned.definition.pbt is not None and (state.unfinished or found.total != state.total):
+        return "a population cannot go on with other settings: undo it, or run a new sweep"
+    gaps = sorted(set(range(1, max(state.trials, default=0))) - state.trials.keys())
+    if gaps and planned.definition.lag < check(state.definition).lag:
+        return (
+            f"lag: trial {gaps[0]} was proposed and has not begun, and would need results that are not there: "
+            "resume without this change first"
+        )
+    return None
 
 
 def settings(planned: Plan) -> dict[str, Any]:

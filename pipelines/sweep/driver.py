@@ -1,13 +1,14 @@
 """The decisions of a sweep, apart from Ray: which trial is next, what a report means, when it is over.
 
 Every decision is in the journal before anything follows from it: a trial's end before the search hears of it, a
-report before the scheduler ranks it. So whatever dies, the journal says what was decided, and a new driver goes on
+report before another is asked for. So whatever dies, the journal says what was decided, and a new driver goes on
 from there: trials that ended are never run again, trials that did not are run again under their number and
 configuration, and what they report a second time is compared with what the journal has instead of being entered twice.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -190,11 +191,23 @@ class Driver:
         """An epoch has been scored; ``payload`` has ``score``, ``points`` and what else an event holds.
 
         An epoch that the journal has already, of an earlier attempt, is not entered again.
+
+        Raises
+        ------
+        SweepError : epochs between the last one and this one are missing.
         """
         trial = self.state.trials[number]
         if epoch <= trial.epoch:
-            if trial.scores[epoch - 1] != payload["score"]:
+            before, score = trial.scores[epoch - 1], payload["score"]
+            if before != score and not (math.isnan(before) and math.isnan(score)):
                 self._write("differs", trial=number, epoch=epoch)
+        elif epoch > trial.epoch + 1:
+            raise SweepError(
+                f"trial {number} reported epoch {epoch} after epoch {trial.epoch}: it went on from a checkpoint that "
+                "the journal does not know",
+                where=f"sweep {self.state.name}",
+                fix="delete the checkpoints on the workers' machines, and resume",
+            )
         else:
             self._write("report", trial=number, epoch=epoch, **payload)
         return trial

@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +48,16 @@ def stage1_folder(project: Project) -> Path:
     """Where stage-1 results lie, shared by all sweeps."""
     named = os.environ.get(SHARED)
     return Path(named).resolve() / "stage1" if named else project.root / ".jmml" / "stage1"
+
+
+def share_with_team(folder: Path) -> None:
+    """Where ``folder`` may be written by its group, let what this process writes from now on be so too.
+
+    The usual umask would keep colleagues from going on with a sweep, and from using each other's stage-1 models.
+    """
+    with suppress(OSError):
+        if folder.stat().st_mode & stat.S_IWGRP:
+            os.umask(os.umask(0o022) & ~stat.S_IRWXG)
 
 
 def user() -> str:

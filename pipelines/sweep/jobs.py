@@ -22,6 +22,7 @@ import requests
 from jmml.errors import SweepError
 from pipelines.cluster.nodes import status as cluster_status
 from pipelines.cluster.nodes import token_for
+from pipelines.store import redacted
 
 SECONDS = 30
 PASSED_ON = ("JMML_PROJECT", "JMML_SHARED", "MLFLOW_TRACKING_URI")
@@ -65,7 +66,7 @@ def submit(project_root: Path, argv: Sequence[str], *, name: str, address: str |
     script = Path(sys.executable).with_name("jmml")
     command = [str(script)] if script.exists() else [sys.executable, "-P", "-m", "cli.app"]
     entrypoint = f"cd {shlex.quote(str(project_root.resolve()))} && exec {shlex.join([*command, *argv])}"
-    environment = {key: os.environ[key] for key in PASSED_ON if os.environ.get(key)}
+    environment = _environment()
     answer = _call(
         address,
         "POST",
@@ -78,6 +79,25 @@ def submit(project_root: Path, argv: Sequence[str], *, name: str, address: str |
         },
     )
     return str(answer["submission_id"])
+
+
+def _environment() -> dict[str, str]:
+    """What goes along.
+
+    Raises
+    ------
+    SweepError : the address of the tracking store has a password in it.
+    """
+    found = {key: os.environ[key] for key in PASSED_ON if os.environ.get(key)}
+    store = found.get("MLFLOW_TRACKING_URI", "")
+    if redacted(store) != store:
+        raise SweepError(
+            "holds a user name or password, and everybody with the cluster's token can read a job's environment",
+            where=f"MLFLOW_TRACKING_URI={redacted(store)}",
+            fix="leave it out of the address and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD for the "
+            "head's user, or set the whole address there and unset it here",
+        )
+    return found
 
 
 def status(job: str, *, address: str | None = None) -> Job:

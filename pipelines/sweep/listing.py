@@ -196,7 +196,7 @@ class Description:
             ("trials", f"{counts}; {grouped(state.over)} of {grouped(state.total)} over"),
             ("time", f"{duration(state.seconds)} at work, {many(state.epochs_done, 'epoch')} of stage 2"),
         ]
-        if reuse := memo_text(state.memo()):
+        if reuse := memo_text(state.memo(), state.unsaved):
             rows.append(("stage 1", reuse))
         if best := state.best:
             rows.append(("best", f"{best_text(state, best)}, {describe(best.chosen)}"))

@@ -12,6 +12,7 @@ from pipelines.sweep.journal import Event
 from pipelines.sweep.plan import Plan
 from pipelines.sweep.spaces import describe
 from pipelines.sweep.state import SweepState, Trial
+from pipelines.sweep.table import unsaved_text
 
 _SCORES = (
     "uar",
@@ -130,8 +131,10 @@ class SweepResult:
         memo, rate = self.state.memo(), self.state.hit_rate
         if rate is None:
             return []
+        unsaved = f"; {unsaved_text(self.state.unsaved)}" if self.state.unsaved else ""
         return [
-            f"stage 1: {sum(memo.values())} models needed, {memo['computed']} computed ({rate:.0%} were there already)"
+            f"stage 1: {sum(memo.values())} models needed, {memo['computed']} computed "
+            f"({rate:.0%} were there already){unsaved}"
         ]
 
     @property

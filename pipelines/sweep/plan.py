@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jmml.config import MethodName, Params
+from jmml.config import MethodName, Params, digest
 from jmml.data.splits import Split
 from jmml.errors import ProtocolError, SweepError
 from jmml.task import TaskData
@@ -240,6 +240,12 @@ def fingerprint(plan: Plan) -> dict[str, Any]:
         "libraries": libraries(),
         "search": search.fingerprint(plan.definition),
     }
+
+
+def refit_digest(plan: Plan) -> str:
+    """Digest of all that the refit of a given configuration depends on: protocol, data, split, code, libraries."""
+    found = fingerprint(plan)
+    return digest({key: value for key, value in found.items() if key != "search"}, length=32)
 
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

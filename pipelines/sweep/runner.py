@@ -21,14 +21,15 @@ from jmml.experiment import search_trial
 from pipelines.project import Project
 from pipelines.sweep.continuing import check_changes, settings, to_extend, to_resume
 from pipelines.sweep.definition import SweepDefinition
-from pipelines.sweep.folder import SweepFolder, user
+from pipelines.sweep.folder import SweepFolder, share_with_team, shared_folder, user
 from pipelines.sweep.outcome import SweepResult
 from pipelines.sweep.plan import plan
 from pipelines.sweep.reading import load_definition
 from pipelines.sweep.shipper import Shipper
+from pipelines.sweep.state import SweepState
 from pipelines.sweep.trainable import Points
 from pipelines.sweep.turn import Turn, kept, opened_journal, patience, this_driver
-from pipelines.tracking import Tracker
+from pipelines.tracking import Status, Tracker
 
 
 def run_sweep(
@@ -146,7 +147,9 @@ def extend_sweep(
 
 
 def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
-    """Ask the driver of a sweep to end; where it died, close what it left open. What happened, in one line.
+    """Ask the driver of a sweep to end; where it died, or could not reach MLflow, close what it left open.
+
+    What happened, in one line.
 
     Raises
     ------
@@ -154,6 +157,7 @@ def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
     TrackingError : the driver died, and the store that has its open runs cannot be reached.
     """
     folder = SweepFolder.find(project, name)
+    share_with_team(shared_folder(project))
     if folder.held:
         who = folder.holder_text()
         folder.ask_to_stop()
@@ -164,23 +168,37 @@ def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
             time.sleep(0.2)
         return f"sweep {name} has stopped; {kept(folder.state())}. Go on with `jmml sweep resume {name}`"
     state = folder.state()
-    if state.closed:
-        return f"sweep {name} is not running: {state.closed['state']}, {kept(state)}"
-    tracker = Tracker.connect(project)
-    with folder.hold(), opened_journal(folder) as journal:
+    if state.closed and state.closed["state"] == "finished":  # which it is once MLflow has everything
+        return f"sweep {name} is not running: finished, {kept(state)}"
+    with folder.hold():
         state = folder.state()
-        journal.append("session", **this_driver(), mode="stop", concurrent=0, cpus=0, gpus=0, address=None)
-        journal.append("close", state="stopped", reason=f"its driver had died; closed by {user()}")
-        run_id = state.run_id or tracker.find_sweep(state.id)  # it may have died before it noted the run
-        if run_id is not None:
-            shipper = Shipper(folder, tracker, run_id)
-            shipper.start()
-            shipper.drain(patience_s=patience())
-            shipper.stop()
-            tracker.close_children(run_id, "KILLED")
-            tracker.finish(run_id, "KILLED")
-    done = f"sweep {name}: its driver had died; its runs are closed, {kept(state)}"
-    return f"{done}. Go on with `jmml sweep resume {name}`"
+        died = not state.closed
+        left_open = _close(folder, state, Tracker.connect(project))
+    if not died and not left_open:
+        return f"sweep {name} is not running: {folder.state().closed['state']}, {kept(state)}"
+    why = "its driver had died" if died else "MLflow had been away"
+    return f"sweep {name}: {why}; its runs are closed, {kept(state)}. Go on with `jmml sweep resume {name}`"
+
+
+def _close(folder: SweepFolder, state: SweepState, tracker: Tracker) -> bool:
+    """Bring what is left of a sweep that nobody drives into MLflow, and close its runs; whether any was open."""
+    if not state.closed:
+        with opened_journal(folder) as journal:
+            journal.append(
+                "session", **this_driver(), mode="stop", concurrent=0, cpus=0, gpus=0, address=None
+            )
+            journal.append("close", state="stopped", reason=f"its driver had died; closed by {user()}")
+    run_id = state.run_id or tracker.find_sweep(state.id)  # it may have died before it noted the run
+    if run_id is None or tracker.run(run_id).info.status != "RUNNING":
+        return False
+    status: Status = "FAILED" if state.closed and state.closed["state"] == "failed" else "KILLED"
+    shipper = Shipper(folder, tracker, run_id)
+    shipper.start()
+    shipper.drain(patience_s=patience())
+    shipper.stop()
+    tracker.close_children(run_id, "KILLED")
+    tracker.finish(run_id, status)
+    return True
 
 
 def unused(project: Project, name: str, *, exact: bool) -> SweepFolder:

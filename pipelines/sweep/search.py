@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
 
     from pipelines.sweep.definition import SweepDefinition
+    from pipelines.sweep.state import SweepState
 
 # What Ray Tune sees of a trial: its score, the larger the better, at an epoch of stage 2; its configuration and number.
 METRIC, MODE, TIME = "score", "max", "epoch"
@@ -92,17 +93,17 @@ ALGORITHMS: dict[str, Algorithm] = {
 # Schedulers --------------------------------------------------------------------------------------------
 
 
-def build_scheduler(definition: SweepDefinition, max_epochs: int) -> TrialScheduler:
+def build_scheduler(definition: SweepDefinition, state: SweepState, max_epochs: int) -> TrialScheduler:
     """Ray Tune's scheduler for a checked definition whose trials run ``max_epochs`` of stage 2 at most.
 
-    Trials report :data:`METRIC` at each :data:`TIME`. With several trials at a time it depends on their timing which
-    of them ``asha`` and ``median`` stop.
+    It knows what the trials of ``state`` have reported. They report :data:`METRIC` at each :data:`TIME`. With several
+    trials at a time it depends on their timing which of them ``asha`` and ``median`` stop.
     """
     chosen = definition.scheduler
-    return SCHEDULERS[chosen.name](max_epochs, chosen.grace_epochs, chosen.reduction)
+    return SCHEDULERS[chosen.name](state, max_epochs, chosen.grace_epochs, chosen.reduction)
 
 
-def _asha(max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
+def _asha(state: SweepState, max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
     """Asynchronous successive halving (Li et al. 2020): the worst are stopped at each rung.
 
     A trial is compared with those that reached its rung before it.
@@ -110,6 +111,7 @@ def _asha(max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
     from pipelines.sweep.schedulers import ASHA
 
     return ASHA(
+        state,
         time_attr=TIME,
         metric=METRIC,
         mode=MODE,
@@ -119,21 +121,23 @@ def _asha(max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
     )
 
 
-def _median(max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
+def _median(state: SweepState, max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
     """Median stopping rule (Golovin et al. 2017): below the median of the others' running means at the same epoch."""
     from pipelines.sweep.schedulers import MedianRule
 
-    return MedianRule(time_attr=TIME, metric=METRIC, mode=MODE, grace_period=min(grace_epochs, max_epochs))
+    return MedianRule(
+        state, time_attr=TIME, metric=METRIC, mode=MODE, grace_period=min(grace_epochs, max_epochs)
+    )
 
 
-def _none(max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
+def _none(state: SweepState, max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
     """Every trial runs to its last epoch."""
     from pipelines.sweep.schedulers import AllToTheEnd
 
     return AllToTheEnd()
 
 
-SCHEDULERS: dict[str, Callable[[int, int, int], TrialScheduler]] = {
+SCHEDULERS: dict[str, Callable[[SweepState, int, int, int], TrialScheduler]] = {
     "asha": _asha,
     "hyperband": _none,  # nor does Tune decide anything for a population: see pipelines.sweep.rungs
     "median": _median,

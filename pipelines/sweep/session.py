@@ -20,6 +20,7 @@ from ray._raylet import AuthenticationTokenLoader, Config
 from ray.job_config import JobConfig
 
 from jmml.errors import SweepError
+from pipelines.cluster import token as tokens
 from pipelines.cluster.nodes import token_for
 from pipelines.sweep.gcs import ask, origin, reachable, resolve
 
@@ -51,7 +52,7 @@ def ray_session(
     Attaches to the cluster at ``address`` or ``RAY_ADDRESS`` when one is given, uses a session that is already
     running in this process, and otherwise starts one on this machine with ``cpus`` CPUs, no dashboard and an
     object store sized for ``data_bytes`` of features. Ray's services listen on every network interface; a
-    session started here is protected by the token in ``~/.ray/auth_token``, which Ray makes when there is none.
+    session started here is protected by the token in ``~/.ray/auth_token``, which is made when there is none.
 
     Parameters
     ----------
@@ -75,6 +76,7 @@ def ray_session(
             options["address"] = resolved
         else:
             secret = {}
+            _make_token()
             options |= {
                 "address": "local",  # never a cluster that happens to run, or has run, on this machine
                 "include_dashboard": False,
@@ -97,13 +99,30 @@ def _start(options: Mapping[str, Any], cluster: str | None) -> None:
     try:
         with _later(), _silent():
             ray.init(**options)
-    except (ConnectionError, RuntimeError, OSError, ValueError) as error:
+    except Exception as error:  # of the class itself, where a part of it does not come up
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if cluster is not None:
             raise SweepError(
                 f"cannot join the Ray cluster: {reason}", where=cluster, fix="look at `jmml cluster status`"
             ) from error
         raise SweepError(f"cannot start Ray: {reason}", fix="free memory or disk, try again") from error
+
+
+def _make_token() -> None:
+    """Make the token that a session of our own asks for, readable by its owner alone: Ray's is readable by everybody.
+
+    Raises
+    ------
+    SweepError : the file cannot be read or written.
+    """
+    try:
+        tokens.make()
+    except OSError as error:
+        raise SweepError(
+            f"the token that keeps others out of Ray cannot be made: {error.strerror or error}",
+            where=tokens.default_path(),
+            fix="make the folder writable, or set RAY_AUTH_TOKEN",
+        ) from error
 
 
 def admitted(address: str, where: str) -> dict[str, str]:

@@ -298,6 +298,10 @@ class Shipper:
             self._runs.find_trial(self._run_id, trial_name(number))  # leaves one of several
             self._doubtful.discard(number)
         running = {trial_name(number) for number, trial in self._manifest.open.items() if trial.running}
+        for name in set(self._runs.trial_names(self._run_id, "RUNNING").values()) - running:
+            self._runs.find_trial(
+                self._run_id, name
+            )  # an earlier session, which was killed, may have doubled it
         strays = {
             name: run_id
             for run_id, name in self._runs.trial_names(self._run_id, "RUNNING").items()

@@ -17,7 +17,8 @@ Events, with their keys besides ``e`` (the kind) and ``t`` (ms since 1970):
     end      trial state [error]                                             finished, stopped by the scheduler, failed
     break    trial [rung]                                                    its driver ended, or it waits at a rung
     differs  trial epoch                                                     a repeated epoch had another score
-    refit    trial epoch configuration metrics comparison model_uri opened   the outer fold was opened
+    refit    trial epoch configuration metrics comparison model_uri opened   the outer fold was opened, with these
+             settings                                                        (digest of protocol, data and code)
     close    state reason                                                    finished, stopped or failed
 """
 
@@ -176,7 +177,14 @@ class SweepState:
         """Take in one event."""
         if self.sessions and event["e"] != "session":
             self.sessions[-1].last = max(self.sessions[-1].last, event["t"])
-        getattr(self, f"_on_{event['e']}")(event)
+        take_in = getattr(self, f"_on_{event['e']}", None)
+        if take_in is None:
+            raise SweepError(
+                f"has an event of an unknown kind, '{event['e']}'",
+                where=f"the journal of sweep {self.name}",
+                fix="update jmml: a newer release drives this sweep",
+            )
+        take_in(event)
 
     # What follows from the events -----------------------------------------------------------------
 
@@ -205,6 +213,11 @@ class SweepState:
         for trial in self.trials.values():
             total.update(trial.memo)
         return {key: total[key] for key in ("computed", "loaded", "waited")}
+
+    @property
+    def unsaved(self) -> int:
+        """Stage-1 models that were computed and could not be kept for others: their folder is full or not writable."""
+        return sum(trial.memo.get("unsaved", 0) for trial in self.trials.values())
 
     @property
     def hit_rate(self) -> float | None:

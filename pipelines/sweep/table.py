@@ -142,7 +142,7 @@ def summary(tally: Tally, *, at_work: bool, elapsed: float) -> list[tuple[str, s
     if at_work and (left := time_left(state, elapsed)) is not None and left > 0:
         speed.append(f"about {duration(left)} left")
     found = [("trials", counts_text(tally.counts(), at_work=at_work)), ("time", ", ".join(speed))]
-    if reuse := memo_text(tally.memo()):
+    if reuse := memo_text(tally.memo(), tally.unsaved):
         found.append(("stage 1", reuse))
     if best := state.best:
         found.append(("best", f"{best_text(state, best)}, {describe(best.chosen)}"))
@@ -163,16 +163,23 @@ def best_text(state: SweepState, trial: Trial) -> str:
     return f"{scores(state, trial)}: trial {trial.number}, epoch {trial.best_epoch}"
 
 
-def memo_text(memo: Mapping[str, int]) -> str:
-    """``73 % reused (40 computed, 90 loaded, 18 waited for)``; nothing while none was needed."""
+def memo_text(memo: Mapping[str, int], unsaved: int = 0) -> str:
+    """``73 % reused (40 computed, 90 loaded, 18 waited for)``, and how many could not be kept for others; nothing
+    while none was needed."""
     needed = sum(memo.values())
     if not needed:
         return ""
     reused = 100 * (1 - memo["computed"] / needed)
-    return (
+    text = (
         f"{reused:.0f} % reused ({grouped(memo['computed'])} computed, {grouped(memo['loaded'])} loaded, "
         f"{grouped(memo['waited'])} waited for)"
     )
+    return f"{text}; {unsaved_text(unsaved)}" if unsaved else text
+
+
+def unsaved_text(count: int) -> str:
+    """That stage-1 models are lost to other trials, and why."""
+    return f"{grouped(count)} could not be kept: the folder is full, or not writable for you"
 
 
 def time_left(state: SweepState, elapsed: float) -> float | None:

@@ -70,10 +70,19 @@ class Tally:
 
     def memo(self) -> dict[str, int]:
         """Stage-1 models ``computed``, ``loaded`` and ``waited`` for."""
+        total = self._memos()
+        return {key: total[key] for key in ("computed", "loaded", "waited")}
+
+    @property
+    def unsaved(self) -> int:
+        """Stage-1 models that could not be kept for others."""
+        return self._memos()["unsaved"]
+
+    def _memos(self) -> Counter[str]:
         total = self._memo.copy()
         for trial in self.open:
             total.update(trial.memo)
-        return {key: total[key] for key in ("computed", "loaded", "waited")}
+        return total
 
     def leaders(self, count: int) -> list[Trial]:
         """The best trials that are over, best first; failed ones are the last."""

@@ -25,6 +25,7 @@ from jmml.models.progress import Progress
 from jmml.search import Folds, load_checkpoint, prepare_folds, save_checkpoint
 from jmml.task import TaskData
 from pipelines.code import code_digest
+from pipelines.sweep.folder import share_with_team
 from pipelines.sweep.memo import Stage1Store
 from pipelines.sweep.rungs import Leg
 from pipelines.sweep.search import CONFIGURATION, METRIC, NUMBER, TIME
@@ -205,6 +206,8 @@ def _of_sweep(training: TaskData, settings: TrialSettings) -> tuple[Folds, Stage
     """The inner folds, drawn once per worker and sweep, and the shared stage-1 results."""
     if settings.sweep not in _kept:
         _kept.clear()
+        if settings.stage1 is not None:
+            share_with_team(settings.stage1.parent)
         folds = prepare_folds(training, n_folds=settings.n_folds, seed=settings.seed)
         store = None if settings.stage1 is None else Stage1Store(settings.stage1, code=settings.code)
         _kept[settings.sweep] = folds, store

@@ -87,7 +87,7 @@ def run(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
                 search_alg=_Proposals(driver, numbers),
-                scheduler=build_scheduler(definition, definition.max_epochs(driver.base)),
+                scheduler=build_scheduler(definition, driver.state, definition.max_epochs(driver.base)),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=lambda trial: trial.trial_id,

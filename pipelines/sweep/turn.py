@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,11 +28,11 @@ from pipelines.sweep import results, session, tuning
 from pipelines.sweep.capacity import Capacity, Room, ray_for
 from pipelines.sweep.display import Display
 from pipelines.sweep.driver import Driver
-from pipelines.sweep.folder import SweepFolder, stage1_folder, user
+from pipelines.sweep.folder import SweepFolder, share_with_team, shared_folder, stage1_folder, user
 from pipelines.sweep.journal import Journal
 from pipelines.sweep.memo import prune
 from pipelines.sweep.outcome import SweepResult
-from pipelines.sweep.plan import Plan
+from pipelines.sweep.plan import Plan, refit_digest
 from pipelines.sweep.refit import refit
 from pipelines.sweep.search import build_search
 from pipelines.sweep.shipper import Shipper
@@ -49,10 +51,6 @@ class InterruptedSweepError(SweepError):
     """Ended by Ctrl-C, a termination signal or `jmml sweep stop`; what was finished is kept."""
 
     exit_code = 130  # 128 + SIGINT, as shells have it
-
-
-class StopRequest(KeyboardInterrupt):
-    """Someone asked the sweep to end with `jmml sweep stop`."""
 
 
 @dataclass
@@ -100,6 +98,7 @@ class Turn:
     def _take(self) -> SweepResult:
         patience()  # a wrong setting is said now, not at the end
         _stage1_limit()
+        share_with_team(shared_folder(self.project))
         shown = None if self.quiet else self.console or Console(stderr=True)
         with self.folder.hold():
             where = f"sweep {self.folder.name}"
@@ -180,8 +179,9 @@ class Turn:
                     driver.write("run", run_id=run_id)
                 tracker.log_text(run_id, self.plan.definition.to_yaml(), "definition.yaml")
                 self._search(driver, display)
-                fitted = self._refit(driver, shipper, tracker, display, run_id)
-                shipper.drain(patience_s=patience())
+                with _heeding_requests(self.folder):
+                    fitted = self._refit(driver, shipper, tracker, display, run_id)
+                    shipper.drain(patience_s=patience())
                 tracker.finish(run_id, "FINISHED")
                 driver.write("close", state="finished", reason=driver.ended_early or "")
                 self.folder.discard_checkpoints()
@@ -195,7 +195,9 @@ class Turn:
         shutil.rmtree(self.folder.path / "ray", ignore_errors=True)  # of a driver that was killed
         if driver.finished:
             return
-        for trial, epoch, path in checkpoint_epochs(self.folder.checkpoints):
+        # Other machines of a cluster may have some of a namesake, or of this sweep before changes were accepted.
+        checkpoints = self.folder.checkpoints / f"{driver.state.id}-{len(driver.state.accepted)}"
+        for trial, epoch, path in checkpoint_epochs(checkpoints):
             known = driver.state.trials.get(trial)
             if known is None or epoch > known.epoch:  # ahead of the journal after a power failure
                 shutil.rmtree(path, ignore_errors=True)
@@ -210,7 +212,7 @@ class Turn:
             cost=definition.objective.cost is not None,
             threads=max(1, int(definition.resources.cpus)),
             stage1=stage1_folder(self.project),
-            checkpoints=self.folder.checkpoints,
+            checkpoints=checkpoints,
             code=code_digest(),
         )
         with session.first_interrupt() as interrupted:
@@ -232,8 +234,9 @@ class Turn:
         state, params = driver.state, self.plan.params
         best = _best(state)
         config = configure(params.method, {**best.chosen, "stage2.epochs": best.best_epoch})
-        last = state.refits[-1] if state.refits else None
-        if last is None or (last["trial"], last["epoch"]) != (best.number, best.best_epoch):
+        last, decides = state.refits[-1] if state.refits else {}, refit_digest(self.plan)
+        known = (last.get("trial"), last.get("epoch"), last.get("settings", decides))
+        if known != (best.number, best.best_epoch, decides):
             seeds = params.protocol.seeds
             display.note(
                 f"refitting trial {best.number} ({describe(best.chosen)}) and its controls, {len(seeds)} seeds"
@@ -265,6 +268,7 @@ class Turn:
                 comparison=results.plain_rows(fitted.comparison),
                 model_uri=model_uri,
                 opened=opened,
+                settings=decides,
             )
         return SweepResult.of(self.plan, state, config)
 
@@ -283,7 +287,7 @@ class Turn:
         except BaseException as error:
             state = driver.state
             ended = not isinstance(error, Exception)
-            reason = _reason(error)
+            reason = _reason(error, asked=self.folder.asked_to_stop)
             with session.first_interrupt() as hurried:  # pressed again: less is waited for, no less is closed
                 with suppress(SweepError):  # the journal may be what failed
                     driver.broke_off()
@@ -362,6 +366,29 @@ def opened_journal(folder: SweepFolder) -> Iterator[Journal]:
             journal.close()
 
 
+@contextmanager
+def _heeding_requests(folder: SweepFolder) -> Iterator[None]:
+    """A request to stop ends the block as Ctrl-C does, wherever it is; it is looked for once a second."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(1.0):
+            if folder.asked_to_stop:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=look, name="jmml-requests", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def _stops(folder: SweepFolder, interrupted: Callable[[], bool]) -> Callable[[], BaseException | None]:
     """Whether to stop: Ctrl-C, or a request, for which the folder is looked at once a second."""
     looked = time.monotonic()
@@ -373,8 +400,7 @@ def _stops(folder: SweepFolder, interrupted: Callable[[], bool]) -> Callable[[],
         if time.monotonic() - looked < 1.0:
             return None
         looked = time.monotonic()
-        who = folder.asked_to_stop
-        return None if who is None else StopRequest(f"stopped by {who}")
+        return KeyboardInterrupt() if folder.asked_to_stop else None
 
     return wanted
 
@@ -392,11 +418,9 @@ def _best(state: SweepState) -> Trial:
     return state.best
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, StopRequest):
-        return str(error)
+def _reason(error: BaseException, *, asked: str | None) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+        return f"stopped by {asked}" if asked else "interrupted"
     if isinstance(error, SystemExit):
         return "terminated"
     return str(error)[:2000]

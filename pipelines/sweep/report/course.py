@@ -9,6 +9,7 @@ from pipelines.sweep.report.record import Record
 from pipelines.sweep.report.words import MAX_LISTED, moment, resources, text
 from pipelines.sweep.spaces import describe
 from pipelines.sweep.state import Trial
+from pipelines.sweep.table import unsaved_text
 from pipelines.values import flatten, redacted
 from pipelines.wording import DASH, duration, grouped, many
 
@@ -40,8 +41,9 @@ def stage1(record: Record) -> dict[str, str]:
     memo, rate = record.state.memo(), record.state.hit_rate
     if rate is None:
         return {}
+    unsaved = record.state.unsaved
     return {
-        "Computed": many(memo["computed"], "model"),
+        "Computed": many(memo["computed"], "model") + (f"; {unsaved_text(unsaved)}" if unsaved else ""),
         "Loaded": f"{many(memo['loaded'], 'model')} that an earlier trial, another sweep or a colleague had computed",
         "Waited for": f"{many(memo['waited'], 'model')} that another trial was computing at that moment",
         "Reused": f"{100 * rate:.1f} % of {grouped(sum(memo.values()))}",

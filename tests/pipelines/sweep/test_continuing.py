@@ -10,7 +10,7 @@ from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, SweepError
 from pipelines.project import Project
 from pipelines.sweep import plan as planning
-from pipelines.sweep.continuing import settings, to_extend, to_resume
+from pipelines.sweep.continuing import check_changes, settings, to_extend, to_resume
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Journal
 from pipelines.sweep.plan import plan
@@ -104,6 +104,63 @@ def test_another_outer_fold_and_seed_are_noticed(project):
     assert "protocol.outer_fold: 0 -> 1" in changes
     assert "seed: 0 -> 1" in changes
     assert any(change.startswith("held_out.speech: ") for change in changes)
+
+
+def refused(project, *overrides):
+    """What is said to someone who accepts all changes."""
+    with pytest.raises(ConfigError) as caught:
+        check_changes(to_resume(project, "tiny", overrides=overrides), accepted=True)
+    return str(caught.value)
+
+
+def test_people_whom_trials_have_seen_are_never_held_out_later(project):
+    """Else the outer fold would be opened with people on whom the search has chosen, and its evidence would deny it."""
+    said = refused(project, "protocol.outer_fold=1")
+    assert "held_out.speech: " in said
+    assert "perhaps people who are held out now: undo it, or run a new sweep" in said
+    assert "--accept-changes" not in said
+    check_changes(to_resume(project, "tiny", overrides=["seed=1"]), accepted=True)
+    script = Script()
+    script.events[0] |= settings(plan(project, check(definition())))
+    SweepFolder.of(project, "tiny").journal.unlink()
+    write_events(SweepFolder.of(project, "tiny").journal, script.events)  # nothing was seen
+    check_changes(to_resume(project, "tiny", overrides=["protocol.outer_fold=1"]), accepted=True)
+
+
+def test_other_data_are_for_another_sweep(project):
+    test_other_features_are_noticed(project)
+    assert "its trials have seen other data" in refused(project)
+
+
+def test_a_population_that_is_through_gets_no_members_at_random(tmp_path, monkeypatch):
+    monkeypatch.delenv("JMML_SHARED", raising=False)
+    project = write_project(tmp_path / "project")
+    changing = {"stage2.lr": {"uniform": [0.1, 1.0]}}
+    planned = plan(
+        project,
+        check(definition(algorithm="pbt", trials=4, pbt={"interval": 1}, scheduler=None, space=changing)),
+    )
+    script = Script(total=4)
+    script.events[0] |= settings(planned)
+    for number in range(1, 5):
+        script.trial(number, [0.3, 0.5, 0.4], configuration={"stage2.lr": 0.1 * number})
+    write_events(SweepFolder.of(project, "tiny").journal, script.events)
+    assert "a population cannot go on with other settings" in refused(project, "trials=8")
+    check_changes(
+        to_resume(edit(project, "protocol", "seeds", [0, 2]), "tiny"), accepted=True
+    )  # of the refit
+
+
+def test_a_smaller_lag_waits_for_a_trial_that_has_not_begun(project):
+    script = Script(total=6)
+    planned = plan(project, check(definition(algorithm="tpe", lag=4, trials=6)))
+    script.events[0] |= settings(planned)
+    SweepFolder.of(project, "tiny").journal.unlink()
+    for number in (1, 2, 4):  # the worker of 3 was slow to start when the driver died
+        script.trial(number, [0.3, 0.5, 0.4], configuration={"stage1.p": 3, "stage2.lam_c": 0.25 * number})
+    write_events(SweepFolder.of(project, "tiny").journal, script.events)
+    assert "lag: trial 3 was proposed and has not begun" in refused(project, "lag=2")
+    check_changes(to_resume(project, "tiny", overrides=["lag=5"]), accepted=True)
 
 
 @pytest.mark.parametrize("what", ["hours", "epochs"])

@@ -385,3 +385,32 @@ def test_reports_reach_the_disk_once_a_second(tmp_path, monkeypatch):
     driver.tick()
     driver.tick()
     assert len(synced) == 1
+
+
+def test_epochs_that_the_journal_lacks_are_no_epochs_of_the_trial(tmp_path):
+    """As from a checkpoint that the journal has not heard of."""
+    driver = begun(tmp_path)
+    driver.reported(1, 1, {"score": 0.5, "points": {}})
+    with pytest.raises(SweepError, match=r"trial 1 reported epoch 3 after epoch 1.*Delete the checkpoints"):
+        driver.reported(1, 3, {"score": 0.5, "points": {}})
+    assert list(driver.state.trials[1].scores) == [0.5]
+
+
+def test_a_score_that_is_no_number_can_be_repeated(tmp_path):
+    driver = begun(tmp_path)
+    for score in (float("nan"), float("nan"), 0.5):
+        driver.reported(1, 1, {"score": score, "points": {}})
+    assert driver.state.trials[1].differs == 1  # 0.5 is another one
+
+
+def begun(tmp_path):
+    """A driver whose first trial is at work."""
+    definition = define("random")
+    path = tmp_path / "journal"
+    begin(path, definition)
+    driver = Driver(
+        Journal(path), SweepState.read(path), build_search(definition), definition, BASE, concurrent=1
+    )
+    proposal = driver.next()
+    driver.started(proposal.number, proposal.configuration)
+    return driver

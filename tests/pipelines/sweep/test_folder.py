@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jmml.errors import SweepError
-from pipelines.sweep.folder import SweepFolder, shared_folder, stage1_folder, status
+from pipelines.sweep.folder import SweepFolder, share_with_team, shared_folder, stage1_folder, status
 from pipelines.sweep.journal import Journal
 from tests.pipelines.sweep.scripts import Script, bare_project
 
@@ -172,3 +172,14 @@ def test_what_the_team_writes_too_is_writable_as_far_as_the_umask_lets_it(folder
                 assert path.stat().st_mode & 0o777 == 0o664
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize(("mode", "mask"), [(0o2775, 0o002), (0o755, 0o022)])
+def test_what_lies_in_a_folder_of_the_team_is_the_team_s(tmp_path, mode, mask):
+    tmp_path.chmod(mode)
+    before = os.umask(0o022)
+    try:
+        share_with_team(tmp_path)
+        share_with_team(tmp_path / "not there")
+    finally:
+        assert os.umask(before) == mask

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from jmml.config import MethodConfig
 from jmml.errors import SweepError
+from pipelines.sweep.columns import fitted
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.listing import Description, best_method, columns, listed, method_of, search_text
 from pipelines.sweep.table import CLOSING
@@ -73,6 +76,25 @@ def test_the_list_has_every_sweep_the_latest_first(project):
     assert sweeps[0].driver
     assert [column.heading for column in columns(sweeps)][-1] == "driven by"
     assert json.dumps([sweep.as_dict() for sweep in sweeps])
+
+
+def test_names_of_people_and_teams_are_shown_as_they_are(project):
+    """And a team that is called like an end of markup hides nobody's sweeps."""
+    Script(name="one", team="[/lab]").write(project)
+    Script(name="two", team="[bold]").write(project)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(fitted(columns(listed(project)[0]), 120))
+    assert all(team in console.file.getvalue() for team in ("[/lab]", "[bold]"))
+
+
+def test_a_sweep_of_a_newer_release_does_not_hide_the_others(project):
+    Script(name="good").write(project)
+    newer = Script(name="newer")
+    newer.events.append({"e": "teleport", "t": newer.now})
+    newer.write(project)
+    sweeps, damaged = listed(project)
+    assert [sweep.name for sweep in sweeps] == ["good"]
+    assert "sweep newer: has an event of an unknown kind" in damaged[0]
 
 
 def test_mine_are_those_that_i_began_or_drove(project):

@@ -397,6 +397,48 @@ def test_more_trials_are_added_in_a_session_of_their_own(project, tracker, monke
     assert not list(stage1.rglob("model.json"))  # a turn that finishes leaves what is allowed
 
 
+def test_a_refit_with_other_seeds_is_another_refit(project, tracker):
+    """And what decides nothing about it, like a budget, opens the outer fold no second time."""
+    first = sweep(project, make(name="seeds"), search=fakes.plain)
+    same = resume_sweep(
+        project, "seeds", overrides=["budget.hours=9"], accept_changes=True, quiet=True, search=fakes.plain
+    )
+    assert same.refit == first.refit
+    more = resume_sweep(
+        project,
+        "seeds",
+        overrides=["protocol.seeds=0,1,2"],
+        accept_changes=True,
+        quiet=True,
+        search=fakes.plain,
+    )
+    assert (first.refit["opened"], more.refit["opened"]) == (1, 2)
+    assert "(2 seeds)" in first.title
+    assert "(3 seeds)" in more.title
+    files = tracker.download(more.run_id, "evidence", project.root / "seeds")
+    assert set(evidence.load(files / "evidence.parquet")["seed"]) == {0, 1, 2}
+
+
+def test_runs_that_could_not_be_closed_are_closed_by_stop(project, tracker, monkeypatch):
+    """The store was away when the sweep was interrupted; its journal is closed."""
+    done = sweep(project, make(name="cut"), search=fakes.plain)
+    folder = SweepFolder.of(project, "cut")
+    lines = [
+        line for line in folder.journal.read_bytes().splitlines(keepends=True) if b'"e":"close"' not in line
+    ]
+    folder.journal.write_bytes(b"".join(lines))
+    writer = journal.Journal(folder.journal)
+    writer.append("close", state="stopped", reason="interrupted")
+    writer.close()
+    child = children(tracker, done.run_id)[0]
+    for run_id in (done.run_id, child.info.run_id):
+        tracker.client.update_run(run_id, "RUNNING")
+    assert "MLflow had been away; its runs are closed" in stop_sweep(project, "cut")
+    assert tracker.run(done.run_id).info.status == "KILLED"
+    assert tracker.run(child.info.run_id).info.status == "FINISHED"  # as the journal has it
+    assert "is not running: stopped" in stop_sweep(project, "cut")
+
+
 def test_what_a_driver_that_died_left_open_is_closed_by_stop(project, tracker):
     """It died between the creation of the run and the note of its identifier."""
     folder = SweepFolder.of(project, "orphan")

@@ -5,6 +5,7 @@ import pytest
 from jmml.errors import SweepError
 from pipelines.sweep.journal import Journal
 from pipelines.sweep.state import SweepState
+from pipelines.sweep.table import memo_text
 from tests.pipelines.sweep.scripts import DEFINITION, START, Script
 
 
@@ -287,3 +288,22 @@ def test_the_chosen_configuration_is_the_one_that_has_the_best_score():
     assert (trial.chosen, trial.configuration) == ({"stage2.lr": 0.1}, {"stage2.lr": 0.2})
     script.report(1, 0.6)
     assert trial.chosen == {"stage2.lr": 0.2}
+
+
+def test_an_event_of_a_newer_release_is_said_in_a_line():
+    script = Script()
+    with pytest.raises(
+        SweepError, match=r"sweep tiny: has an event of an unknown kind, 'teleport'. Update jmml"
+    ):
+        script("teleport", trial=1)
+
+
+def test_models_that_could_not_be_kept_are_counted():
+    script = Script()
+    script.trial(1, [0.5])
+    script.state.trials[1].memo = {"computed": 3, "loaded": 0, "waited": 0, "unsaved": 2}
+    assert script.state.unsaved == 2
+    assert memo_text(script.state.memo(), script.state.unsaved) == (
+        "0 % reused (3 computed, 0 loaded, 0 waited for); "
+        "2 could not be kept: the folder is full, or not writable for you"
+    )

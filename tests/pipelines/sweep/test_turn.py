@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,6 @@ from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Journal
 from pipelines.sweep.reading import check
 from pipelines.sweep.state import SweepState
-from pipelines.sweep.turn import StopRequest
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script, bare_project, write_events
 
@@ -62,11 +62,19 @@ def test_a_request_to_stop_and_ctrl_c_are_seen(project, monkeypatch):
     folder.ask_to_stop()
     assert wanted() is None  # once a second
     clock[0] = 1.0
-    request = wanted()
-    assert isinstance(request, StopRequest)
-    assert str(request).startswith("stopped by ")
+    assert isinstance(wanted(), KeyboardInterrupt)
+    assert turn._reason(KeyboardInterrupt(), asked=folder.asked_to_stop).startswith("stopped by ")
+    assert wanted() is None
     pressed[0] = True
-    assert type(wanted()) is KeyboardInterrupt
+    assert isinstance(wanted(), KeyboardInterrupt)
+    assert turn._reason(KeyboardInterrupt(), asked=None) == "interrupted"
+
+
+def test_a_request_to_stop_ends_what_is_not_the_search(project):
+    folder = Script().write(project)
+    with pytest.raises(KeyboardInterrupt), turn._heeding_requests(folder):
+        folder.ask_to_stop()
+        time.sleep(30)  # the request ends it
 
 
 def test_a_sweep_without_a_best_trial_says_why():
