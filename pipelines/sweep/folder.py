@@ -112,10 +112,7 @@ class SweepFolder:
     def begun(self) -> bool:
         """Whether there is a sweep: a start that a full disk or the end of a machine cut off leaves a journal
         without any event, which is none."""
-        try:
-            return next(journal.read(self.journal), None) is not None
-        except SweepError:  # damaged, which whoever reads it is told
-            return self.journal.is_file()
+        return journal.begins(self.journal)
 
     @property
     def length(self) -> int:

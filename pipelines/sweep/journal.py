@@ -145,6 +145,16 @@ def read(path: Path) -> Iterator[Event]:
     return Follower(path).read()
 
 
+def begins(path: Path) -> bool:
+    """Whether there is a journal with a first event, or with a damaged one, which whoever reads it is told."""
+    try:
+        with path.open("rb") as handle:
+            line = handle.readline()
+            return (line.endswith(b"\n") and decode(line[:-1]) is not None) or bool(handle.read(1))
+    except OSError:
+        return False
+
+
 def _lines(path: Path, offset: int) -> Iterator[tuple[bytes, Event]]:
     """Whole lines with their events from ``offset`` on. A damaged line counts as cut off when it is the last."""
     with path.open("rb") as handle:

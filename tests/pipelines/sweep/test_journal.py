@@ -12,7 +12,7 @@ import pytest
 
 from jmml.errors import SweepError
 from pipelines.sweep import journal
-from pipelines.sweep.journal import Follower, Journal, JournalFullError, decode, encode
+from pipelines.sweep.journal import Follower, Journal, JournalFullError, begins, decode, encode
 
 
 @pytest.fixture
@@ -221,3 +221,21 @@ def test_a_disk_that_fails_when_it_is_waited_for_is_one_line(path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(JournalFullError, match="cannot be written: Input/output error"):
         writer.sync()
+
+
+def test_where_a_journal_begins(tmp_path):
+    path = tmp_path / "journal"
+    assert not begins(path)
+    path.write_bytes(b"")
+    assert not begins(path)
+    line = encode({"e": "sweep"})
+    for cut in (1, len(line) - 1):
+        path.write_bytes(line[:cut])  # the machine ended while it was written
+        assert not begins(path)
+    path.write_bytes(b"x" + line[1:])
+    assert not begins(path)
+    path.write_bytes(b"x" + line[1:] + line)  # damage, which is not passed over
+    assert begins(path)
+    path.write_bytes(line)
+    assert begins(path)
+    assert not begins(tmp_path)
