@@ -34,12 +34,12 @@ def sweeps(incomplete: str) -> list[str]:
         return []
 
 
-def found(name: str) -> SweepFolder:
-    """The sweep of that name; :class:`SweepError` has the nearest one."""
+def found(name: str, *, starting: bool = False) -> SweepFolder:
+    """The sweep of that name, one that only ``starting`` where asked for; :class:`SweepError` has the nearest one."""
     from pipelines.project import Project
     from pipelines.sweep.folder import SweepFolder
 
-    return SweepFolder.find(Project.find(), name)
+    return SweepFolder.find(Project.find(), name, starting=starting)
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A sweep.", autocompletion=sweeps)]

@@ -100,7 +100,7 @@ def watch(
     """
     from pipelines.sweep.watch import watch as follow
 
-    folder = found(name)
+    folder = found(name, starting=True)
     try:
         follow(folder, console(), once=once, interval=interval)
     except KeyboardInterrupt:
@@ -145,15 +145,16 @@ def best(
             }
         )
         return
+    shown = console()
     if not yaml:
-        shown = console()
         shown.print(
             f"# sweep {name}, {best_text(state, trial)}", highlight=False, markup=False, soft_wrap=True
         )
         if front:
             shown.print(f"# {len(front)} trials of which none is both better and cheaper:")
             shown.print(table(state, front, width=shown.width))
-        shown.print("# for params.yaml; stage2.epochs is the best epoch", markup=False)
+    note = "# for params.yaml; stage2.epochs is the best epoch, and the most that later sweeps train"
+    shown.print(note, markup=False, highlight=False, soft_wrap=True)
     print_yaml({"method": section})
 
 

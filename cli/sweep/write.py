@@ -26,10 +26,16 @@ def export(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where to; NAME.csv if not given.", show_default=False),
+        typer.Option(
+            "--output", "-o", help="Where to; NAME.csv or NAME-epochs.csv if not given.", show_default=False
+        ),
     ] = None,
     epochs: Annotated[
-        bool, typer.Option("--epochs", help="A row for each epoch with all its metrics, not for each trial.")
+        bool,
+        typer.Option(
+            "--epochs",
+            help="A row for each epoch of either stage and not for each trial; scores are of stage 2.",
+        ),
     ] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -46,7 +52,7 @@ def export(
 
     folder = found(name)
     kind = _format(format_, output)
-    path = output or Path(f"{name}.{kind}")
+    path = output or Path(f"{name}{'-epochs' if epochs else ''}.{kind}")
     rows = write(folder, path, format=kind, epochs=epochs)
     if json:
         print_json({"name": name, "file": path.resolve(), "format": kind, "rows": rows})

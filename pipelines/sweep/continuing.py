@@ -52,7 +52,17 @@ def to_resume(
     folder = SweepFolder.find(project, name)
     length = folder.length
     state = folder.state()
-    planned = plan(project, _definition(state, source, overrides))
+    definition = _definition(state, source, overrides)
+    try:
+        planned = plan(project, definition)
+    except ConfigError as error:  # perhaps for what has changed
+        raise ConfigError(
+            [
+                *error.problems,
+                *(f"changed since the sweep began: {change}" for change in _seen(project, state)),
+            ],
+            where=f"sweep {name}",
+        ) from None
     changes = _changes(state, planned)
     total = state.total
     if changes:  # what `extend` added stays
@@ -142,6 +152,12 @@ def _changes(state: SweepState, planned: Plan) -> list[str]:
     return differences(state.definition, now["definition"]) + differences(
         state.fingerprint, now["fingerprint"]
     )
+
+
+def _seen(project: Project, state: SweepState) -> list[str]:
+    """What has changed in the project's settings, as far as can be seen without a plan."""
+    now = project.params.method.model_dump(mode="json")
+    return differences({"method": state.fingerprint.get("method", now)}, {"method": now})
 
 
 def _definition(state: SweepState, source: str | Path | None, overrides: Sequence[str]) -> SweepDefinition:

@@ -237,11 +237,13 @@ class SweepDefinition(Section):
                     "" if self.share == 1 else f", of which this sweep takes {self.share:g} at most (share)"
                 )
                 raise SweepError(
-                    f"a trial takes {wanted:g} {what}, and there are {there:g}{part}",
+                    f"a trial takes {wanted:g} {what if wanted != 1 else what[:-1]}, and there are {there:g}{part}",
                     where=f"sweep {self.name}",
-                    fix=f"lower resources.{what.lower()}"
+                    fix=(
+                        f"lower resources.{what.lower()}" if there else f"leave resources.{what.lower()} out"
+                    )
                     + (", raise share" if self.share < 1 else "")
-                    + ", or use a larger cluster (--address)",
+                    + f", or use a {'larger cluster' if there else f'cluster that has {what}'} (--address)",
                 )
             fitting = min(fitting, math.floor(self.share * there / wanted + 1e-9))
         if ALGORITHMS[self.algorithm].learns:

@@ -94,15 +94,27 @@ class SweepFolder:
         return [folder for folder in found if folder.begun]
 
     @classmethod
-    def find(cls, project: Project, name: str) -> SweepFolder:
+    def find(cls, project: Project, name: str, *, starting: bool = False) -> SweepFolder:
         """An existing sweep.
+
+        Parameters
+        ----------
+        starting : also one whose driver is at work and has not entered anything yet.
 
         Raises
         ------
-        SweepError : there is none of that name; the message has the nearest one.
+        SweepError : there is none of that name, and the message has the nearest one; or its driver only starts.
         """
         found = cls.of(project, name)
         if not found.begun:
+            if found.held:
+                if starting:
+                    return found
+                raise SweepError(
+                    f"is being started by {found.holder_text()}: Ray takes half a minute",
+                    where=f"sweep {name}",
+                    fix="try again in a moment",
+                )
             known = [folder.name for folder in cls.all(project)]
             hint = nearest(name, known) if known else "there is none yet"
             raise SweepError(f"no sweep '{name}'; {hint}", fix="list them with `jmml sweep list`")

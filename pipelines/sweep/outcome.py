@@ -13,6 +13,7 @@ from pipelines.sweep.plan import Plan
 from pipelines.sweep.spaces import describe
 from pipelines.sweep.state import SweepState, Trial
 from pipelines.sweep.table import unsaved_text
+from pipelines.wording import many
 
 _SCORES = (
     "uar",
@@ -85,10 +86,8 @@ class SweepResult:
     @property
     def title(self) -> str:
         speech, _ = self.plan.split.fold(self.plan.definition.protocol.outer_fold)
-        seeds = len(self.plan.params.protocol.seeds)
-        return (
-            f"Best configuration on speakers {', '.join(speech.test)}, unseen by the search ({seeds} seeds)"
-        )
+        seeds = many(len(self.plan.params.protocol.seeds), "seed")
+        return f"Best configuration on speakers {', '.join(speech.test)}, unseen by the search ({seeds})"
 
     def rows(self) -> list[tuple[str, ...]]:
         """One row per method, in the order of :attr:`columns`."""

@@ -21,6 +21,7 @@ from pipelines.sweep.definition import KEYS, SECTIONS, SweepDefinition
 from pipelines.sweep.overrides import override
 from pipelines.sweep.search import GRACEFUL
 from pipelines.sweep.spaces import Dimension
+from pipelines.wording import many
 
 if TYPE_CHECKING:
     from pipelines.project import Project
@@ -146,7 +147,7 @@ def check_against(definition: SweepDefinition, base: MethodConfig, wrong: Collec
     space_is_wrong = any(key.startswith("space") for key in wrong)
     found = [] if space_is_wrong else spaces.corner_problems(definition.space, base)
     longest, scheduler = definition.max_epochs(base), definition.scheduler
-    runs = f"but trials run at most {longest} epochs of stage 2 (method.stage2.epochs)"
+    runs = f"but trials run at most {many(longest, 'epoch')} of stage 2 (method.stage2.epochs)"
     if scheduler.name in GRACEFUL and scheduler.grace_epochs > longest:
         found.append(f"scheduler.grace_epochs: {scheduler.grace_epochs}, {runs}")
     if definition.pbt is not None and definition.pbt.interval >= longest:

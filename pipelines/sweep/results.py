@@ -102,6 +102,14 @@ def history_of(folder: SweepFolder, number: int) -> list[dict[str, float]]:
     ]
 
 
+def log_trials(tracker: Tracker, run_id: str, folder: SweepFolder) -> None:
+    """Write the table of all trials, ``trials.csv``, as the journal has them by now."""
+    with tempfile.TemporaryDirectory() as temporary:
+        trials = Path(temporary) / "trials.csv"
+        export(folder, trials, format="csv")
+        tracker.log_file(run_id, trials)
+
+
 def log(
     tracker: Tracker,
     run_id: str,
@@ -117,7 +125,7 @@ def log(
     """Write the outcome of a sweep to its run; the address of the logged model.
 
     What an earlier attempt left half-done is removed first; what it wrote is written again, to the same effect. The
-    files lie in ``evidence/`` (predictions, leakage certificate, comparison, figures), ``trials.csv`` and
+    files lie in ``evidence/`` (predictions, leakage certificate, comparison, figures), and
     ``best.yaml``, which can be pasted into ``params.yaml`` as its ``method`` section.
     """
     assert best.best_val_uar is not None
@@ -140,9 +148,6 @@ def log(
         weights_digest = model_digest(model_dir)
         example = plan.training.speech.X[:EXAMPLE_ROWS]
         model_uri = tracker.log_model(run_id, model_dir, input_example={"speech": example})
-        trials = Path(temporary) / "trials.csv"
-        export(folder, trials, format="csv")
-        tracker.log_file(run_id, trials)
     chosen = {"method": config.model_dump(mode="json")}
     tracker.log_text(run_id, yaml.safe_dump(chosen, sort_keys=False), "best.yaml")
     decided = max(trial.ended or 0 for trial in state.trials.values())  # the same when this is repeated

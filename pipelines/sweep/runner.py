@@ -156,7 +156,7 @@ def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
     SweepError : there is no such sweep.
     TrackingError : the driver died, and the store that has its open runs cannot be reached.
     """
-    folder = SweepFolder.find(project, name)
+    folder = SweepFolder.find(project, name, starting=True)
     share_with_team(shared_folder(project))
     if folder.held:
         who = folder.holder_text()
@@ -166,6 +166,8 @@ def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
             if time.monotonic() > until:
                 return f"asked {who} to stop; it has not ended yet, see `jmml sweep watch {name}`"
             time.sleep(0.2)
+        if not folder.begun:
+            return f"sweep {name} has stopped before it began; nothing is left of it"
         return f"sweep {name} has stopped; {kept(folder.state())}. Go on with `jmml sweep resume {name}`"
     state = folder.state()
     if state.closed and state.closed["state"] == "finished":  # which it is once MLflow has everything

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+import psutil
 import ray
 from ray._private import worker
 from ray._raylet import AuthenticationTokenLoader, Config
@@ -38,6 +39,7 @@ _QUIET = {
 }
 _STORE_MARGIN = 100 * 2**20  # bytes; Ray refuses an object store below 75 MiB
 _LOOK_SECONDS = 1.0
+_LEAVE_SECONDS = 1.0  # for what Ray has started to go by itself
 HEED_SECONDS = 2.0  # in which a loop that runs has seen Ctrl-C
 _PATIENCE_SECONDS = 10.0  # a cluster's head may be busy, or away for a moment
 _SERVICES = ("raylet", "gcs_server")
@@ -91,7 +93,7 @@ def ray_session(
                     yield
             finally:
                 with suppress(KeyboardInterrupt, SystemExit), _later():  # it ends as it is
-                    ray.shutdown()
+                    _end()
 
 
 def _start(options: Mapping[str, Any], cluster: str | None) -> None:
@@ -106,6 +108,24 @@ def _start(options: Mapping[str, Any], cluster: str | None) -> None:
                 f"cannot join the Ray cluster: {reason}", where=cluster, fix="look at `jmml cluster status`"
             ) from error
         raise SweepError(f"cannot start Ray: {reason}", fix="free memory or disk, try again") from error
+
+
+def _end() -> None:
+    """``ray.shutdown``, and the end of what the raylet of a session of our own has started.
+
+    Ray gives a raylet a second to end its agents and workers, then kills it. On a busy machine that is too little, and
+    the agents look for the raylet for a minute.
+    """
+    node = worker._global_node
+    below: list[psutil.Process] = []
+    for raylet in node.all_processes.get("raylet", []) if node is not None else []:
+        with suppress(psutil.Error):
+            below += psutil.Process(raylet.process.pid).children(recursive=True)
+    ray.shutdown()
+    _, left = psutil.wait_procs(below, timeout=_LEAVE_SECONDS)
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
 
 
 def _make_token() -> None:

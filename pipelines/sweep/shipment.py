@@ -242,7 +242,8 @@ class Manifest:
             if self._objective != "mean":
                 points.append(("best_score", trial.best_score, trial.best_epoch, event["t"]))
             self._add(number, points)
-            if state != "failed" and (self._best is None or trial.best_score > self._best[0]):
+            best = (trial.best_score, -number)  # the earliest of equals, as everywhere
+            if state != "failed" and (self._best is None or best > (self._best[0], -self._best[1])):
                 self._best = [trial.best_score, number]
         self._over[state] += 1
         del self.open[number]

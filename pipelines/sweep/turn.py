@@ -26,6 +26,7 @@ from pipelines.code import code_digest
 from pipelines.project import Project
 from pipelines.sweep import results, session, tuning
 from pipelines.sweep.capacity import Capacity, Room, ray_for
+from pipelines.sweep.definition import SweepDefinition
 from pipelines.sweep.display import Display
 from pipelines.sweep.driver import Driver
 from pipelines.sweep.folder import SweepFolder, share_with_team, shared_folder, stage1_folder, user
@@ -40,6 +41,7 @@ from pipelines.sweep.spaces import configure, describe
 from pipelines.sweep.state import SweepState, Trial
 from pipelines.sweep.trainable import Points, TrialSettings, checkpoint_epochs
 from pipelines.tracking import Tracker
+from pipelines.wording import many
 
 SCORES = {"mean": "val_uar", "lower-bound": "val_uar_low"}
 PATIENCE = "JMML_TRACKING_PATIENCE"  # s for which the end of a sweep waits for a store that takes nothing
@@ -177,10 +179,11 @@ class Turn:
                 shipper.start()
                 if state.run_id != run_id:
                     driver.write("run", run_id=run_id)
-                tracker.log_text(run_id, self.plan.definition.to_yaml(), "definition.yaml")
+                tracker.log_text(run_id, self._wanted().to_yaml(), "definition.yaml")
                 self._search(driver, display)
                 with _heeding_requests(self.folder):
                     fitted = self._refit(driver, shipper, tracker, display, run_id)
+                    results.log_trials(tracker, run_id, self.folder)
                     shipper.drain(patience_s=patience())
                 tracker.finish(run_id, "FINISHED")
                 driver.write("close", state="finished", reason=driver.ended_early or "")
@@ -188,6 +191,15 @@ class Turn:
             shipper.stop()
         prune(stage1_folder(self.project), _stage1_limit())
         return fitted
+
+    def _wanted(self) -> SweepDefinition:
+        """The definition with the trials that were added."""
+        definition = self.plan.definition
+        added = self.total - self.plan.trials
+        if not added:
+            return definition
+        budget = definition.budget.model_copy(update={"trials": self.total})
+        return definition.model_copy(update={"budget": budget})
 
     def _search(self, driver: Driver, display: Display) -> None:
         """Run all trials; returns when they are over, however they ended."""
@@ -239,7 +251,7 @@ class Turn:
         if known != (best.number, best.best_epoch, decides):
             seeds = params.protocol.seeds
             display.note(
-                f"refitting trial {best.number} ({describe(best.chosen)}) and its controls, {len(seeds)} seeds"
+                f"refitting trial {best.number} ({describe(best.chosen)}) and its controls, {many(len(seeds), 'seed')}"
             )
             fitted = refit(
                 self.plan.task,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from jmml.errors import SweepError
 from pipelines.sweep.folder import SweepFolder, status
 from pipelines.sweep.journal import Follower
 from pipelines.sweep.state import SweepState, Trial
@@ -74,6 +75,7 @@ def watch(folder: SweepFolder, console: Console, *, once: bool = False, interval
     once : print one frame and return.
     interval : s between two looks.
     """
+    _await_start(folder, console)
     watcher = Watcher(folder)
     watcher.look()
     if once or not console.is_terminal:
@@ -88,6 +90,24 @@ def watch(folder: SweepFolder, console: Console, *, once: bool = False, interval
             watcher.look()
             live.update(watcher.frame(console), refresh=True)
     return watcher.status
+
+
+def _await_start(folder: SweepFolder, console: Console) -> None:
+    """Wait while its driver starts Ray, before the journal's first event.
+
+    Raises
+    ------
+    SweepError : it ended without one.
+    """
+    if not folder.begun and folder.held:
+        text = f"sweep {folder.name} is being started by {folder.holder_text()}"
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+    while not folder.begun:
+        if not folder.held and not folder.begun:
+            raise SweepError(
+                "ended before it began", where=f"sweep {folder.name}", fix="see where it was started"
+            )
+        time.sleep(SHORTEST)
 
 
 def _following(watcher: Watcher, interval: float) -> Iterator[str]:

@@ -47,7 +47,7 @@ def facts(record: Record) -> list[tuple[str, str, str]]:
     """Figure, what it is, and a note; a handful, for the head of the page."""
     state, best = record.state, record.best
     counts = ", ".join(f"{grouped(count)} {status}" for status, count in state.counts().items())
-    facts = [("Trials", f"{grouped(len(record.trials))} of {grouped(state.total)}", counts)]
+    facts = [("Trials", f"{grouped(state.over)} of {grouped(state.total)}", counts)]
     if best is not None:
         name = (
             "inner folds, lower bound"

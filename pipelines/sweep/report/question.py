@@ -22,7 +22,9 @@ def asked(record: Record) -> list[tuple[str, str]]:
     algorithm, scheduler = str(get("algorithm") or ""), get("scheduler")
     budget = get("budget") or {}
     limits = [many(state.total, "trial")]
-    limits += [f"{budget['hours']:g} hours"] if budget.get("hours") else []
+    limits += (
+        [f"{budget['hours']:g} hour{'' if budget['hours'] == 1 else 's'}"] if budget.get("hours") else []
+    )
     limits += [f"{grouped(budget['epochs'])} epochs"] if budget.get("epochs") else []
     cost = ", and few multiply-adds per utterance" if get("objective", "cost") else ""
     known = ALGORITHMS.get(algorithm)
@@ -72,9 +74,13 @@ def _corpora(data: Any, task: Mapping[str, Any]) -> str:
 def _scheduler(data: Any) -> str:
     if not isinstance(data, dict):
         return text(data)
-    rest = ", ".join(f"{k.replace('_', ' ')} {text(v)}" for k, v in data.items() if k != "name")
     name = text(data.get("name"))
-    return name if name == "none" or not rest else f"{name} ({rest})"
+    rest = ", ".join(f"{k.replace('_', ' ')} {text(data[k])}" for k in _USED.get(name, ()) if k in data)
+    return f"{name} ({rest})" if rest else name
+
+
+# What each scheduler heeds of its section.
+_USED = {"asha": ("grace_epochs", "reduction"), "hyperband": ("reduction",), "median": ("grace_epochs",)}
 
 
 def searched(record: Record, key: str) -> str:

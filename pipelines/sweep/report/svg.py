@@ -90,8 +90,8 @@ class Axis:
         values = _log_ticks(self.low, self.high, wanted) if self.kind == "log" else []
         if len(values) < 2:
             values = _linear_ticks(self.low, self.high, wanted, whole=self.whole)
-        placed = ((self.place(value), value) for value in values)
-        return [(at, _label(value)) for at, value in placed if at is not None and -1e-9 <= at <= 1 + 1e-9]
+        placed = zip(map(self.place, values), _labels(values), strict=True)
+        return [(at, label) for at, label in placed if at is not None and -1e-9 <= at <= 1 + 1e-9]
 
 
 def _linear_ticks(low: float, high: float, wanted: int, *, whole: bool) -> list[float]:
@@ -115,11 +115,22 @@ def _log_ticks(low: float, high: float, wanted: int) -> list[float]:
     return inside[::step]
 
 
-def _label(value: float) -> str:
-    if value == 0 or 1e-4 <= abs(value) < 1e5:
-        return f"{value:.4g}".replace("-", MINUS)
+def _labels(values: Sequence[float]) -> list[str]:
+    """As few digits as tell the values apart, four at least."""
+    labels: list[str] = []
+    for digits in range(4, 16):
+        labels = [_label(value, digits) for value in values]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def _label(value: float, digits: int) -> str:
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        digits = max(digits, len(str(int(abs(value)))))  # else Python takes the exponent
+        return f"{value:.{digits}g}".replace("-", MINUS)
     exponent = math.floor(math.log10(abs(value)) + 1e-9)
-    mantissa = f"{value / 10.0**exponent:.3g}".replace("-", MINUS)
+    mantissa = f"{value / 10.0**exponent:.{digits - 1}g}".replace("-", MINUS)
     raised = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"10{raised}" if mantissa == "1" else f"{mantissa}·10{raised}"
 

@@ -333,9 +333,9 @@ def test_trials_at_a_time():
     assert learning.trials_at_a_time(cpus=64, gpus=0) == 3
     shared = check(definition(trials=50, concurrent=None, share=0.3))
     assert shared.trials_at_a_time(cpus=10, gpus=0) == 3
-    with pytest.raises(SweepError, match=r"takes 1 CPUs, and there are 3, of which this sweep takes 0\.3"):
+    with pytest.raises(SweepError, match=r"takes 1 CPU, and there are 3, of which this sweep takes 0\.3"):
         shared.trials_at_a_time(cpus=3, gpus=0)
-    with pytest.raises(SweepError, match=r"takes 0\.25 GPUs, and there are 0.*Lower resources\.gpus"):
+    with pytest.raises(SweepError, match=r"takes 0\.25 GPUs, and there are 0.*Leave resources\.gpus out"):
         loaded.trials_at_a_time(cpus=4, gpus=0)
 
 

@@ -183,3 +183,18 @@ def test_what_lies_in_a_folder_of_the_team_is_the_team_s(tmp_path, mode, mask):
         share_with_team(tmp_path / "not there")
     finally:
         assert os.umask(before) == mask
+
+
+def test_a_sweep_that_starts_is_said_to(tmp_path, monkeypatch):
+    """Half a minute, before Ray is there; then its first event."""
+    monkeypatch.delenv("JMML_SHARED", raising=False)
+    project = bare_project(tmp_path)
+    folder = SweepFolder.of(project, "tiny")
+    with folder.hold():
+        with pytest.raises(
+            SweepError, match=r"sweep tiny: is being started by .* on .*Try again in a moment"
+        ):
+            SweepFolder.find(project, "tiny")
+        assert SweepFolder.find(project, "tiny", starting=True).path == folder.path
+    with pytest.raises(SweepError, match="no sweep 'tiny'"):
+        SweepFolder.find(project, "tiny", starting=True)

@@ -386,6 +386,9 @@ def test_more_trials_are_added_in_a_session_of_their_own(project, tracker, monke
     assert [run.info.status for run in runs] == ["FINISHED"] * 5
     assert run_ids < {run.info.run_id for run in runs}
     assert tracker.run(more.run_id).data.tags["jmml.trials"] == "5"
+    files = tracker.download(more.run_id, "", project.root / "longer")  # also where no refit was due
+    assert list(pd.read_csv(files / "trials.csv")["trial"]) == [1, 2, 3, 4, 5]
+    assert check(yaml.safe_load((files / "definition.yaml").read_text())).n_trials() == 5
     kinds = [event["e"] for event in journal.read(SweepFolder.of(project, "longer").journal)]
     # The time between two sessions is of neither: it is the session's event that ends it.
     assert kinds.index("extend") == len(kinds) - 1 - kinds[::-1].index("session") + 1

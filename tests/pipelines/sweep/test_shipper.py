@@ -139,6 +139,16 @@ def test_a_trial_has_its_settings_points_tags_and_status(folder: SweepFolder, st
     )
 
 
+def test_of_equal_trials_the_first_is_the_best_whichever_ended_first(
+    folder: SweepFolder, store: Store
+) -> None:
+    at_work = [start(1, 2_000), start(2, 2_001), report(1, 1, 2_002, 0.5), report(2, 1, 2_003, 0.5)]
+    append(folder, [*at_work, end(2, 2_004), end(1, 2_005)])
+    with shipping_to(folder, store) as ship:
+        ship.drain()
+    assert "best score 0.5000, trial 1;" in store.tags[RUN][NOTE]
+
+
 def test_a_score_that_is_no_mean_is_a_metric_of_its_own(tmp_path: Path, store: Store) -> None:
     folder = SweepFolder(tmp_path / "low")
     append(folder, opening(objective={"score": "lower-bound"}))

@@ -423,3 +423,15 @@ class TestFile:
         with pytest.raises(SweepError, match="the report cannot be written"):
             report.write_report(project, "quick", tmp_path)
         assert stored == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (98_700.0, 101_200.0, ["99000", "99500", "100000", "100500", "101000"]),
+        (0.001, 0.0102, ["0.002", "0.004", "0.006", "0.008", "0.01"]),
+        (2e6, 4e6, ["2·10⁶", "2.5·10⁶", "3·10⁶", "3.5·10⁶", "4·10⁶"]),
+    ],
+)
+def test_labels_of_an_axis_differ_from_each_other(low, high, expected):
+    assert [label for _, label in Axis("linear", low, high).ticks()] == expected

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from jmml.errors import SweepError
+from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Journal
 from pipelines.sweep.table import CLOSING
 from pipelines.sweep.watch import Watcher, driver_text, watch
@@ -166,3 +167,23 @@ def test_who_drives_it_or_how_it_ended(project):
         folder.ask_to_stop()
         text = driver_text(folder, script.state, "running")
     assert "on the cluster 10.0.0.5:6379; asked to stop by " in text
+
+
+def test_watching_begins_while_the_driver_starts_ray(project):
+    folder, console = SweepFolder.of(project, "tiny"), pipe()
+    script = Script()
+    script.trial(1, [0.3])
+    with folder.hold():
+        thread, result = start_watching(folder, console)
+        wait_for(console, "sweep tiny is being started by ")
+        append(folder, script.events)
+        wait_for(console, "best")
+        append(folder, [{"e": "close", "state": "stopped", "reason": "interrupted"}])
+    thread.join(30)
+    assert result == ["stopped"]
+
+
+def test_a_driver_that_ends_before_it_began_ends_the_watching(project):
+    folder = SweepFolder.of(project, "tiny")
+    with pytest.raises(SweepError, match="sweep tiny: ended before it began"):
+        watch(folder, pipe())
