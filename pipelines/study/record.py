@@ -196,7 +196,7 @@ def _write(folder: Path, plan: StudyPlan, cells: Mapping[Key, Cell], results: St
 
 def _track(tracker: Tracker, plan: StudyPlan, summary: Summary, folder: Path, lineage: Lineage) -> str:
     """One finished run with parameters, lineage, figures and every file of the report."""
-    from pipelines.sweep.session import termination_as_exit
+    from pipelines.sweep.signals import termination_as_exit
 
     audited = sum(bool(key.parts["audited"]) for key in plan.cells)
     tags = {

@@ -23,7 +23,8 @@ from pipelines.code import code_digest
 from pipelines.study.cells import Key
 from pipelines.study.plan import Block, StudyPlan
 from pipelines.sweep.plan import data_bytes
-from pipelines.sweep.session import first_interrupt, gpu_count, ray_session
+from pipelines.sweep.session import gpu_count, ray_session
+from pipelines.sweep.signals import first_interrupt
 from pipelines.sweep.trainable import prepare_worker
 
 RETRIES = 1  # of a block whose worker died

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import psutil
@@ -24,6 +22,7 @@ from jmml.errors import SweepError
 from pipelines.cluster import token as tokens
 from pipelines.cluster.nodes import token_for
 from pipelines.sweep.gcs import ask, origin, reachable, resolve
+from pipelines.sweep.signals import later, termination_as_exit
 
 # Our own table reports and our own callback logs; trials get absolute paths and no folder of their own.
 _QUIET = {
@@ -40,7 +39,6 @@ _QUIET = {
 _STORE_MARGIN = 100 * 2**20  # bytes; Ray refuses an object store below 75 MiB
 _LOOK_SECONDS = 1.0
 _LEAVE_SECONDS = 1.0  # for what Ray has started to go by itself
-HEED_SECONDS = 2.0  # in which a loop that runs has seen Ctrl-C
 _PATIENCE_SECONDS = 10.0  # a cluster's head may be busy, or away for a moment
 _SERVICES = ("raylet", "gcs_server")
 
@@ -92,14 +90,14 @@ def ray_session(
                     _start(options, origin(address) if resolved else None)
                     yield
             finally:
-                with suppress(KeyboardInterrupt, SystemExit), _later():  # it ends as it is
+                with suppress(KeyboardInterrupt, SystemExit), later():  # it ends as it is
                     _end()
 
 
 def _start(options: Mapping[str, Any], cluster: str | None) -> None:
     """``ray.init``, whole: broken off half-way it leaves processes behind, or ends this one with a crash."""
     try:
-        with _later(), _silent():
+        with later(), _silent():
             ray.init(**options)
     except Exception as error:  # of the class itself, where a part of it does not come up
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -367,52 +365,6 @@ def _no_dumps() -> Iterator[None]:
         worker.print_to_stdstream = before
 
 
-@contextmanager
-def termination_as_exit() -> Iterator[None]:
-    """Let SIGTERM raise ``SystemExit``, so that runs are closed; Ray's own handler aborts the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _exit)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
-
-
-@contextmanager
-def _later() -> Iterator[None]:
-    """Ctrl-C and SIGTERM are taken up at the end of a block; a second one after ``HEED_SECONDS`` at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[tuple[int, float]] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append((number, time.monotonic()))
-        if came[-1][1] - came[0][1] >= HEED_SECONDS:
-            restore()
-            signal.raise_signal(number)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield
-    finally:
-        restore()
-    if came:
-        signal.raise_signal(came[0][0])
-
-
 def gpu_count(device: str) -> int:
     """How many GPUs the setting ``device`` asks for: none for ``cpu``, all there are for ``cuda``.
 
@@ -427,34 +379,6 @@ def gpu_count(device: str) -> int:
     if not torch.cuda.is_available():
         raise SweepError("no GPU found", where=f"device: {device}", fix="set device: cpu in params.yaml")
     return torch.cuda.device_count()
-
-
-@contextmanager
-def first_interrupt() -> Iterator[Callable[[], bool]]:
-    """For the length of a block, Ctrl-C is noted instead of raised, for a loop that stops where nothing is half-done.
-
-    The value says whether it was pressed. Pressed again after ``HEED_SECONDS``, which a loop that runs does not
-    take, it is raised; sooner it is noted again, as it might be raised where Python can only ignore it.
-    """
-    pressed = threading.Event()
-    first = time.monotonic()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        if pressed.is_set() and time.monotonic() - first >= HEED_SECONDS:
-            raise KeyboardInterrupt
-        if not pressed.is_set():
-            first = time.monotonic()
-        pressed.set()
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

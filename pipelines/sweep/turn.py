@@ -24,7 +24,7 @@ from jmml.errors import ConfigError, JMMLError, SweepError, TrackingError
 from pipelines import lineage
 from pipelines.code import code_digest
 from pipelines.project import Project
-from pipelines.sweep import results, session, tuning
+from pipelines.sweep import results, tuning
 from pipelines.sweep.capacity import Capacity, Room, ray_for
 from pipelines.sweep.definition import SweepDefinition
 from pipelines.sweep.display import Display
@@ -37,6 +37,7 @@ from pipelines.sweep.plan import Plan, refit_digest
 from pipelines.sweep.refit import refit
 from pipelines.sweep.search import build_search
 from pipelines.sweep.shipper import Shipper
+from pipelines.sweep.signals import first_interrupt
 from pipelines.sweep.spaces import configure, describe
 from pipelines.sweep.state import SweepState, Trial
 from pipelines.sweep.trainable import Points, TrialSettings, checkpoint_epochs
@@ -227,7 +228,7 @@ class Turn:
             checkpoints=checkpoints,
             code=code_digest(),
         )
-        with session.first_interrupt() as interrupted:
+        with first_interrupt() as interrupted:
             while not driver.finished:
                 tuning.run(
                     driver,
@@ -300,7 +301,7 @@ class Turn:
             state = driver.state
             ended = not isinstance(error, Exception)
             reason = _reason(error, asked=self.folder.asked_to_stop)
-            with session.first_interrupt() as hurried:  # pressed again: less is waited for, no less is closed
+            with first_interrupt() as hurried:  # pressed again: less is waited for, no less is closed
                 with suppress(SweepError):  # the journal may be what failed
                     driver.broke_off()
                     driver.write("close", state="stopped" if ended else "failed", reason=reason)

@@ -56,7 +56,7 @@ def importances(found: Importances) -> Figure | None:
         + "; trials that were stopped early count with the best score they reached."
     )
     picture = svg.svg(740, height, parts, label="Importance of each setting")
-    return Figure("importances", "What mattered", caption, [picture])
+    return Figure("importances", "What mattered", caption, [picture], wide=True)
 
 
 def importance_words(found: Importances) -> str:
