@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import ray
-from ray._private import worker
+from ray._private import utils, worker
 from ray._raylet import AuthenticationTokenLoader, Config
 from ray.job_config import JobConfig
 
@@ -97,7 +97,7 @@ def ray_session(
 def _start(options: Mapping[str, Any], cluster: str | None) -> None:
     """``ray.init``, whole: broken off half-way it leaves processes behind, or ends this one with a crash."""
     try:
-        with later(), _silent():
+        with later(), _no_handler(), _silent():
             ray.init(**options)
     except Exception as error:  # of the class itself, where a part of it does not come up
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -335,6 +335,17 @@ def _cluster_death() -> Callable[[], str | None]:
         return None
 
     return look
+
+
+@contextmanager
+def _no_handler() -> Iterator[None]:
+    """No handler of Ray's own for SIGTERM: it would raise ``SystemExit`` in the middle of ``ray.init``."""
+    before = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = before
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def ctrl_c_twice(sweep: Sweep, driver: Child, rng: random.Random) -> None:
 
 
 def termination(sweep: Sweep, driver: Child, rng: random.Random) -> None:
-    driver.process.terminate()
+    driver.terminate()
 
 
 def stop(sweep: Sweep, driver: Child, rng: random.Random) -> None:

@@ -27,7 +27,7 @@ JMML = Path(sys.executable).with_name("jmml")
 ROOT = Path(__file__).parents[2]  # the code under test
 TRIALS, EPOCHS = 8, 25
 PATIENCE_S = 150.0  # for anything that is waited for; never reached unless something is wrong
-GONE_S = 60.0  # Ray's processes notice within seconds that their driver was killed, later where the machine is busy
+GONE_S = 25.0  # Ray's processes notice within seconds that their driver was killed
 POLL_S = 0.01
 CLEAN = (0, 130)  # exit codes of a driver that ended by itself and took everything along
 RAYLET, GCS, WORKER = "raylet", "gcs_server", "ray::ImplicitFunc.train"
@@ -157,6 +157,10 @@ class Child:
         """Ctrl-C, which a terminal sends to the whole process group."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGINT)
+
+    def terminate(self) -> None:
+        """SIGTERM to this process alone."""
+        self.process.terminate()
 
     def leaves_nothing(self) -> None:
         """No process of its session is left, but for Ray's agents where it did not end by itself."""

@@ -45,7 +45,7 @@ def test_ctrl_c_then_a_termination_signal(sweep, expected):
     assert_closed(one)
     driver = one.resume()
     begun(one, driver, trials=4)
-    driver.process.terminate()
+    driver.terminate()
     driver.fails(INTERRUPTED, "terminated; ")
     driver.leaves_nothing()
     assert_closed(one)
@@ -76,13 +76,17 @@ def test_ctrl_c_twice_then_a_request_to_stop(sweep, expected, monkeypatch):
     assert_same(one, expected("random"))
 
 
-@pytest.mark.parametrize("service", [RAYLET, AGENTS[0]])
-def test_ctrl_c_while_ray_starts(sweep, service):
+@pytest.mark.parametrize(
+    ("service", "interrupt"),
+    [(RAYLET, Child.interrupt), (AGENTS[0], Child.interrupt), (AGENTS[0], Child.terminate)],
+    ids=["Ctrl-C with the raylet", "Ctrl-C with its agents", "SIGTERM with its agents"],
+)
+def test_interrupted_while_ray_starts(sweep, service, interrupt):
     """Its start, broken off, would leave agents behind for a minute, or end the driver with a crash."""
     one = sweep()
     driver = one.run()
     driver.until(lambda: driver.members(service), f"{service} is there")
-    driver.interrupt()
+    interrupt(driver)
     driver.fails(INTERRUPTED, "interrupted while Ray was starting", "nothing is lost")
     driver.leaves_nothing()
     assert not one.folder.path.exists()
