@@ -222,15 +222,27 @@ def _finished(result: SweepResult, json: bool) -> None:
 
 
 def _submit(words: list[str], name: str, address: str | None, json: bool) -> None:
-    """Hand the command to the cluster; how to follow and end it."""
+    """Hand the command to the cluster and wait until it has begun; how to follow and end it."""
     from pipelines.project import Project
-    from pipelines.sweep.jobs import submit
+    from pipelines.sweep.folder import SweepFolder
+    from pipelines.sweep.jobs import await_start, submit
 
-    job = submit(Project.find().root, ["sweep", *words], name=name, address=address)
+    project = Project.find()
+    folder = SweepFolder.of(project, name)
+    length = folder.length if folder.begun else 0
+    job = submit(project.root, ["sweep", *words], name=name, address=address)
+    if not json:
+        typer.echo(f"submitted as job {job}; this terminal may be closed")
+    try:
+        begun = await_start(job, folder, length=length, address=address)
+    except KeyboardInterrupt:
+        begun = False
     if json:
-        print_json({"job": job, "name": name})
+        print_json({"job": job, "name": name, "begun": begun})
         return
-    typer.echo(f"submitted as job {job}; this terminal may be closed")
+    typer.echo(
+        f"sweep {name} has begun" if begun else f"sweep {name} has not begun yet; the job is not touched"
+    )
     typer.echo(f"watch it: jmml sweep watch {name}; end it: jmml sweep stop {name}")
 
 

@@ -12,6 +12,7 @@ import re
 import secrets
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,13 @@ from jmml.errors import SweepError
 from pipelines.cluster.nodes import status as cluster_status
 from pipelines.cluster.nodes import token_for
 from pipelines.store import redacted
+from pipelines.sweep.folder import SweepFolder
 
 SECONDS = 30
+START_S, LOOK_S = (
+    180.0,
+    1.0,
+)  # for a driver to begin: Ray takes half a minute, longer where the machine is busy
 PASSED_ON = ("JMML_PROJECT", "JMML_SHARED", "MLFLOW_TRACKING_URI")
 OVER = ("SUCCEEDED", "FAILED", "STOPPED")
 
@@ -37,13 +43,11 @@ class Job:
     ----------
     state : ``PENDING``, ``RUNNING``, ``STOPPED``, ``SUCCEEDED`` or ``FAILED``.
     message : what the server says of it, for people.
-    exit_code : of the command; none while it runs.
     """
 
     id: str
     state: str
     message: str
-    exit_code: int | None
 
     @property
     def over(self) -> bool:
@@ -103,22 +107,36 @@ def _environment() -> dict[str, str]:
 def status(job: str, *, address: str | None = None) -> Job:
     """How a job is doing. Raises :class:`~jmml.errors.SweepError` for an unknown one."""
     answer = _call(address, "GET", f"/api/jobs/{job}")
-    return Job(
-        id=job,
-        state=answer["status"],
-        message=answer.get("message") or "",
-        exit_code=answer.get("driver_exit_code"),
-    )
-
-
-def stop(job: str, *, address: str | None = None) -> bool:
-    """Ask a job to end (SIGTERM, after 3 s SIGKILL); false if it was over. `jmml sweep stop` is gentler."""
-    return bool(_call(address, "POST", f"/api/jobs/{job}/stop")["stopped"])
+    return Job(id=job, state=answer["status"], message=answer.get("message") or "")
 
 
 def logs(job: str, *, address: str | None = None) -> str:
     """What the command has printed so far."""
     return str(_call(address, "GET", f"/api/jobs/{job}/logs")["logs"])
+
+
+def await_start(job: str, folder: SweepFolder, *, length: int, address: str | None = None) -> bool:
+    """Wait until the driver that a job runs has made its first entry; whether it has within ``START_S``.
+
+    Parameters
+    ----------
+    length : bytes of the sweep's journal before the job was submitted, 0 for a new sweep.
+
+    Raises
+    ------
+    SweepError : the job ended without one; the message has the job's own error.
+    """
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        found = status(job, address=address)  # asked first: an entry made before the job's end is seen below
+        if folder.begun and folder.length > length:
+            return True
+        if found.over:
+            errors = [line for line in logs(job, address=address).splitlines() if line.startswith("error: ")]
+            reason = errors[-1].removeprefix("error: ") if errors else found.message or found.state.lower()
+            raise SweepError(f"ended before the sweep began: {reason}", where=f"job {job}")
+        time.sleep(LOOK_S)
+    return False
 
 
 def _call(address: str | None, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -312,17 +312,31 @@ def test_submit_hands_the_command_to_the_cluster(capfd, here, called, monkeypatc
         submitted.append((root, argv, name, address))
         return "tiny-0123abcd"
 
+    waited = []
+
+    def await_start(job, folder, *, length, address):
+        waited.append((job, folder.name, length, address))
+        return len(waited) < 3
+
     monkeypatch.setattr(jobs, "submit", submit)
+    monkeypatch.setattr(jobs, "await_start", await_start)
     monkeypatch.chdir(here.root)
     words = ["-s", "trials=5", "--name", "mine", "--team", "lab", "--address", "h:1", "--submit"]
     code, out, err = run(capfd, "run", "tiny.yaml", *words)
     assert (code, err, called) == (0, "", [])
     assert "job tiny-0123abcd" in out
+    assert "sweep mine has begun" in out
     assert "jmml sweep watch mine" in out
     assert "jmml sweep stop mine" in out
     run(capfd, "resume", "tiny", "-s", "seed=1", "--accept-changes", "--submit")
     _, out, _ = run(capfd, "extend", "tiny", "-n", "5", "--submit", "--json")
-    assert json.loads(out) == {"job": "tiny-0123abcd", "name": "tiny"}
+    assert json.loads(out) == {"job": "tiny-0123abcd", "name": "tiny", "begun": False}
+    length = SweepFolder.of(here, "tiny").length
+    assert waited == [
+        ("tiny-0123abcd", "mine", 0, "h:1"),
+        ("tiny-0123abcd", "tiny", length, None),
+        ("tiny-0123abcd", "tiny", length, None),
+    ]
     full = str(here.root / "tiny.yaml")
     assert submitted == [
         (

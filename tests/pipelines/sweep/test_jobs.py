@@ -1,11 +1,15 @@
-"""What goes along with a command that is handed to a cluster; the rest is tried on a real one."""
+"""What goes along with a command handed to a cluster, how its start is followed; on a real one: test_on_cluster."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import pytest
 
 from jmml.errors import SweepError
 from pipelines.sweep import jobs
+from pipelines.sweep.folder import SweepFolder
+from pipelines.sweep.turn import opened_journal
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +34,61 @@ def test_a_password_does_not_go_along(monkeypatch, tmp_path, address):
     with pytest.raises(SweepError, match="everybody with the cluster's token") as caught:
         jobs.submit(tmp_path, ["sweep", "run", "quick"], name="quick")
     assert "secret-123" not in str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return SweepFolder(tmp_path / "quick")
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster that answers what the test says, and counts how often it was asked."""
+    answer = SimpleNamespace(state="RUNNING", message="", log="", asked=0, then=lambda: None)
+
+    def status(job, *, address):
+        answer.asked += 1
+        answer.then()
+        return jobs.Job(job, answer.state, answer.message)
+
+    monkeypatch.setattr(jobs, "LOOK_S", 0.01)
+    monkeypatch.setattr(jobs, "status", status)
+    monkeypatch.setattr(jobs, "logs", lambda job, *, address: answer.log)
+    return answer
+
+
+def enter(folder):
+    folder.path.mkdir(exist_ok=True)
+    with opened_journal(folder) as journal:
+        journal.append("sweep", id="1", name="quick")
+
+
+def test_a_start_is_waited_for_until_the_first_entry(folder, cluster):
+    cluster.then = lambda: enter(folder) if cluster.asked == 3 else None
+    assert jobs.await_start("j", folder, length=0)
+    assert cluster.asked == 3
+    length = folder.length
+    cluster.then = lambda: enter(folder) if cluster.asked == 5 else None
+    assert jobs.await_start("j", folder, length=length)
+    assert cluster.asked == 5
+
+
+def test_an_entry_counts_though_the_job_is_over(folder, cluster):
+    enter(folder)
+    cluster.state = "FAILED"
+    assert jobs.await_start("j", folder, length=0)
+
+
+def test_a_job_that_ends_first_is_an_error_with_its_own_words(folder, cluster):
+    cluster.state, cluster.message = "FAILED", "command failed"
+    with pytest.raises(SweepError, match=r"^job j: ended before the sweep began: command failed$"):
+        jobs.await_start("j", folder, length=0)
+    cluster.log = "sweep quick: starting Ray\nerror: lr: expected a number\n"
+    with pytest.raises(SweepError, match=r"^job j: ended before the sweep began: lr: expected a number$"):
+        jobs.await_start("j", folder, length=0)
+
+
+def test_a_start_is_not_waited_for_without_end(folder, cluster, monkeypatch):
+    monkeypatch.setattr(jobs, "START_S", 0.05)
+    assert not jobs.await_start("j", folder, length=0)
+    assert cluster.asked > 1

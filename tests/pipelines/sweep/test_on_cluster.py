@@ -200,8 +200,10 @@ def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_pat
     file.write_text(yaml.safe_dump(definition(name="long", trials=200)))
     done = jmml(project, "sweep", "run", str(file), "--address", "auto", "--submit")
     assert done.returncode == 0, done.stderr
-    assert "this terminal may be closed" in done.stdout + done.stderr
+    assert "this terminal may be closed" in done.stdout
+    assert "sweep long has begun" in done.stdout
     folder = SweepFolder.of(project, "long")
+    assert folder.held
     until(lambda: folder.journal.exists() and folder.state().over >= 2)
     seen = jmml(project, "sweep", "watch", "long", "--once")  # its driver has no terminal; anyone's will do
     assert seen.returncode == 0, seen.stderr
@@ -213,6 +215,11 @@ def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_pat
     assert state.closed["state"] == "stopped"
     assert 2 <= state.over < 200
     assert not folder.held
+    resumed = ["sweep", "resume", "long", "--address", "auto", "--submit"]
+    refused = jmml(project, *resumed, "-s", "resources.cpus=64", "--accept-changes")
+    assert refused.returncode == SweepError.exit_code
+    assert "ended before the sweep began" in refused.stderr
+    assert "a trial asks for 64 CPUs" in refused.stderr
 
 
 def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_where_there_is_ray(
