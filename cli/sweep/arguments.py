@@ -34,6 +34,16 @@ def sweeps(incomplete: str) -> list[str]:
         return []
 
 
+def settings(incomplete: str) -> list[str]:
+    """What can be set, by its beginning: parts of a definition and settings of the method."""
+    from pipelines.sweep.definition import KEYS
+    from pipelines.sweep.spaces import OPTIONS, valid_keys
+
+    parts = [f"{key}.{part}" if part else key for key in KEYS if key != "space" for part in KEYS[key] or [""]]
+    names = sorted({*parts, *valid_keys()})
+    return [f"{name}=" for name in names if name.startswith(incomplete) and not name.startswith(OPTIONS)]
+
+
 def found(name: str, *, starting: bool = False) -> SweepFolder:
     """The sweep of that name, one that only ``starting`` where asked for; :class:`SweepError` has the nearest one."""
     from pipelines.project import Project
@@ -49,6 +59,7 @@ Settings = Annotated[
         "--set",
         "-s",
         help="Override one entry: trials=20, stage2.k=3,4,8, or stage2.k=null to take it from the space. Repeatable.",
+        autocompletion=settings,
     ),
 ]
 Address = Annotated[

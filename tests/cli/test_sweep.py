@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.sweep.arguments import definitions, sweeps
+from cli.sweep.arguments import definitions, settings, sweeps
 from jmml.config import MethodConfig
 from jmml.errors import ConfigError, SweepError
 from pipelines.sweep import jobs, runner
@@ -146,6 +146,15 @@ def test_completion(here, monkeypatch):
     assert definitions("qu") == ["quick"]
     monkeypatch.chdir(here.root)
     assert definitions("ti") == ["tiny.yaml"]
+    assert settings("stage2.l") == [
+        "stage2.lam_c=",
+        "stage2.lam_r=",
+        "stage2.lam_x=",
+        "stage2.lam_y=",
+        "stage2.lr=",
+    ]
+    assert settings("budget.t") == ["budget.trials="]
+    assert settings("space") == []
     assert sweeps("") == ["costly", "tiny"]
     assert sweeps("ti") == ["tiny"]
     monkeypatch.setenv("JMML_PROJECT", "/nowhere")
