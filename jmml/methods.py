@@ -185,7 +185,7 @@ _TABLE: tuple[Method, ...] = (
     _instead("shuffled-labels", "shuffled labels", "EEG paired across classes", eeg=True),
     _instead("frozen-pairs", "frozen pairs", "EEG, the pairs drawn once", eeg=True),
 )  # fmt: skip
-METHODS: dict[MethodName, Method] = {method.name: method for method in _TABLE}
+METHODS: dict[str, Method] = {method.name: method for method in _TABLE}
 PEERS: tuple[MethodName, ...] = get_args(PeerName)
 CONTROLS: tuple[MethodName, ...] = get_args(ControlName)
 LABEL_ONLY: tuple[MethodName, ...] = get_args(LabelOnlyName)

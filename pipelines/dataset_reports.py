@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -187,7 +188,7 @@ def summarise(
     except LabelError as error:
         unmapped = str(error)
     durations = frame["duration_s"].dropna().to_numpy()
-    spread = {"total": np.sum, "mean": np.mean, "min": np.min, "max": np.max}
+    spread: dict[str, Callable[[Any], Any]] = {"total": np.sum, "mean": np.mean, "min": np.min, "max": np.max}
     return CorpusSummary(
         name=manifest.corpus,
         adapter=config.adapter,

@@ -276,7 +276,7 @@ def _hash_files(repo: Repo, path: Path, name: str) -> dict[str, str]:
 
 def _hash_of_tree(files: dict[str, str]) -> str:
     """DVC's hash of a folder with these files."""
-    tree = Tree()
+    tree = Tree()  # type: ignore[no-untyped-call]
     for path, md5 in files.items():
         tree.add(tuple(path.split("/")), None, HashInfo("md5", md5))
     tree.digest()

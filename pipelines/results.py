@@ -67,6 +67,7 @@ class Comparison:
 
     def rows(self) -> list[tuple[str, ...]]:
         """One row per method, in the order of :attr:`columns`; EEG-only inference last."""
+        records: list[dict[str, Any]] = self.table.to_dict("records")  # type: ignore[assignment]
         return [
             (
                 self._name(row),
@@ -77,7 +78,7 @@ class Comparison:
                 f"{row['ece']:.3f}",
                 "" if pd.isna(row["diff"]) else f"{row['diff']:+.3f} (p {row['p_holm']:.2f})",
             )
-            for row in self.table.to_dict("records")
+            for row in records
         ]
 
     def notes(self) -> list[str]:

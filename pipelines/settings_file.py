@@ -44,8 +44,10 @@ def with_corpus(path: Path, name: str, entry: CorpusConfig, *, use: bool = False
     return text
 
 
-def _child(node: yaml.Node, key: str) -> yaml.Node:
-    return next(value for name, value in node.value if name.value == key)
+def _child(node: yaml.Node | None, key: str) -> yaml.Node:
+    assert isinstance(node, yaml.MappingNode)  # the settings are valid
+    found: yaml.Node = next(value for name, value in node.value if name.value == key)
+    return found
 
 
 def _new_entry(text: str, corpora: yaml.Node, name: str, values: dict[str, object]) -> tuple[int, int, str]:

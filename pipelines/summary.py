@@ -78,7 +78,7 @@ def contrast(evidence: pd.DataFrame, settings: EvaluationConfig) -> dict[str, fl
     table = evidence_io.compare(
         rows, bootstrap=settings.bootstrap, confidence=settings.confidence, reference_method=CONTROL
     )
-    row = table.set_index("method").loc[CLAIM]
+    row = table.set_index("method").to_dict("index")[CLAIM]
     return {key: rounded(row[key]) for key in DIFFERENCE}
 
 
@@ -113,7 +113,8 @@ def predictions(evidence: pd.DataFrame) -> pd.DataFrame:
     rows = evidence[(evidence["method"] == shown_method(evidence)) & (evidence["modality"] == "speech")]
     rows = rows[rows["seed"] == rows["seed"].min()].sort_values("id")
     named = rows.rename(columns={"y_true": "actual", "y_pred": "predicted"})
-    return named[["id", "group", "actual", "predicted"]]
+    shown: pd.DataFrame = named[["id", "group", "actual", "predicted"]]
+    return shown
 
 
 def rounded(value: float) -> float | None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jmml.cell import CellResult
-from jmml.config import MethodName, Modality
-from jmml.data.splits import mask
+from jmml.config import Modality
+from jmml.data.splits import Fold, mask
 from jmml.errors import ProtocolError
 from jmml.evaluation.leakage import Certificate
 from jmml.methods import METHODS
@@ -41,7 +41,8 @@ def verify_cell(task: PlannedTask, key: Key, cell: CellResult) -> None:
         raise ProtocolError("no leakage certificate", where=key, expected="one for every result")
     found = evaluated(cell)
     speech, eeg = task.split.fold(key.fold)
-    for modality, fold in (("speech", speech), ("eeg", eeg)):
+    folds: tuple[tuple[Modality, Fold | None], ...] = (("speech", speech), ("eeg", eeg))
+    for modality, fold in folds:
         of_fold = set(fold.test) if fold is not None else set()
         strange = sorted(found.get(modality, of_fold if modality == "eeg" else set()) ^ of_fold)
         if strange:
@@ -57,7 +58,8 @@ def verify_cell(task: PlannedTask, key: Key, cell: CellResult) -> None:
         certificate.check({m: sorted(people) for m, people in closed.items()}, parallel=task.data.parallel)
         objects = expected_objects(key.method)
         certificate.check_complete(objects)
-        for modality, view, fold in (("speech", task.data.speech, speech), ("eeg", task.data.eeg, eeg)):
+        for modality, fold in folds:
+            view = task.data.speech if modality == "speech" else task.data.eeg
             if view is not None and fold is not None:
                 names = [name for name, of in objects if of == modality]
                 certificate.check_rows(modality, view.ids[mask(view.groups, fold.train)], names)
@@ -74,7 +76,7 @@ def evaluated(cell: CellResult) -> dict[Modality, set[str]]:
     return found
 
 
-def expected_objects(method: MethodName) -> list[tuple[str, Modality]]:
+def expected_objects(method: str) -> list[tuple[str, Modality]]:
     """What is fitted for ``method`` and on which modality, by the names of the certificate, the selection included."""
     spec = METHODS[method]
     learns_from: tuple[Modality, ...] = ("speech", "eeg") if spec.eeg else ("speech",)

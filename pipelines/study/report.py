@@ -18,6 +18,7 @@ from pipelines.study import tables
 from pipelines.study.figures import Figure, draw
 from pipelines.study.results import CertificateSummary, StudyResults, TaskResults
 from pipelines.study.verdict import INTERVALS, RULE, words
+from pipelines.wording import DASH, many, number, sentence_case
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -88,22 +89,22 @@ def render(results: StudyResults, drawn: Mapping[str, list[Figure]], images: Map
 
 def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict[str, Any]:
     found = task.primary
-    people, folds = tables.many(found["n_groups"], "speaker"), len({cell.fold for cell in task.cells})
+    people, folds = many(found["n_groups"], "speaker"), len({cell.fold for cell in task.cells})
     table = task.table.to_dict("records")
     return {
         "name": task.name,
         "title": task.title,
         "facts": {
             **task.description,
-            "classes": f"{', '.join(task.classes)} (chance {tables.number(task.chance)})",
+            "classes": f"{', '.join(task.classes)} (chance {number(task.chance)})",
             "evaluated": f"{people}, {int(task.table['n_samples'].max())} utterances, "
-            f"{tables.many(folds, 'outer fold')}, {tables.many(found['n_seeds'], 'seed')}",
+            f"{many(folds, 'outer fold')}, {many(found['n_seeds'], 'seed')}",
         },
         "outcome": found["outcome"],
-        "verdict": tables.sentence_case(words(found, results.confidence)),
+        "verdict": sentence_case(words(found, results.confidence)),
         "contrast": tables.contrast(results, task).replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"),
         "warnings": [
-            f"{tables.sentence_case(note)}."
+            f"{sentence_case(note)}."
             for row in table
             if row["primary"]
             for note in row["note"].split("; ")
@@ -161,7 +162,7 @@ def _provenance(results: StudyResults) -> dict[str, str]:
     minutes, seconds = divmod(round(results.seconds), 60)
     spent = f"{minutes} min {seconds} s" if minutes else f"{results.seconds:.1f} s"
     return {
-        "Study digest": results.digest or tables.DASH,
+        "Study digest": results.digest or DASH,
         **results.provenance,
         "Cells": str(results.n_cells),
         "Computation": f"{spent}, summed over cells",

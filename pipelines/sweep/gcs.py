@@ -155,9 +155,9 @@ def ask(address: str, token: Token | None, *, where: object = None) -> Cluster:
     SweepError : nothing listens there, something other than Ray does, or the token is missing or wrong.
     """
     where = where or address
-    if error := reachable(address):
+    if failure := reachable(address):
         raise SweepError(
-            f"cannot reach the Ray cluster: {error.strerror or error}",
+            f"cannot reach the Ray cluster: {failure.strerror or failure}",
             where=where,
             fix="start the cluster with `jmml cluster up` on its head node, or check address and firewall",
         )

@@ -21,7 +21,7 @@ from jmml.experiment import search_trial
 from pipelines.project import Project
 from pipelines.sweep.continuing import check_changes, settings, to_extend, to_resume
 from pipelines.sweep.definition import SweepDefinition
-from pipelines.sweep.folder import SweepFolder, share_with_team, shared_folder, user
+from pipelines.sweep.folder import SweepFolder, share_with_team, shared_folder, status, user
 from pipelines.sweep.outcome import SweepResult
 from pipelines.sweep.plan import plan
 from pipelines.sweep.reading import load_definition
@@ -177,7 +177,7 @@ def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
         died = not state.closed
         left_open = _close(folder, state, Tracker.connect(project))
     if not died and not left_open:
-        return f"sweep {name} is not running: {folder.state().closed['state']}, {kept(state)}"
+        return f"sweep {name} is not running: {status(folder, state)}, {kept(state)}"
     why = "its driver had died" if died else "MLflow had been away"
     return f"sweep {name}: {why}; its runs are closed, {kept(state)}. Go on with `jmml sweep resume {name}`"
 

@@ -16,13 +16,13 @@ from abc import abstractmethod
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from pipelines.sweep.search import METRIC, NUMBER, TIME
 from pipelines.sweep.state import SweepState
 
 
-class _LivingTrials:
+class _LivingTrials(TrialScheduler):
     """Chooses among living trials alone: one that waits and has no worker, else one whose worker is to start."""
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
@@ -31,7 +31,7 @@ class _LivingTrials:
         return next(alone, waiting[0] if waiting else None)
 
 
-class AllToTheEnd(_LivingTrials, FIFOScheduler):  # type: ignore[misc]
+class AllToTheEnd(_LivingTrials, FIFOScheduler):
     """Every trial runs to its last epoch."""
 
 
@@ -44,7 +44,7 @@ class _Remembering(_LivingTrials):
     """
 
     def __init__(self, state: SweepState, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]
         self._state = state
         self._keys: dict[int, Any] = {number: f"trial {number}" for number in state.trials}
 
@@ -53,7 +53,7 @@ class _Remembering(_LivingTrials):
         return {key: value for key, value in self.__dict__.items() if key != "_state"}
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
+        super().on_trial_add(tune_controller, trial)
         number = trial.config[NUMBER]
         if number in self._keys:
             self._rename(self._keys[number], trial)
@@ -62,8 +62,8 @@ class _Remembering(_LivingTrials):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         known = self._state.trials.get(trial.config[NUMBER])
         if known is not None and result.get(TIME, math.inf) <= known.epoch:
-            return str(self.CONTINUE)  # type: ignore[attr-defined]
-        return str(super().on_trial_result(tune_controller, trial, result))  # type: ignore[misc]
+            return str(self.CONTINUE)
+        return str(super().on_trial_result(tune_controller, trial, result))
 
     @abstractmethod
     def _key(self, trial: Trial) -> Any:
@@ -74,7 +74,7 @@ class _Remembering(_LivingTrials):
         """What is known of ``old`` is known of ``trial`` from now on."""
 
 
-class ASHA(_Remembering, AsyncHyperBandScheduler):  # type: ignore[misc]
+class ASHA(_Remembering, AsyncHyperBandScheduler):
     """Asynchronous successive halving (Li et al. 2020)."""
 
     def __init__(self, state: SweepState, **options: Any) -> None:
@@ -98,7 +98,7 @@ class ASHA(_Remembering, AsyncHyperBandScheduler):  # type: ignore[misc]
                 recorded[self._key(trial)] = recorded.pop(old)
 
 
-class MedianRule(_Remembering, MedianStoppingRule):  # type: ignore[misc]
+class MedianRule(_Remembering, MedianStoppingRule):
     """The median stopping rule (Golovin et al. 2017); its cost per report grows with the number of trials."""
 
     def __init__(self, state: SweepState, **options: Any) -> None:

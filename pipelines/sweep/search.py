@@ -134,7 +134,7 @@ def _none(state: SweepState, max_epochs: int, grace_epochs: int, reduction: int)
     """Every trial runs to its last epoch."""
     from pipelines.sweep.schedulers import AllToTheEnd
 
-    return AllToTheEnd()
+    return AllToTheEnd()  # type: ignore[no-untyped-call]
 
 
 SCHEDULERS: dict[str, Callable[[SweepState, int, int, int], TrialScheduler]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -114,11 +115,10 @@ def _end() -> None:
     Ray gives a raylet a second to end its agents and workers, then kills it. On a busy machine that is too little, and
     the agents look for the raylet for a minute.
     """
-    node = worker._global_node
     below: list[psutil.Process] = []
-    for raylet in node.all_processes.get("raylet", []) if node is not None else []:
+    for raylet in _started("raylet"):
         with suppress(psutil.Error):
-            below += psutil.Process(raylet.process.pid).children(recursive=True)
+            below += psutil.Process(raylet.pid).children(recursive=True)
     ray.shutdown()
     _, left = psutil.wait_procs(below, timeout=_LEAVE_SECONDS)
     for process in left:
@@ -276,7 +276,7 @@ def ray_watch(on_death: Callable[[str], None]) -> Iterator[None]:
     the main thread may be inside Ray for good.
     """
     over = threading.Event()
-    look = _local_death() if _started_here() else _cluster_death()
+    look = _local_death() if _started("raylet") else _cluster_death()
 
     def watch() -> None:
         while not over.wait(_LOOK_SECONDS):
@@ -293,19 +293,15 @@ def ray_watch(on_death: Callable[[str], None]) -> Iterator[None]:
         over.set()
 
 
-def _started_here() -> bool:
-    """Whether this process started Ray, rather than joined it."""
-    node = worker._global_node
-    return node is not None and bool(node.all_processes.get("raylet"))
+def _started(kind: str) -> list[subprocess.Popen[bytes]]:
+    """Services of Ray that this process has started; none where it joined a cluster."""
+    node: Any = worker._global_node
+    return [] if node is None else [found.process for found in node.all_processes.get(kind, [])]
 
 
 def _local_death() -> Callable[[], str | None]:
     """A function that names the service of this process's session that has ended."""
-    services = [
-        (kind, information.process)
-        for kind in _SERVICES
-        for information in worker._global_node.all_processes.get(kind, [])
-    ]
+    services = [(kind, process) for kind in _SERVICES for process in _started(kind)]
 
     def look() -> str | None:
         for kind, process in services:
@@ -341,7 +337,7 @@ def _cluster_death() -> Callable[[], str | None]:
 def _no_handler() -> Iterator[None]:
     """No handler of Ray's own for SIGTERM: it would raise ``SystemExit`` in the middle of ``ray.init``."""
     before = utils.set_sigterm_handler
-    utils.set_sigterm_handler = lambda handler: None
+    utils.set_sigterm_handler = _ignored
     try:
         yield
     finally:
@@ -369,11 +365,15 @@ def _no_dumps() -> Iterator[None]:
     ``log_to_driver=False`` does not cover it, and `--json` must stay JSON.
     """
     before = worker.print_to_stdstream
-    worker.print_to_stdstream = lambda data, ignore_prefix=False: None
+    worker.print_to_stdstream = _ignored
     try:
         yield
     finally:
         worker.print_to_stdstream = before
+
+
+def _ignored(*arguments: Any, **options: Any) -> None:
+    """In place of what Ray would do."""
 
 
 def gpu_count(device: str) -> int:

@@ -113,7 +113,7 @@ def run(
         raise left
 
 
-class _Proposals(Searcher):  # type: ignore[misc]
+class _Proposals(Searcher):
     """The driver, as Tune asks a search: a configuration, None for later, or that there are no more.
 
     No more than ``driver.concurrent`` are with Tune at a time. What Tune calls a trial is one leg of ours where trials
@@ -248,7 +248,7 @@ class _Reports(tune.Callback):
             raise Leave(error) from error
 
 
-class _Silence(TrialProgressCallback):  # type: ignore[misc]
+class _Silence(TrialProgressCallback):
     """In place of Tune's own, which prints the last result of every trial that ends, whatever its verbosity."""
 
     def on_trial_result(self, *args: Any, **info: Any) -> None:

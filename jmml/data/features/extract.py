@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from jmml.config import FeaturesConfig, Modality
