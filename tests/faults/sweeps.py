@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]  # the code under test
 TRIALS, EPOCHS = 8, 25
 PATIENCE_S = 150.0  # for anything that is waited for; never reached unless something is wrong
 GONE_S = 25.0  # Ray's processes notice within seconds that their driver was killed
+SWEEP_S = 300.0  # for a whole sweep
 POLL_S = 0.01
 CLEAN = (0, 130)  # exit codes of a driver that ended by itself and took everything along
 RAYLET, GCS, WORKER = "raylet", "gcs_server", "ray::ImplicitFunc.train"
@@ -88,7 +89,7 @@ class Child:
             raise AssertionError(f"has not ended after {seconds:.0f} s: {self}") from None
 
     def succeeds(self) -> None:
-        assert self.wait() == 0, str(self)
+        assert self.wait(SWEEP_S) == 0, str(self)
         self.is_tidy()
         assert not self.errors(), str(self)
 
