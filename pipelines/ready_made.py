@@ -18,6 +18,10 @@ def resolve(source: str | Path, shipped: Mapping[str, Path], *, what: str) -> Pa
     path = Path(source)
     if path.is_file() or (path.suffix in (".yaml", ".yml") and not path.is_dir()):
         return path
+    if path.is_dir() and str(source) not in shipped:
+        raise ConfigError(
+            [f"is a folder; expected a YAML file, or one of {', '.join(sorted(shipped))}"], where=source
+        )
     if str(source) not in shipped:
         raise ConfigError(
             [f"no {what} definition of that name; {nearest(str(source), shipped)}, or give a YAML file"],

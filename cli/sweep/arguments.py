@@ -52,6 +52,13 @@ def found(name: str, *, starting: bool = False) -> SweepFolder:
     return SweepFolder.find(Project.find(), name, starting=starting)
 
 
+def free(name: str, *, dry_run: bool = False) -> None:
+    """Raise :class:`SweepError` at once, before anything heavy is loaded, unless the sweep is there to be driven."""
+    folder = found(name)
+    if folder.held and not dry_run:
+        raise folder.taken()
+
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A sweep.", autocompletion=sweeps)]
 Settings = Annotated[
     list[str] | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.output import JsonFlag, print_json, print_table
-from cli.sweep.arguments import Address, DryRun, Name, Settings, Submit, definitions, found
+from cli.sweep.arguments import Address, DryRun, Name, Settings, Submit, definitions, found, free
 
 if TYPE_CHECKING:
     from pipelines.sweep.outcome import SweepResult
@@ -51,6 +51,7 @@ def run(
       $ jmml sweep run my_sweep.yaml --address 10.0.0.5:6379 --submit
     """
     from pipelines.project import Project
+    from pipelines.sweep.naming import unused
     from pipelines.sweep.reading import load_definition
 
     project = Project.find()
@@ -59,13 +60,12 @@ def run(
         from pipelines.sweep.rehearsal import rehearse_run
 
         _would(rehearse_run(project, loaded, name=name, address=address, submitted=submit), json)
-    elif submit:
+        return
+    own = unused(project, loaded.name, exact=name is not None).name
+    if submit:
         from pipelines.sweep.plan import plan
-        from pipelines.sweep.runner import unused
 
-        # What is wrong is said here, not in the job; and so is the name that the sweep will have.
-        own = unused(project, loaded.name, exact=name is not None).name
-        plan(project, loaded)
+        plan(project, loaded)  # what is wrong is said here, not in the job
         words = ["run", _whole(definition), *_repeated(settings), "--name", own, *_option("--team", team)]
         _submit(words, own, address, json)
     else:
@@ -88,7 +88,7 @@ def stop(
       $ jmml sweep stop quick
     """
     from pipelines.project import Project
-    from pipelines.sweep.runner import stop_sweep
+    from pipelines.sweep.stopping import stop_sweep
 
     folder = found(name)
     if folder.held and not json:
@@ -136,8 +136,8 @@ def resume(
     """
     from pipelines.project import Project
 
-    found(name)
     project = Project.find()
+    free(name, dry_run=dry_run)
     if dry_run:
         from pipelines.sweep.rehearsal import rehearse_resume
 
@@ -187,8 +187,8 @@ def extend(
     """
     from pipelines.project import Project
 
-    found(name)
     project = Project.find()
+    free(name, dry_run=dry_run)
     if dry_run:
         from pipelines.sweep.rehearsal import rehearse_extend
 

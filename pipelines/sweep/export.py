@@ -69,6 +69,8 @@ def export(folder: SweepFolder, path: Path, *, format: str, epochs: bool = False
     try:
         if path.is_dir():
             raise IsADirectoryError(None, "it is a folder")
+        if not path.absolute().parent.is_dir():
+            raise FileNotFoundError(None, "there is no such folder")
         with atomic_path(path) as temporary:
             return FORMATS[format](temporary, columns, rows)
     except OSError as error:

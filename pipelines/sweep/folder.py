@@ -33,21 +33,43 @@ from jmml.errors import SweepError, nearest
 from jmml.files import atomic_path
 from pipelines.project import Project
 from pipelines.sweep import journal
+from pipelines.sweep.journal import Journal
 from pipelines.sweep.state import SweepState
 
 SHARED = "JMML_SHARED"
 LOOK_SECONDS = 1.0  # someone who looks whether a sweep is held has its lock for a moment
 
 
+def team_folder() -> Path | None:
+    """``JMML_SHARED``; None where it is not set.
+
+    Raises
+    ------
+    SweepError : it is no folder. None is made, as that could hide a share that is not mounted.
+    """
+    named = os.environ.get(SHARED)
+    if not named:
+        return None
+    path = Path(named).resolve()
+    if not path.is_dir():
+        raise SweepError(
+            "is no folder" if path.exists() else "is not there",
+            where=f"{SHARED}={named}",
+            expected="a folder that the whole team sees",
+            fix=f"mount it or make it, or unset {SHARED}",
+        )
+    return path
+
+
 def shared_folder(project: Project) -> Path:
     """Where sweeps lie: ``JMML_SHARED``, or the project's ``mlruns/``."""
-    return Path(os.environ.get(SHARED) or project.mlruns_dir).resolve()
+    return team_folder() or project.mlruns_dir.resolve()
 
 
 def stage1_folder(project: Project) -> Path:
     """Where stage-1 results lie, shared by all sweeps."""
-    named = os.environ.get(SHARED)
-    return Path(named).resolve() / "stage1" if named else project.root / ".jmml" / "stage1"
+    team = team_folder()
+    return team / "stage1" if team else project.root / ".jmml" / "stage1"
 
 
 def share_with_team(folder: Path) -> None:
@@ -66,6 +88,11 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
+
+
+def this_driver() -> dict[str, Any]:
+    """Who drives from here, for journal and lock."""
+    return {"user": user(), "host": socket.gethostname(), "pid": os.getpid()}
 
 
 class SweepFolder:
@@ -135,6 +162,16 @@ class SweepFolder:
         """What the journal says now."""
         return SweepState.read(self.journal)
 
+    @contextmanager
+    def opened(self) -> Iterator[Journal]:
+        """The journal for the length of a block, to write in; only who holds the sweep may."""
+        writer = Journal(self.journal)
+        try:
+            yield writer
+        finally:
+            with suppress(SweepError):
+                writer.close()
+
     # Who drives it ---------------------------------------------------------------------------------
 
     @contextmanager
@@ -156,7 +193,7 @@ class SweepFolder:
             raise self.taken() from None
         except OSError as error:
             raise SweepError(f"cannot be locked: {error.strerror}", where=self.path) from error
-        me = {"user": user(), "host": socket.gethostname(), "pid": os.getpid(), "since": int(time.time())}
+        me = {**this_driver(), "since": int(time.time())}
         try:
             with atomic_path(self._holder) as path:
                 path.write_text(json.dumps(me))

@@ -132,7 +132,8 @@ def resolve(address: str | None) -> str | None:
 
 def origin(address: str | None) -> str:
     """Where an address came from, for messages."""
-    return f"--address {address}" if address else f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')}"
+    named = os.environ.get("RAY_ADDRESS", "")
+    return f"--address {address}" if address and address != named else f"RAY_ADDRESS={named}"
 
 
 def reachable(address: str, seconds: float = PROBE_SECONDS) -> OSError | None:

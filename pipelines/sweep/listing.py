@@ -173,6 +173,8 @@ class Description:
         """Labels and texts for people."""
         state, d = self.state, self.state.definition
         driver = driver_text(self.folder, state, self.status)
+        space = {key: Dimension.model_validate(entry) for key, entry in (d.get("space") or {}).items()}
+        fixed = {key: dimension.values[0] for key, dimension in space.items() if dimension.size == 1}
         counts = counts_text(state.counts(), at_work=self.status == "running")
         closing = self.status == "running" and search_over(state, open_trials=bool(state.unfinished))
         rows = [
@@ -186,13 +188,8 @@ class Description:
             *([("now", CLOSING)] if closing else []),
             ("by", f"{state.user}{f', team {state.team}' if state.team else ''}, {moment(state.created)}"),
             ("search", search_text(d, total=state.total)),
-            (
-                "space",
-                "; ".join(
-                    f"{key} {Dimension.model_validate(entry)}"
-                    for key, entry in (d.get("space") or {}).items()
-                ),
-            ),
+            ("space", "; ".join(f"{key} {found}" for key, found in space.items() if found.size > 1)),
+            *([("fixed", describe(fixed))] if fixed else []),
             ("trials", f"{counts}; {grouped(state.over)} of {grouped(state.total)} over"),
             ("time", f"{duration(state.seconds)} at work, {many(state.epochs_done, 'epoch')} of stage 2"),
         ]
@@ -242,12 +239,11 @@ class Description:
     def tracking(self) -> str:
         """The run in MLflow, and what of the journal is not there yet."""
         run = f"run {self.state.run_id}" if self.state.run_id else "no run yet"
-        waiting = self.waiting
-        return (
-            f"{run}, complete"
-            if waiting == 0
-            else f"{run}, {grouped(waiting)} bytes of the journal not yet written"
-        )
+        if waiting := self.waiting:
+            return f"{run}, {grouped(waiting)} bytes of the journal not yet written"
+        if self.status == "interrupted":
+            return f"{run}, left open; `jmml sweep stop {self.folder.name}` closes it"
+        return f"{run}, {'complete' if self.status == 'finished' else 'up to date'}"
 
     @property
     def waiting(self) -> int:

@@ -68,6 +68,8 @@ def _set_dimension(data: dict[str, Any], text: str, key: str, value: str) -> str
         data["space"] = {other: entry for other, entry in space.items() if other != key}
         return None
     call = _CALL.fullmatch(value)
+    if call is None and re.match(r"\w+\(", value):
+        return f"override '{text}': ')' is missing; expected for example {key}=loguniform(1e-4,1e-2)"
     kind, items = (call[1], call[2]) if call else ("choice", value)
     if kind not in DISTRIBUTIONS:
         return f"override '{text}': unknown distribution '{kind}'; {nearest(kind, DISTRIBUTIONS)}"

@@ -12,6 +12,7 @@ from pipelines.project import Project
 from pipelines.sweep.continuing import Continuation, check_changes, to_extend, to_resume
 from pipelines.sweep.definition import SweepDefinition
 from pipelines.sweep.folder import SweepFolder
+from pipelines.sweep.naming import unused
 from pipelines.sweep.plan import Plan, plan
 from pipelines.sweep.state import SweepState
 from pipelines.wording import grouped, many
@@ -69,8 +70,6 @@ def rehearse_run(
     ------
     ConfigError, DataError, ProtocolError : what :func:`pipelines.sweep.plan.plan` finds wrong.
     """
-    from pipelines.sweep.runner import unused
-
     wanted, taken, renamed = name or definition.name, None, []
     try:
         folder = unused(project, wanted, exact=name is not None)
@@ -103,18 +102,15 @@ def rehearse_resume(
     ConfigError, DataError, ProtocolError : what :func:`pipelines.sweep.plan.plan` finds wrong.
     """
     found = to_resume(project, name, source=source, overrides=overrides)
+    refused = _refused(lambda: check_changes(found, accepted=accept_changes))  # names every change
     state, total = found.state, found.total
     again = f", of which {_named(state.unfinished)} began before" if state.unfinished else ""
     text = (
         _kept(state, total),
         f"to run: {many(max(0, total - state.over), 'trial')}{again}",
-        *(f"changed since the sweep began: {change}" for change in found.changes),
+        *(f"changed since the sweep began: {change}" for change in found.changes if not refused),
     )
-    refusal = (
-        _refused(lambda: check_changes(found, accepted=accept_changes))
-        or _held(found.folder)
-        or (None if submitted else _no_room(found.plan, total, address))
-    )
+    refusal = refused or _held(found.folder) or (None if submitted else _no_room(found.plan, total, address))
     return Rehearsal(text, _values(found), refusal)
 
 

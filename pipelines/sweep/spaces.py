@@ -16,6 +16,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
@@ -224,17 +225,19 @@ def key_problem(key: object) -> str | None:
 
 
 def suggestion(key: str) -> str:
-    """The setting nearest to ``key``; where none is near, those of its section, or the sections."""
-    found = nearest(key, valid_keys())
-    if found.startswith("valid"):
-        section = key.partition(".")[0]
-        own = [valid for valid in valid_keys() if valid.startswith(f"{section}.")]
-        found = (
-            f"valid: {', '.join(own)}"
-            if own
-            else f"expected a setting of {', '.join(MethodConfig.model_fields)}"
-        )
-    return found
+    """The setting of its section that is nearest to ``key``, or all of these; where there is no such section, settings
+    of that name, or the sections."""
+    section, _, name = key.rpartition(".")
+    own = {
+        valid.removeprefix(f"{section}."): valid for valid in valid_keys() if valid.startswith(f"{section}.")
+    }
+    if section and own:
+        near = get_close_matches(name, own, n=1)
+        return f"did you mean '{own[near[0]]}'?" if near else f"valid: {', '.join(own.values())}"
+    named = [valid for valid in valid_keys() if valid.rpartition(".")[2] == name]
+    if named:
+        return f"did you mean {' or '.join(repr(valid) for valid in named)}?"
+    return f"expected a setting of {', '.join(MethodConfig.model_fields)}"
 
 
 def configure(base: MethodConfig, values: Mapping[str, Any]) -> MethodConfig:

@@ -38,7 +38,10 @@ STYLES = {
 
 
 def line(state: SweepState, trial: Trial) -> str:
-    """``trial 3/8 finished: best val_uar 0.412 at epoch 7 of 10, 4.1 s (stage2.k=3); best so far 0.412 (trial 3)``"""
+    """``trial 3/8 finished: best val_uar 0.412 at epoch 7 of 10, 4.1 s; best so far 0.476 (trial 1)``
+
+    Settings are named where they are new: of the best trial so far, and of one that failed.
+    """
     head = f"trial {trial.number}/{state.total} {trial.status}: "
     if trial.error:
         head += trial.error
@@ -46,9 +49,18 @@ def line(state: SweepState, trial: Trial) -> str:
         head += "no epoch reported"
     else:
         head += f"best {scores(state, trial)} at epoch {trial.best_epoch} of {trial.epochs}"
-    head += f", {trial.seconds(now_ms()):.1f} s ({describe(trial.configuration)})"
+    head += f", {trial.seconds(now_ms()):.1f} s"
     best = state.best
-    return head + (f"; best so far {best.best_score:.3f} (trial {best.number})" if best else "")
+    if trial is best or trial.error:
+        named = searched(state, [trial])
+        head += (
+            f" ({describe({key: trial.configuration[key] for key in named if key in trial.configuration})})"
+        )
+    if best is None:
+        return head
+    return head + (
+        "; the best so far" if trial is best else f"; best so far {best.best_score:.3f} (trial {best.number})"
+    )
 
 
 def scores(state: SweepState, trial: Trial) -> str:
@@ -156,6 +168,14 @@ def counts_text(counts: Mapping[str, int], *, at_work: bool) -> str:
         waiting = found.pop("running") + found.pop("waiting", 0)
         found = {"waiting": waiting} | found
     return ", ".join(f"{grouped(number)} {status}" for status, number in found.items()) or "none yet"
+
+
+def kept(state: SweepState) -> str:
+    """``7 of 12 trials are done and kept, best score 0.612 (trial 3)``"""
+    text = f"{state.over} of {state.total} trials are done and kept"
+    if state.best is not None:
+        text += f", best score {state.best.best_score:.3f} (trial {state.best.number})"
+    return text
 
 
 def best_text(state: SweepState, trial: Trial) -> str:

@@ -6,11 +6,9 @@ Whatever happens, nothing is lost and no run is left open: every decision is in 
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +18,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jmml.errors import ConfigError, JMMLError, SweepError, TrackingError
+from jmml.errors import JMMLError, SweepError, TrackingError
 from pipelines import lineage
 from pipelines.code import code_digest
 from pipelines.project import Project
@@ -29,8 +27,9 @@ from pipelines.sweep.capacity import Capacity, Room, ray_for
 from pipelines.sweep.definition import SweepDefinition
 from pipelines.sweep.display import Display
 from pipelines.sweep.driver import Driver
-from pipelines.sweep.folder import SweepFolder, share_with_team, shared_folder, stage1_folder, user
+from pipelines.sweep.folder import SweepFolder, share_with_team, shared_folder, stage1_folder, this_driver
 from pipelines.sweep.journal import Journal
+from pipelines.sweep.limits import patience, stage1_limit
 from pipelines.sweep.memo import prune
 from pipelines.sweep.outcome import SweepResult
 from pipelines.sweep.plan import Plan, refit_digest
@@ -40,14 +39,13 @@ from pipelines.sweep.shipper import Shipper
 from pipelines.sweep.signals import first_interrupt
 from pipelines.sweep.spaces import configure, describe
 from pipelines.sweep.state import SweepState, Trial
+from pipelines.sweep.table import kept
 from pipelines.sweep.trainable import Points, TrialSettings, checkpoint_epochs
 from pipelines.tracking import Tracker
 from pipelines.wording import many
 
 SCORES = {"mean": "val_uar", "lower-bound": "val_uar_low"}
-PATIENCE = "JMML_TRACKING_PATIENCE"  # s for which the end of a sweep waits for a store that takes nothing
-PATIENCE_S, DRAIN_ON_LEAVING_S = 120.0, 20.0
-STAGE1_GB, STAGE1_LIMIT_GB = "JMML_STAGE1_GB", 20.0
+DRAIN_ON_LEAVING_S = 20.0
 
 
 class InterruptedSweepError(SweepError):
@@ -100,7 +98,7 @@ class Turn:
 
     def _take(self) -> SweepResult:
         patience()  # a wrong setting is said now, not at the end
-        _stage1_limit()
+        stage1_limit()
         share_with_team(shared_folder(self.project))
         shown = None if self.quiet else self.console or Console(stderr=True)
         with self.folder.hold():
@@ -120,7 +118,7 @@ class Turn:
                 ray_for(
                     self.plan, trials=self.total, address=self.address, on_death=self._ray_died
                 ) as capacity,
-                opened_journal(self.folder) as journal,
+                self.folder.opened() as journal,
             ):
                 self._open(journal, capacity)
                 self.room = Room(self.plan.definition, trials=self.total, found=capacity)
@@ -190,7 +188,7 @@ class Turn:
                 driver.write("close", state="finished", reason=driver.ended_early or "")
                 self.folder.discard_checkpoints()
             shipper.stop()
-        prune(stage1_folder(self.project), _stage1_limit())
+        prune(stage1_folder(self.project), stage1_limit())
         return fitted
 
     def _wanted(self) -> SweepDefinition:
@@ -333,52 +331,6 @@ class Turn:
             ) from error
 
 
-def patience() -> float:
-    """How long (s) the end of a sweep waits for a tracking store that takes nothing.
-
-    Raises
-    ------
-    ConfigError : ``JMML_TRACKING_PATIENCE`` is no number of seconds.
-    """
-    return _setting(PATIENCE, PATIENCE_S, "seconds")
-
-
-def _stage1_limit() -> int:
-    """How many bytes of stage-1 results a finished sweep leaves; those not used for longest go.
-
-    Raises
-    ------
-    ConfigError : ``JMML_STAGE1_GB`` is no number of gigabytes.
-    """
-    return int(1e9 * _setting(STAGE1_GB, STAGE1_LIMIT_GB, "gigabytes"))
-
-
-def _setting(name: str, default: float, unit: str) -> float:
-    """A number from an environment variable."""
-    text = os.environ.get(name, "")
-    try:
-        value = float(text or default)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < math.inf:
-        raise ConfigError([f"'{text}', expected {unit}"], where=name)
-    return value
-
-
-def this_driver() -> dict[str, Any]:
-    return {"user": user(), "host": socket.gethostname(), "pid": os.getpid()}
-
-
-@contextmanager
-def opened_journal(folder: SweepFolder) -> Iterator[Journal]:
-    journal = Journal(folder.journal)
-    try:
-        yield journal
-    finally:
-        with suppress(SweepError):
-            journal.close()
-
-
 @contextmanager
 def _heeding_requests(folder: SweepFolder) -> Iterator[None]:
     """A request to stop ends the block as Ctrl-C does, wherever it is; it is looked for once a second."""
@@ -437,10 +389,3 @@ def _reason(error: BaseException, *, asked: str | None) -> str:
     if isinstance(error, SystemExit):
         return "terminated"
     return str(error)[:2000]
-
-
-def kept(state: SweepState) -> str:
-    text = f"{state.over} of {state.total} trials are done and kept"
-    if state.best is not None:
-        text += f", best score {state.best.best_score:.3f} (trial {state.best.number})"
-    return text

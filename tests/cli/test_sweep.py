@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from cli.app import app
 from cli.sweep.arguments import definitions, settings, sweeps
 from jmml.config import MethodConfig
 from jmml.errors import ConfigError, SweepError
-from pipelines.sweep import jobs, runner
+from pipelines.sweep import jobs, runner, stopping
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.gcs import Cluster, NodeState
 from pipelines.sweep.plan import fingerprint, plan
@@ -89,16 +90,16 @@ def called(monkeypatch):
         as_dict=lambda: {"name": "tiny"},
     )
 
-    def stand_in(name, value):
+    def stand_in(module, name, value):
         def call(project, *args, **options):
             calls.append((name, args, options))
             return value
 
-        monkeypatch.setattr(runner, name, call)
+        monkeypatch.setattr(module, name, call)
 
     for name in ("run_sweep", "resume_sweep", "extend_sweep"):
-        stand_in(name, result)
-    stand_in("stop_sweep", "stopped; 2 trials are kept")
+        stand_in(runner, name, result)
+    stand_in(stopping, "stop_sweep", "stopped; 2 trials are kept")
     return calls
 
 
@@ -141,6 +142,27 @@ def test_looking_loads_neither_ray_nor_mlflow_nor_torch(here):
         assert "tiny" in done.stdout
 
 
+def test_what_others_hold_is_refused_before_anything_heavy_is_loaded(here):
+    held = ["resume tiny", "extend tiny --trials 2", "run tiny.yaml"]
+    commands = [("tiny", words, "is being driven by") for words in held]
+    commands.append((None, "run tiny.yaml", "was begun and is not finished"))
+    for holding, words, expected in commands:
+        code = (
+            f"import sys; sys.argv = ['jmml', 'sweep', *{words.split()!r}]\n"
+            "from cli.app import main\n"
+            "try: main()\n"
+            "except SystemExit as end: assert end.code == 9, end.code\n"
+            "heavy = {'torch', 'ray', 'mlflow', 'optuna', 'sklearn', 'pandas'} & set(sys.modules)\n"
+            "sys.exit(repr(heavy) if heavy else 0)\n"
+        )
+        with SweepFolder.of(here, holding).hold() if holding else nullcontext():
+            done = subprocess.run(
+                [sys.executable, "-c", code], cwd=here.root, capture_output=True, text=True, check=False
+            )
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stderr
+
+
 def test_completion(here, monkeypatch):
     assert definitions("") >= ["demo", "quick"]
     assert definitions("qu") == ["quick"]
@@ -173,7 +195,7 @@ def test_run_hands_over_what_was_said(capfd, here, called, monkeypatch):
     ((name, (loaded,), options),) = called
     assert (name, loaded.name, loaded.budget.trials) == ("run_sweep", "mine", 5)
     assert options == {"team": "lab", "address": "h:1", "quiet": False}
-    code, out, _ = run(capfd, "run", path, "--json")
+    code, out, _ = run(capfd, "run", path, "--name", "other", "--json")
     assert json.loads(out) == {"name": "tiny"}
     assert called[1][2]["quiet"] is True
 

@@ -209,6 +209,7 @@ class Sweep:
         self, project: Project, name: str, *, shared: Path, algorithm: str = "random", **environment: str
     ) -> None:
         self.project, self.name, self.shared, self.algorithm = project, name, shared, algorithm
+        shared.mkdir(parents=True, exist_ok=True)
         self.folder = SweepFolder(shared / "sweeps" / name)
         self.environment = {
             **{key: value for key, value in os.environ.items() if key not in ("RAY_ADDRESS", "COLUMNS")},

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pipelines.run_tags import SWEEP_ID
-from pipelines.sweep.runner import stop_sweep
+from pipelines.sweep.stopping import stop_sweep
 from tests.faults.same import assert_same, runs_of
 from tests.faults.sweeps import AGENTS, RAYLET, Child, Sweep
 

@@ -22,7 +22,7 @@ _HEIGHT, _TOP, _LEFT, _RIGHT, _GAP, _FULL = 430.0, 62.0, 56.0, 40.0, 84.0, 1000.
 
 def parallel(record: Record) -> Figure:
     """One line per trial across one axis per setting, the score last; the best on top."""
-    keys, trials = list(record.space), record.trials
+    keys, trials = record.varying, record.trials
     values = {key: [t.configuration[key] for t in trials if key in t.configuration] for key in keys}
     axes = {key: Axis.of(values[key], record.space[key]) for key in keys}
     scores = Axis.between([score(trial) or 0.0 for trial in record.scored])

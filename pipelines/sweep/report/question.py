@@ -84,10 +84,12 @@ _USED = {"asha": ("grace_epochs", "reduction"), "hyperband": ("reduction",), "me
 
 
 def searched(record: Record, key: str) -> str:
-    """Which values of a setting were searched."""
+    """Which values of a setting were searched; ``fixed`` where there was one."""
     dimension = record.space[key]
     if dimension is None:
         return "in earlier trials" if key not in (record.setting("space") or {}) else ""
+    if dimension.size == 1:
+        return "fixed"
     if dimension.kind == "choice":
         return ", ".join(svg.plain(value) for value in dimension.values)
     words = {"int": "integer", "logint": "integer, logarithmic", "uniform": "", "loguniform": "logarithmic"}

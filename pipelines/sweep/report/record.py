@@ -13,7 +13,7 @@ from jmml.errors import ConfigError, SweepError
 from pipelines.sweep import journal
 from pipelines.sweep.folder import SweepFolder, status
 from pipelines.sweep.journal import Event
-from pipelines.sweep.spaces import Configuration, Dimension
+from pipelines.sweep.spaces import Configuration, Dimension, show
 from pipelines.sweep.state import SweepState, Trial
 
 _KEPT = ("mutate", "differs", "extend", "accept", "refit", "close")
@@ -139,6 +139,16 @@ class Record:
             for key in trial.configuration:
                 found.setdefault(key, None)
         return found
+
+    @cached_property
+    def varying(self) -> list[str]:
+        """Settings with more than one value, the definition's or the trials'; all where there is none of these."""
+        values = {
+            key: {show(t.configuration[key]) for t in self.trials if key in t.configuration}
+            for key in self.space
+        }
+        fixed = {key for key, found in self.space.items() if found is not None and found.size == 1}
+        return [key for key in self.space if key not in fixed or len(values[key]) > 1] or list(self.space)
 
     def setting(self, *path: str) -> Any:
         """A setting of the definition by its path, None where it has none."""

@@ -23,7 +23,7 @@ _BOX = (44.0, 14.0, _PANEL - 14, _PANEL_HEIGHT - 48)
 
 def slices(record: Record, found: Importances) -> Figure:
     """Score against each setting, the most important setting first."""
-    keys = sorted(record.space, key=lambda key: -found.shares.get(key, 0.0))
+    keys = sorted(record.varying, key=lambda key: -found.shares.get(key, 0.0))
     y = Axis.between([score(trial) or 0.0 for trial in record.scored]).padded()
     panels = [panel for key in keys if (panel := _slice(record, key, y)) is not None]
     caption = (

@@ -164,7 +164,7 @@ def test_a_folder_of_the_same_name_is_not_taken_for_the_definition(tmp_path, mon
     (tmp_path / "demo").mkdir()
     (tmp_path / "mine.yaml").mkdir()
     assert load_definition("demo").name == "demo"
-    with pytest.raises(ConfigError, match="no sweep definition"):
+    with pytest.raises(ConfigError, match=r"mine.yaml: is a folder; expected a YAML file, or one of demo"):
         load_definition("mine.yaml")
 
 
@@ -210,6 +210,7 @@ def test_a_scheduler_can_be_overridden_by_name(tmp_path):
         ("trials=many", "budget.trials: expected an integer, got 'many'"),
         ("stage2.kk=3", "unknown setting 'stage2.kk'"),
         ("stage2.k=normal(0,1)", "unknown distribution 'normal'"),
+        ("stage2.lr=uniform(0,1", "')' is missing; expected for example stage2.lr=loguniform(1e-4,1e-2)"),
         ("stage2.k=3,", "expected an integer, got ''"),
         ("space=3", "unknown key 'space'"),
         ("scheduler.grase=3", "scheduler.grase: unknown key"),
@@ -415,8 +416,16 @@ def test_what_an_override_does_wrong_is_not_blamed_on_the_file(tmp_path):
         ({"spase": {}}, "spase: unknown key; did you mean 'space'?"),
         ({"seeed": 1}, "seeed: unknown key; did you mean 'seed'?"),
         (
-            {"space": {"stage1.zz": {"choice": [1]}, "stage2.k": {"choice": [1, 2, 3]}}},
-            "space: unknown setting 'stage1.zz'; did you mean 'stage1.r'?",
+            {"space": {"stage2.lamc": {"choice": [1]}, "stage2.k": {"choice": [1, 2, 3]}}},
+            "space: unknown setting 'stage2.lamc'; did you mean 'stage2.lam_c'?",
+        ),
+        (
+            {"space": {"lam_c": {"choice": [1]}, "stage2.k": {"choice": [1, 2, 3]}}},
+            "space: unknown setting 'lam_c'; did you mean 'stage2.lam_c'?",
+        ),
+        (
+            {"space": {"stage9.lr": {"choice": [1]}, "stage2.k": {"choice": [1, 2, 3]}}},
+            "space: unknown setting 'stage9.lr'; did you mean 'stage1.lr' or 'stage2.lr'?",
         ),
         (
             {"space": {5: {"choice": [1]}, "stage2.k": {"choice": [1, 2, 3]}}},

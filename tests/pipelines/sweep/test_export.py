@@ -158,6 +158,9 @@ class TestErrors:
         (tmp_path / "file").write_text("")
         with pytest.raises(SweepError, match="cannot be written"):
             export(folder, tmp_path / "file" / "x.csv", format="csv")
+        with pytest.raises(SweepError, match="there is no such folder"):
+            export(folder, tmp_path / "reslts" / "x.csv", format="csv")
+        assert not (tmp_path / "reslts").exists()
         with pytest.raises(SweepError, match="it is a folder"):
             export(folder, tmp_path, format="csv")
 

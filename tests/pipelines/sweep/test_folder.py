@@ -123,7 +123,17 @@ def test_sweeps_are_found_by_name_with_the_nearest_one_for_others(project):
 def test_a_team_shares_a_folder(project, tmp_path, monkeypatch):
     assert shared_folder(project) == project.mlruns_dir.resolve()
     assert stage1_folder(project) == project.root / ".jmml" / "stage1"
-    monkeypatch.setenv("JMML_SHARED", str(tmp_path / "team"))
+    team = tmp_path / "team"
+    monkeypatch.setenv("JMML_SHARED", str(team))
+    with pytest.raises(
+        SweepError, match=r"^JMML_SHARED=\S+team: is not there; expected .* unset JMML_SHARED$"
+    ):
+        SweepFolder.all(project)
+    team.write_text("")
+    with pytest.raises(SweepError, match="is no folder"):
+        stage1_folder(project)
+    team.unlink()
+    team.mkdir()
     assert SweepFolder.of(project, "tiny").path == tmp_path / "team" / "sweeps" / "tiny"
     assert stage1_folder(project) == tmp_path / "team" / "stage1"
 

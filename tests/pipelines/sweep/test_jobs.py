@@ -9,7 +9,6 @@ import pytest
 from jmml.errors import SweepError
 from pipelines.sweep import jobs
 from pipelines.sweep.folder import SweepFolder
-from pipelines.sweep.turn import opened_journal
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +58,7 @@ def cluster(monkeypatch):
 
 def enter(folder):
     folder.path.mkdir(exist_ok=True)
-    with opened_journal(folder) as journal:
+    with folder.opened() as journal:
         journal.append("sweep", id="1", name="quick")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -139,6 +140,12 @@ def test_all_about_one_sweep(project):
     assert sessions["resources"][1] == "2 at a time, 2 CPUs, 1 GPUs at 10.0.0.5:6379"
 
 
+def test_what_does_not_vary_is_named_apart(project):
+    rows = dict(Description.of(a_whole_story().write(project)).rows())
+    assert "stage2.hidden" not in rows["space"]
+    assert rows["fixed"] == "stage2.hidden=8"
+
+
 def test_what_mlflow_lacks(project):
     folder = a_whole_story().write(project)
     description = Description.of(folder)
@@ -149,6 +156,11 @@ def test_what_mlflow_lacks(project):
     assert description.tracking() == "run abc, 100 bytes of the journal not yet written"
     folder.shipped.write_text(json.dumps({"run_id": "abc", "offset": size}))
     assert description.tracking() == "run abc, complete"
+    assert replace(description, status="stopped").tracking() == "run abc, up to date"
+    assert (
+        replace(description, status="interrupted").tracking()
+        == "run abc, left open; `jmml sweep stop tiny` closes it"
+    )
     for text in ("{}", "no JSON", json.dumps({"run_id": "another", "offset": size})):
         folder.shipped.write_text(text)
         assert description.waiting == size

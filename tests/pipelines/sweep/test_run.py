@@ -32,8 +32,9 @@ from pipelines.sweep.folder import SweepFolder, stage1_folder
 from pipelines.sweep.plan import plan
 from pipelines.sweep.reading import check
 from pipelines.sweep.refit import _fit_seed_in_worker
-from pipelines.sweep.runner import extend_sweep, resume_sweep, run_sweep, stop_sweep
+from pipelines.sweep.runner import extend_sweep, resume_sweep, run_sweep
 from pipelines.sweep.spaces import configure
+from pipelines.sweep.stopping import stop_sweep
 from pipelines.sweep.trainable import PlaceError
 from pipelines.sweep.turn import InterruptedSweepError
 from pipelines.tracking import Tracker

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jmml.errors import SweepError
+from pipelines.sweep.gcs import origin
 from pipelines.sweep.session import Resources, ray_session
 
 
@@ -24,6 +25,12 @@ def test_a_cluster_that_is_not_there(monkeypatch, form):
     assert f"RAY_ADDRESS={address}" in str(caught.value)
     assert "unset RAY_ADDRESS" in str(caught.value)
     assert "RAY_AIR_NEW_OUTPUT" not in os.environ
+
+
+def test_an_address_is_called_as_it_was_given(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "h:1")
+    assert origin("h:1") == origin(None) == "RAY_ADDRESS=h:1"  # which the command line takes for --address
+    assert origin("h:2") == "--address h:2"
 
 
 def test_an_address_beats_the_environment(monkeypatch):

@@ -21,7 +21,7 @@ from pipelines.sweep.importance import importances
 from pipelines.sweep.journal import Event
 from pipelines.sweep.report import drawing
 from pipelines.sweep.report import page as pages
-from pipelines.sweep.report.question import asked
+from pipelines.sweep.report.question import asked, searched
 from pipelines.sweep.report.record import Record
 from pipelines.sweep.report.svg import Axis
 from pipelines.sweep.spaces import Dimension
@@ -366,6 +366,22 @@ class TestAnySweep:
         page = rendered([*EVENTS, *more], "running")
         assert "in earlier trials" in page.text
         assert 41 in rows(page)
+
+    def test_what_does_not_vary_has_no_axis_unless_trials_differ(self) -> None:
+        first = EVENTS[0]
+        fixed = {
+            **first["definition"]["space"],
+            "stage2.epochs": {"choice": [7]},
+            "stage2.hidden": {"choice": [9]},
+        }
+        events = [{**first, "definition": {**first["definition"], "space": fixed}}, *EVENTS[1:]]
+        start = {"configuration": {"stage2.hidden": 8}, "epochs": 3, "attempt": 1, "host": "a"}
+        also = {"configuration": {"stage2.hidden": 9}, "epochs": 3, "attempt": 1, "host": "a"}
+        t = EVENTS[-1]["t"]
+        events += [{"e": "start", "t": t, "trial": 41, **start}, {"e": "start", "t": t, "trial": 42, **also}]
+        found = record_of(events, "running")
+        assert set(found.space) - set(found.varying) == {"stage2.epochs"}
+        assert searched(found, "stage2.epochs") == "fixed"
 
     def test_of_ten_thousand_trials(self) -> None:
         big = record_of(journals.events(10_000, epochs=3))

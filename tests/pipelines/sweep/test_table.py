@@ -64,10 +64,10 @@ def test_one_line_per_ended_trial_without_a_terminal():
         display.note("refitting trial 1")
     assert file.getvalue().splitlines() == [
         "trial 1/4 finished: best val_uar 0.500 at epoch 2 of 3, 3.0 s (stage1.p=3 stage2.k=1); "
-        "best so far 0.500 (trial 1)",
+        "the best so far",
         "trial 2/4 failed: ModelError: k is 9; expected at most 4, 1.0 s (stage1.p=3 stage2.k=2); "
         "best so far 0.500 (trial 1)",
-        "trial 3/4 stopped: no epoch reported, 0.0 s (stage1.p=3 stage2.k=3); best so far 0.500 (trial 1)",
+        "trial 3/4 stopped: no epoch reported, 0.0 s; best so far 0.500 (trial 1)",
         "refitting trial 1",
     ]
 

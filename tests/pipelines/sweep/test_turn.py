@@ -9,11 +9,13 @@ import pytest
 
 from jmml.config import MethodConfig
 from jmml.errors import ConfigError, SweepError, TrackingError
-from pipelines.sweep import capacity, runner, turn
+from pipelines.sweep import capacity, limits, turn
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Journal
+from pipelines.sweep.naming import unused
 from pipelines.sweep.reading import check
 from pipelines.sweep.state import SweepState
+from pipelines.sweep.table import kept
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script, bare_project, write_events
 
@@ -25,21 +27,21 @@ def project(tmp_path, monkeypatch):
 
 
 def test_a_name_is_numbered_once_its_sweep_is_finished_and_refused_before(project):
-    assert runner.unused(project, "tiny", exact=True).name == "tiny"
+    assert unused(project, "tiny", exact=True).name == "tiny"
     Journal(SweepFolder.of(project, "tiny").journal).close()  # a start that a full disk cut off: no sweep
-    assert runner.unused(project, "tiny", exact=True).name == "tiny"
+    assert unused(project, "tiny", exact=True).name == "tiny"
     script = Script()
     folder = script.write(project)
     with pytest.raises(SweepError, match=r"begun and is not finished.*jmml sweep resume tiny"):
-        runner.unused(project, "tiny", exact=False)
+        unused(project, "tiny", exact=False)
     with folder.hold(), pytest.raises(SweepError, match="is being driven by"):
-        runner.unused(project, "tiny", exact=False)
+        unused(project, "tiny", exact=False)
     writer = Journal(folder.journal)
     writer.append("close", state="finished", reason="")
     writer.close()
-    assert runner.unused(project, "tiny", exact=False).name == "tiny-2"
+    assert unused(project, "tiny", exact=False).name == "tiny-2"
     with pytest.raises(SweepError, match=r"exists already: 0 of 4 trials"):
-        runner.unused(project, "tiny", exact=True)
+        unused(project, "tiny", exact=True)
 
 
 def test_a_failed_sweep_is_numbered_only_where_it_has_nothing_to_go_on_from(project):
@@ -49,9 +51,9 @@ def test_a_failed_sweep_is_numbered_only_where_it_has_nothing_to_go_on_from(proj
             script.trial(1, scores)
         script("close", state="failed", reason="the store was away")
         write_events(SweepFolder.of(project, name).journal, script.events)
-    assert runner.unused(project, "empty", exact=False).name == "empty-2"
+    assert unused(project, "empty", exact=False).name == "empty-2"
     with pytest.raises(SweepError, match=r"begun and is not finished.*jmml sweep resume some"):
-        runner.unused(project, "some", exact=False)
+        unused(project, "some", exact=False)
 
 
 def test_a_request_to_stop_and_ctrl_c_are_seen(project, monkeypatch):
@@ -166,7 +168,7 @@ def test_whatever_ends_a_turn_before_its_run_is_there_the_journal_says_so(
     assert not folder.held
 
 
-@pytest.mark.parametrize("name", [turn.PATIENCE, turn.STAGE1_GB])
+@pytest.mark.parametrize("name", [limits.PATIENCE, limits.STAGE1_GB])
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
 def test_a_wrong_setting_of_the_environment_is_said_before_anything_starts(project, monkeypatch, name, text):
     monkeypatch.setenv(name, text)
@@ -199,5 +201,5 @@ def test_gpus_that_are_not_there_are_counted_and_not_asked_for_in_the_settings(m
 
 
 def test_what_is_kept_is_said():
-    assert turn.kept(SweepState(total=3)) == "0 of 3 trials are done and kept"
-    assert turn.kept(Script().trial(1, [0.25])).endswith("best score 0.250 (trial 1)")
+    assert kept(SweepState(total=3)) == "0 of 3 trials are done and kept"
+    assert kept(Script().trial(1, [0.25])).endswith("best score 0.250 (trial 1)")

@@ -1,0 +1,44 @@
+"""What the environment says of the end of a sweep: how long it waits for MLflow, how much of stage 1 it leaves."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from jmml.errors import ConfigError
+
+PATIENCE = "JMML_TRACKING_PATIENCE"  # s for which the end of a sweep waits for a store that takes nothing
+STAGE1_GB = "JMML_STAGE1_GB"
+_PATIENCE_S, _STAGE1_LIMIT_GB = 120.0, 20.0
+
+
+def patience() -> float:
+    """How long (s) the end of a sweep waits for a tracking store that takes nothing.
+
+    Raises
+    ------
+    ConfigError : ``JMML_TRACKING_PATIENCE`` is no number of seconds.
+    """
+    return _setting(PATIENCE, _PATIENCE_S, "seconds")
+
+
+def stage1_limit() -> int:
+    """How many bytes of stage-1 results a finished sweep leaves; those not used for longest go.
+
+    Raises
+    ------
+    ConfigError : ``JMML_STAGE1_GB`` is no number of gigabytes.
+    """
+    return int(1e9 * _setting(STAGE1_GB, _STAGE1_LIMIT_GB, "gigabytes"))
+
+
+def _setting(name: str, default: float, unit: str) -> float:
+    """A number from an environment variable."""
+    text = os.environ.get(name, "")
+    try:
+        value = float(text or default)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise ConfigError([f"'{text}', expected {unit}"], where=name)
+    return value
