@@ -90,14 +90,15 @@ def stop(
     from pipelines.project import Project
     from pipelines.sweep.stopping import stop_sweep
 
-    folder = found(name)
+    folder = found(name, starting=True)
     if folder.held and not json:
         typer.echo(f"asking {folder.holder_text()} to stop sweep {name}; waiting")
     said = stop_sweep(Project.find(), name, wait_s=wait)
     if json:
         from pipelines.sweep.folder import status
 
-        print_json({"name": name, "status": status(folder, folder.state()), "message": said})
+        now = status(folder, folder.state()) if folder.begun else "stopped"
+        print_json({"name": name, "status": now, "message": said})
     else:
         typer.echo(said)
 
@@ -241,7 +242,9 @@ def _submit(words: list[str], name: str, address: str | None, json: bool) -> Non
         print_json({"job": job, "name": name, "begun": begun})
         return
     typer.echo(
-        f"sweep {name} has begun" if begun else f"sweep {name} has not begun yet; the job is not touched"
+        f"sweep {name} has begun"
+        if begun
+        else f"sweep {name} has not begun yet, as far as is seen from here; the job goes on"
     )
     typer.echo(f"watch it: jmml sweep watch {name}; end it: jmml sweep stop {name}")
 

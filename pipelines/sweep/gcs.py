@@ -118,7 +118,7 @@ def resolve(address: str | None) -> str | None:
         if not found or reachable(str(found)):
             raise SweepError(
                 "no Ray cluster runs on this machine",
-                where=origin(address),
+                where=None if address == "auto" and not named else origin(address),
                 fix="start one with `jmml cluster up`, or give HOST:PORT of its head",
             )
         return str(found)

@@ -27,10 +27,8 @@ from pipelines.store import redacted
 from pipelines.sweep.folder import SweepFolder
 
 SECONDS = 30
-START_S, LOOK_S = (
-    180.0,
-    1.0,
-)  # for a driver to begin: Ray takes half a minute, longer where the machine is busy
+START_S = 180.0  # for a driver to begin: Ray takes half a minute, longer where the machine is busy
+LOOK_S = 1.0  # between two looks
 PASSED_ON = ("JMML_PROJECT", "JMML_SHARED", "MLFLOW_TRACKING_URI")
 OVER = ("SUCCEEDED", "FAILED", "STOPPED")
 
@@ -132,8 +130,9 @@ def await_start(job: str, folder: SweepFolder, *, length: int, address: str | No
         if folder.begun and folder.length > length:
             return True
         if found.over:
-            errors = [line for line in logs(job, address=address).splitlines() if line.startswith("error: ")]
-            reason = errors[-1].removeprefix("error: ") if errors else found.message or found.state.lower()
+            lines = logs(job, address=address).splitlines()
+            errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+            reason = "; ".join(errors) or found.message or found.state.lower()
             raise SweepError(f"ended before the sweep began: {reason}", where=f"job {job}")
         time.sleep(LOOK_S)
     return False

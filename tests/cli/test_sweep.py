@@ -329,6 +329,9 @@ def test_stop_says_at_once_whom_it_asks(capfd, here, called):
         code, out, _ = run(capfd, "stop", "tiny")
         assert json.loads(run(capfd, "stop", "tiny", "--json")[1])["status"] == "running"
     first, last = out.splitlines()
+    with SweepFolder.of(here, "starting").hold():
+        code, out, _ = run(capfd, "stop", "starting", "--json")
+        assert (code, json.loads(out)["status"]) == (0, "stopped")
     assert code == 0
     assert first.startswith("asking ")
     assert f"(process {os.getpid()})" in first
