@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -127,40 +126,38 @@ def test_help_and_completion_of_definitions_load_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
-def test_looking_loads_neither_ray_nor_mlflow_nor_torch(here):
-    for words in (["list"], ["show", "tiny"], ["watch", "tiny", "--once"]):
-        code = (
-            f"import sys; sys.argv = ['jmml', 'sweep', *{words!r}]\n"
-            "from cli.app import main\n"
-            "try: main()\n"
-            "except SystemExit: pass\n"
-            "heavy = {'torch', 'ray', 'mlflow', 'optuna', 'sklearn', 'pandas'} & set(sys.modules)\n"
-            "sys.exit(repr(heavy) if heavy else 0)\n"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "tiny" in done.stdout
+def run_light(words, cwd):
+    """`jmml sweep WORDS` in a process of its own, which fails where it loads what takes seconds."""
+    code = (
+        f"import sys; sys.argv = ['jmml', 'sweep', *{words.split()!r}]\n"
+        "from cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "heavy = {'torch', 'ray', 'mlflow', 'optuna', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(repr(heavy) if heavy else code)\n"
+    )
+    return subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def test_what_others_hold_is_refused_before_anything_heavy_is_loaded(here):
-    held = ["resume tiny", "extend tiny --trials 2", "run tiny.yaml"]
-    commands = [("tiny", words, "is being driven by") for words in held]
-    commands.append((None, "run tiny.yaml", "was begun and is not finished"))
-    for holding, words, expected in commands:
-        code = (
-            f"import sys; sys.argv = ['jmml', 'sweep', *{words.split()!r}]\n"
-            "from cli.app import main\n"
-            "try: main()\n"
-            "except SystemExit as end: assert end.code == 9, end.code\n"
-            "heavy = {'torch', 'ray', 'mlflow', 'optuna', 'sklearn', 'pandas'} & set(sys.modules)\n"
-            "sys.exit(repr(heavy) if heavy else 0)\n"
-        )
-        with SweepFolder.of(here, holding).hold() if holding else nullcontext():
-            done = subprocess.run(
-                [sys.executable, "-c", code], cwd=here.root, capture_output=True, text=True, check=False
-            )
-        assert done.returncode == 0, done.stderr
-        assert expected in done.stderr
+@pytest.mark.parametrize("words", ["list", "show tiny", "watch tiny --once"])
+def test_looking_loads_neither_ray_nor_mlflow_nor_torch(here, words):
+    done = run_light(words, here.root)
+    assert done.returncode == 0, done.stderr
+    assert "tiny" in done.stdout
+
+
+@pytest.mark.parametrize("words", ["resume tiny", "extend tiny --trials 2", "run tiny.yaml"])
+def test_what_someone_drives_is_refused_before_anything_heavy_is_loaded(here, words):
+    with SweepFolder.of(here, "tiny").hold():
+        done = run_light(words, here.root)
+    assert done.returncode == SweepError.exit_code, done.stderr
+    assert "is being driven by" in done.stderr
+
+
+def test_a_name_in_use_is_refused_before_anything_heavy_is_loaded(here):
+    done = run_light("run tiny.yaml", here.root)
+    assert done.returncode == SweepError.exit_code, done.stderr
+    assert "was begun and is not finished" in done.stderr
 
 
 def test_completion(here, monkeypatch):
