@@ -190,7 +190,7 @@ def test_a_trial_that_is_too_large_is_refused_at_once(project, tmp_path):
     assert not places(tmp_path / "seen")
 
 
-def jmml(project, *words, seconds=60):
+def jmml(project, *words, seconds=240):
     command = [str(Path(sys.executable).with_name("jmml")), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=project.root)
 
