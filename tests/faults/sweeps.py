@@ -48,6 +48,10 @@ PROGRESS = re.compile(
     r"|waiting |(\S+ )?best of "
 )
 
+# In the background of a shell SIGINT is ignored, which what is started here would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def make_project(root: Path) -> Project:
     """A project with one definition per algorithm; a trial takes about half a second."""
