@@ -78,8 +78,8 @@ def test_ctrl_c_twice_then_a_request_to_stop(sweep, expected, monkeypatch):
 
 @pytest.mark.parametrize(
     ("service", "interrupt"),
-    [(RAYLET, Child.interrupt), (AGENTS[0], Child.interrupt), (AGENTS[0], Child.terminate)],
-    ids=["Ctrl-C with the raylet", "Ctrl-C with its agents", "SIGTERM with its agents"],
+    [(RAYLET, Child.interrupt), (AGENTS[0], Child.terminate)],
+    ids=["Ctrl-C with the raylet", "SIGTERM with its agents"],
 )
 def test_interrupted_while_ray_starts(sweep, service, interrupt):
     """Its start, broken off, would leave agents behind for a minute, or end the driver with a crash."""
