@@ -345,6 +345,9 @@ def _heeding_requests(folder: SweepFolder) -> Iterator[None]:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:  # started in the background of a script
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=look, name="jmml-requests", daemon=True)
     thread.start()
     try:
@@ -352,6 +355,7 @@ def _heeding_requests(folder: SweepFolder) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        signal.signal(signal.SIGINT, before)
 
 
 def _stops(folder: SweepFolder, interrupted: Callable[[], bool]) -> Callable[[], BaseException | None]:

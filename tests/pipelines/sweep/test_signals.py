@@ -15,9 +15,13 @@ HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 @pytest.fixture(autouse=True)
 def handlers_are_put_back():
+    inherited = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored in the background of a shell
     before = [signal.getsignal(number) for number in HANDLED]
     yield
     assert [signal.getsignal(number) for number in HANDLED] == before
+    signal.signal(signal.SIGINT, inherited)
 
 
 @pytest.mark.parametrize(

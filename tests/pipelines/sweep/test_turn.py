@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from types import SimpleNamespace
 
@@ -72,11 +73,17 @@ def test_a_request_to_stop_and_ctrl_c_are_seen(project, monkeypatch):
     assert turn._reason(KeyboardInterrupt(), asked=None) == "interrupted"
 
 
-def test_a_request_to_stop_ends_what_is_not_the_search(project):
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_request_to_stop_ends_what_is_not_the_search(project, handler):
     folder = Script().write(project)
-    with pytest.raises(KeyboardInterrupt), turn._heeding_requests(folder):
-        folder.ask_to_stop()
-        time.sleep(30)  # the request ends it
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), turn._heeding_requests(folder):
+            folder.ask_to_stop()
+            time.sleep(10)  # the request ends it
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_sweep_without_a_best_trial_says_why():
