@@ -175,6 +175,7 @@ class Description:
         driver = driver_text(self.folder, state, self.status)
         space = {key: Dimension.model_validate(entry) for key, entry in (d.get("space") or {}).items()}
         fixed = {key: dimension.values[0] for key, dimension in space.items() if dimension.size == 1}
+        varying = "; ".join(f"{key} {found}" for key, found in space.items() if key not in fixed)
         counts = counts_text(state.counts(), at_work=self.status == "running")
         closing = self.status == "running" and search_over(state, open_trials=bool(state.unfinished))
         rows = [
@@ -188,7 +189,7 @@ class Description:
             *([("now", CLOSING)] if closing else []),
             ("by", f"{state.user}{f', team {state.team}' if state.team else ''}, {moment(state.created)}"),
             ("search", search_text(d, total=state.total)),
-            ("space", "; ".join(f"{key} {found}" for key, found in space.items() if found.size > 1)),
+            *([("space", varying)] if varying else []),
             *([("fixed", describe(fixed))] if fixed else []),
             ("trials", f"{counts}; {grouped(state.over)} of {grouped(state.total)} over"),
             ("time", f"{duration(state.seconds)} at work, {many(state.epochs_done, 'epoch')} of stage 2"),

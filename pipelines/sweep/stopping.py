@@ -55,6 +55,8 @@ def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
 
 def _close(folder: SweepFolder, state: SweepState, tracker: Tracker) -> bool:
     """Bring what is left of a sweep that nobody drives into MLflow, and close its runs; whether any was open."""
+    from pipelines.sweep.shipper import Shipper
+
     if not state.closed:
         with folder.opened() as journal:
             journal.append(
@@ -65,8 +67,6 @@ def _close(folder: SweepFolder, state: SweepState, tracker: Tracker) -> bool:
     if run_id is None or tracker.run(run_id).info.status != "RUNNING":
         return False
     status: Status = "FAILED" if state.closed and state.closed["state"] == "failed" else "KILLED"
-    from pipelines.sweep.shipper import Shipper
-
     shipper = Shipper(folder, tracker, run_id)
     shipper.start()
     shipper.drain(patience_s=patience())

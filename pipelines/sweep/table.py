@@ -52,10 +52,10 @@ def line(state: SweepState, trial: Trial) -> str:
     head += f", {trial.seconds(now_ms()):.1f} s"
     best = state.best
     if trial is best or trial.error:
-        named = searched(state, [trial])
-        head += (
-            f" ({describe({key: trial.configuration[key] for key in named if key in trial.configuration})})"
-        )
+        varying = {
+            key: trial.configuration[key] for key in searched(state, [trial]) if key in trial.configuration
+        }
+        head += f" ({describe(varying)})" if varying else ""
     if best is None:
         return head
     return head + (

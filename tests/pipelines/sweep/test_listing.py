@@ -144,6 +144,10 @@ def test_what_does_not_vary_is_named_apart(project):
     rows = dict(Description.of(a_whole_story().write(project)).rows())
     assert "stage2.hidden" not in rows["space"]
     assert rows["fixed"] == "stage2.hidden=8"
+    folder = Script(name="alone", space={"stage1.p": {"choice": [3]}}).write(project)
+    rows = dict(Description.of(folder).rows())
+    assert "space" not in rows
+    assert rows["fixed"] == "stage1.p=3"
 
 
 def test_what_mlflow_lacks(project):

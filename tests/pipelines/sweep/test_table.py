@@ -72,6 +72,13 @@ def test_one_line_per_ended_trial_without_a_terminal():
     ]
 
 
+def test_a_line_of_a_sweep_in_which_nothing_varies_names_no_settings():
+    script = Script(space={"stage1.p": {"choice": [3]}})
+    script.trial(1, [0.3], configuration={"stage1.p": 3})
+    expected = "trial 1/4 finished: best val_uar 0.300 at epoch 1 of 3, 1.0 s; the best so far"
+    assert line(script.state, script.state.trials[1]) == expected
+
+
 def test_other_objectives_are_named():
     script = Script(objective={"score": "lower-bound", "cost": "inference"})
     script.start(1)
