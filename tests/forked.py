@@ -1,0 +1,134 @@
+"""Processes that begin with everything imported: forked from one that imported it once, per worker of the test run.
+
+A driver of a sweep or a study imports torch, Ray and MLflow, which takes longer than most of what it does in a test. The
+processes here are as real as others: own number, own session, killed, interrupted and waited for like any other.
+
+>>> child = command(["sweep", "list"], cwd=folder, env=environment, out=folder / "out", err=folder / "err")
+>>> child.wait(60)
+0
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+PRELOADED = [
+    "tests.forked",
+    "torch",
+    "ray.tune",
+    "mlflow",
+    "sklearn.linear_model",
+    "cli.app",
+    "pipelines.sweep.runner",
+    "pipelines.study.runner",
+    "pipelines.registry",
+]
+
+
+class Forked:
+    """What tests use of ``subprocess.Popen``: ``pid``, ``poll``, ``wait``, ``returncode``, signals.
+
+    ``returncode`` is that of :class:`subprocess.Popen`: negative where a signal ended it.
+    """
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+        assert process.pid is not None
+        self.pid = process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code.
+
+        Raises
+        ------
+        TimeoutError : it runs on.
+        """
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise TimeoutError(f"process {self.pid} runs on after {timeout} s")
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def command(words: list[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path) -> Forked:
+    """``jmml WORDS`` in a session of its own, with exactly the environment ``env``."""
+    return _start(_command, (words,), cwd, env, out, err)
+
+
+def script(
+    source: str, arguments: list[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path
+) -> Forked:
+    """``python -c SOURCE ARGUMENTS`` likewise."""
+    return _start(_script, (source, arguments), cwd, env, out, err)
+
+
+def _start(
+    target: Any, arguments: tuple[Any, ...], cwd: Path, env: Mapping[str, str], out: Path, err: Path
+) -> Forked:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(
+        target=_begin, args=(target, arguments, str(cwd), dict(env), str(out), str(err)), daemon=False
+    )
+    process.start()
+    return Forked(process)
+
+
+def _begin(
+    target: Any, arguments: tuple[Any, ...], cwd: str, env: dict[str, str], out: str, err: str
+) -> None:
+    """In the child: a session, a folder, an environment and files of its own, then the work."""
+    os.setsid()
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
+        os.dup2(nothing.fileno(), 0)
+    for path, descriptor in ((out, 1), (err, 2)):
+        with Path(path).open("ab") as file:
+            os.dup2(file.fileno(), descriptor)
+    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115 - the descriptors, as in a new process
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
+    sys.path[:] = [entry for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry] + sys.path
+    target(*arguments)
+
+
+def _command(words: list[str]) -> None:
+    from cli.app import main
+
+    sys.argv = ["jmml", *words]
+    main()
+
+
+def _script(source: str, arguments: list[str]) -> None:
+    sys.argv = ["-c", *arguments]
+    exec(compile(source, "<string>", "exec"), {"__name__": "__main__"})  # a test's own text
