@@ -1,7 +1,7 @@
-"""Processes that begin with everything imported: forked from one that imported it once, per worker of the test run.
+"""Processes that begin with everything imported, forked from one that imported it once.
 
-A driver of a sweep or a study imports torch, Ray and MLflow, which takes longer than most of what it does in a test. The
-processes here are as real as others: own number, own session, killed, interrupted and waited for like any other.
+A driver of a sweep or a study imports torch, Ray and MLflow, which takes longer than most of what it does in a test.
+The processes here are as real as others: own number, own session, killed, interrupted and waited for like any other.
 
 >>> child = command(["sweep", "list"], cwd=folder, env=environment, out=folder / "out", err=folder / "err")
 >>> child.wait(60)
@@ -115,9 +115,9 @@ def _begin(
     for path, descriptor in ((out, 1), (err, 2)):
         with Path(path).open("ab") as file:
             os.dup2(file.fileno(), descriptor)
-    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115 - the descriptors, as in a new process
-    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - the descriptors, as in a new process
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.path[:] = [entry for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry] + sys.path
     target(*arguments)
 
