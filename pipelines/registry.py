@@ -331,10 +331,8 @@ def _fetch(tracker: Tracker, version: Version, cached: Path) -> Path:
     """The weights folder of a version: in place where the store is local, else the copy ``cached``."""
     with reported(tracker.uri, f"fetching version {version.version}"):
         location = tracker.client.get_logged_model(version.model_id).artifact_location
-        folder = (
-            Path(location.removeprefix("file://")) if "://" not in location.removeprefix("file://") else None
-        )
-        if location.startswith("mlflow-artifacts:") or folder is None:
+        folder = store.local_folder(location)
+        if folder is None:
             folder = cached
             if not cached.is_dir():
                 with atomic_folder(cached) as target:

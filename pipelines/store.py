@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from filelock import FileLock
 
@@ -53,9 +54,12 @@ def redacted(uri: str) -> str:
 
 
 def database_path(uri: str) -> Path | None:
-    """The file of a SQLite store, ``None`` for any other."""
-    scheme, _, rest = uri.partition(":///")
-    return Path(rest.partition("?")[0]) if scheme.split("+")[0] == "sqlite" else None
+    """The file of a SQLite store, ``None`` for any other; see :func:`pipelines.project.sqlite_uri`."""
+    if _scheme(uri).split("+")[0] != "sqlite" or ":///" not in uri:
+        return None
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(uri).database or "")
 
 
 def _scheme(uri: str) -> str:
@@ -74,6 +78,18 @@ def artifact_root(project: Project, uri: str) -> Path | None:
         return None
     database = database_path(uri)
     return (project.mlruns_dir if database is None else database.parent.absolute()) / "artifacts"
+
+
+def artifact_address(folder: Path) -> str:
+    """``folder`` as MLflow takes it: the plain path; a URI where it has a per cent sign, which would be unescaped."""
+    return folder.as_uri() if "%" in str(folder) else str(folder)
+
+
+def local_folder(location: str) -> Path | None:
+    """The folder of an artifact location on this machine; ``None`` where a server or a service keeps it."""
+    if location.startswith("file:"):
+        return Path(url2pathname(urlsplit(location).path))
+    return None if "://" in location or location.startswith("mlflow-artifacts:") else Path(location)
 
 
 def check(uri: str) -> None:
@@ -157,7 +173,7 @@ def relocate(database: Path, artifacts: Path) -> int:
     """
     if not artifacts.is_dir() or not database.is_file():
         return 0
-    new, changed = str(artifacts), 0
+    new, changed = artifact_address(artifacts), 0
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if "experiments" not in tables:

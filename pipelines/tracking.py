@@ -118,7 +118,8 @@ class Tracker:
                 root = store.artifact_root(self.project, self.uri)
                 if root is not None:
                     root.mkdir(parents=True, exist_ok=True)
-                identifier = self.client.create_experiment(name, None if root is None else str(root))
+                location = None if root is None else store.artifact_address(root)
+                identifier = self.client.create_experiment(name, location)
                 found = self.client.get_experiment(identifier)
         if found.lifecycle_stage != "active":
             raise TrackingError(

@@ -1,0 +1,1 @@
+"""What earlier versions of the code have written: journals, studies, caches and a registry that must still be read."""
