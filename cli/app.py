@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import cluster, data, model, predict, results, study, sweep, ui
-from cli.output import debug_wanted, fail
+from cli.output import debug_wanted, encode_what_can_be, fail, say, unexpected
 from jmml.errors import JMMLError
 
 EPILOG = """
@@ -54,7 +54,7 @@ app.command("ui")(ui.ui)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"jmml {version('jmml')}")
+        say(f"jmml {version('jmml')}")
         raise typer.Exit
 
 
@@ -72,6 +72,7 @@ def common(
 
 def main() -> None:
     """Entry point of the console script: one line per problem, an exit code per class of error."""
+    encode_what_can_be()
     try:
         app()
     except JMMLError as error:
@@ -82,14 +83,16 @@ def main() -> None:
         if debug_wanted():
             raise
         where = "" if error.filename is None else f"{error.filename}: "
-        print(
-            f"error: {where}{error.strerror or error}. Check the path, its permissions and free space",
-            file=sys.stderr,
-        )
+        reason = error.strerror or error
+        say(f"error: {where}{reason}. Check the path, its permissions and free space", err=True)
         sys.exit(JMMLError.exit_code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted", err=True)
         sys.exit(130)
+    except Exception as error:
+        if debug_wanted():
+            raise
+        sys.exit(unexpected(error))
 
 
 if __name__ == "__main__":

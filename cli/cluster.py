@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table
+from cli.output import JsonFlag, print_json, print_table, say
 
 if TYPE_CHECKING:
     from pipelines.sweep.gcs import Cluster
@@ -61,12 +61,12 @@ def up(
         port=port, dashboard_port=dashboard_port, cpus=cpus, gpus=gpus, node_ip=node_ip
     )
     file = token.path or f"${token.source}"
-    typer.echo(f"cluster {'up' if started else 'already up'} at {cluster.address}, {_size(cluster)}")
-    typer.echo(f"token      {file} (secret: who has it runs code here)")
-    typer.echo(f"dashboard  http://{cluster.dashboard} (on this machine only)")
-    typer.echo(f"join       copy the token to the other machine, then: jmml cluster join {cluster.address}")
-    typer.echo(f"run        jmml sweep run quick --address {cluster.address}")
-    typer.echo("end        jmml cluster down")
+    say(f"cluster {'up' if started else 'already up'} at {cluster.address}, {_size(cluster)}")
+    say(f"token      {file} (secret: who has it runs code here)")
+    say(f"dashboard  http://{cluster.dashboard} (on this machine only)")
+    say(f"join       copy the token to the other machine, then: jmml cluster join {cluster.address}")
+    say(f"run        jmml sweep run quick --address {cluster.address}")
+    say("end        jmml cluster down")
 
 
 @app.command()
@@ -87,7 +87,7 @@ def join(
     from pipelines.cluster import nodes
 
     cluster, node = nodes.join(address, token_file=token_file, cpus=cpus, gpus=gpus)
-    typer.echo(
+    say(
         f"{node.ip} joined with {node.cpus:g} CPUs, {node.gpus:g} GPUs; cluster {cluster.address}: {_size(cluster)}"
     )
 
@@ -147,11 +147,9 @@ def status(
     print_table(
         columns, rows, title=f"cluster {cluster.address}: {_size(cluster)}, Ray {cluster.ray}", left=4
     )
-    typer.echo(f"in use by: {', '.join(cluster.users) or 'nobody'}")
+    say(f"in use by: {', '.join(cluster.users) or 'nobody'}")
     if not cluster.protected:
-        typer.echo(
-            "warning: this cluster asks for no token; anyone who reaches it may run code on it", err=True
-        )
+        say("warning: this cluster asks for no token; anyone who reaches it may run code on it", err=True)
 
 
 @app.command()
@@ -179,9 +177,9 @@ def down(
         nodes.require_unused(address)
     ended = nodes.down(address)
     for node in ended:
-        typer.echo(f"ended {node.role} of {node.address}")
+        say(f"ended {node.role} of {node.address}")
     if not ended:
-        typer.echo("nothing runs here that `jmml cluster` started")
+        say("nothing runs here that `jmml cluster` started")
 
 
 def _size(cluster: Cluster) -> str:

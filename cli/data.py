@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table
+from cli.output import JsonFlag, print_json, print_table, say
 
 app = typer.Typer(help="Corpora: add, list, show, verify.", no_args_is_help=True)
 
@@ -53,7 +53,7 @@ def add(
         print_json(result.as_dict())
         return
     for line in result.lines():
-        typer.echo(line)
+        say(line)
 
 
 @app.command("list")
@@ -92,7 +92,7 @@ def show(
         print_json(summary.as_dict())
         return
     for line in summary.lines():
-        typer.echo(line)
+        say(line)
 
 
 @app.command()
@@ -116,7 +116,7 @@ def verify(
         print_json(report.as_dict())
     else:
         for line in report.lines():
-            typer.echo(line)
+            say(line)
     report.raise_if_changed()
 
 
@@ -139,4 +139,4 @@ def utterance(
     from pipelines.project import Project
 
     line = write_utterance(Project.find(), path, emotion=emotion, speaker_seed=speaker_seed, force=force)
-    typer.echo(line)
+    say(line)

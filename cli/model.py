@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table
+from cli.output import JsonFlag, print_json, print_table, say
 
 app = typer.Typer(help="Models: register, list, promote, roll back.", no_args_is_help=True)
 VersionArgument = Annotated[int | None, typer.Argument(help="Version number.", show_default=False)]
@@ -35,13 +35,9 @@ def register(
     if json:
         print_json(entry.as_dict())
     elif "champion" in entry.aliases:
-        typer.echo(
-            f"jmml version {entry.version} ({entry.run_name}) is registered already, and is the champion"
-        )
+        say(f"jmml version {entry.version} ({entry.run_name}) is registered already, and is the champion")
     else:
-        typer.echo(
-            f"jmml version {entry.version} ({entry.run_name}) is the challenger. Next: jmml model promote"
-        )
+        say(f"jmml version {entry.version} ({entry.run_name}) is the challenger. Next: jmml model promote")
 
 
 @app.command("list")
@@ -55,7 +51,7 @@ def list_(json: JsonFlag = False) -> None:
         print_json([entry.as_dict() for entry in entries])
         return
     if not entries:
-        typer.echo("no versions yet. Next: jmml sweep run demo, then jmml model register")
+        say("no versions yet. Next: jmml sweep run demo, then jmml model register")
         return
     columns = ["version", "aliases", "run", "test UAR", "95 % interval", "raw", "one-hot", "created"]
     print_table(columns, [entry.cells() for entry in entries], left=3)
@@ -81,9 +77,9 @@ def promote(version: VersionArgument = None, json: JsonFlag = False) -> None:
         print_json(promotion.as_dict())
         return
     for verdict in promotion.verdicts:
-        typer.echo(f"  ok  {verdict.name}: {verdict.reason}")
+        say(f"  ok  {verdict.name}: {verdict.reason}")
     before = f" (was {promotion.previous})" if promotion.previous else ""
-    typer.echo(f"jmml version {promotion.version} is the champion{before}. Next: jmml predict FILE.wav")
+    say(f"jmml version {promotion.version} is the champion{before}. Next: jmml predict FILE.wav")
 
 
 @app.command()
@@ -96,4 +92,4 @@ def rollback(json: JsonFlag = False) -> None:
     if json:
         print_json(promotion.as_dict())
     else:
-        typer.echo(f"jmml version {promotion.version} is the champion again (was {promotion.previous})")
+        say(f"jmml version {promotion.version} is the champion again (was {promotion.previous})")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from cli.output import JsonFlag, print_json, print_table
+from cli.output import JsonFlag, print_json, print_table, say
 
 
 def results(json: JsonFlag = False) -> None:
@@ -25,4 +23,4 @@ def results(json: JsonFlag = False) -> None:
         return
     print_table(comparison.columns, comparison.rows(), title=comparison.title)
     for line in comparison.notes():
-        typer.echo(line)
+        say(line)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table
+from cli.output import JsonFlag, print_json, print_table, say
 
 app = typer.Typer(help="Studies: methods, peers and controls compared.", no_args_is_help=True)
 
@@ -86,7 +86,7 @@ def run(
             print_json(planned.as_dict())
         else:
             for line in planned.lines():
-                typer.echo(line)
+                say(line)
         return
     from pipelines.study.runner import run_study
 
@@ -96,7 +96,7 @@ def run(
         return
     _print(result.published.summary)
     for line in result.lines():
-        typer.echo(line)
+        say(line)
 
 
 @app.command("list")
@@ -124,9 +124,9 @@ def list_(json: JsonFlag = False) -> None:
         [[d.name, len(d.tasks), len(d.methods), len(d.seeds), d.description] for d in definitions],
         left=5,
     )
-    typer.echo(f"ready-made definitions: {READY_MADE['quick'].parent}; how to write your own: {GUIDE}\n")
+    say(f"ready-made definitions: {READY_MADE['quick'].parent}; how to write your own: {GUIDE}", "")
     if not done:
-        typer.echo("no study is finished yet. Next: jmml study run worlds")
+        say("no study is finished yet. Next: jmml study run worlds")
         return
     print_table(
         ["finished", "cells", "when", "primary contrast"],
@@ -165,15 +165,15 @@ def show(
         print_json({**found.as_dict(), "report": report})
         return
     _print(found)
-    typer.echo(f"report: {report}")
+    say(f"report: {report}")
 
 
 def _print(study: Any) -> None:
     """The primary contrasts first, then each task's table."""
     for task in study.tasks:
-        typer.echo(task.headline(study.confidence))
+        say(task.headline(study.confidence))
     for task in study.tasks:
         title = f"{task.name}: UAR on people no method saw, chance {task.chance:.3f}"
         print_table(task.columns(study.confidence), task.table(), title=title)
         if note := task.footnote():
-            typer.echo(note)
+            say(note)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli.output import say
+
 
 def ui(
     port: Annotated[
@@ -23,4 +25,4 @@ def ui(
     from pipelines.project import Project
     from pipelines.ui import serve
 
-    serve(Project.find(), port=port, announce=typer.echo)
+    serve(Project.find(), port=port, announce=say)

@@ -351,9 +351,63 @@ _Loader.add_implicit_resolver(
 )
 
 
+class RepeatedKeysError(yaml.YAMLError):
+    """Keys that stand more than once in one mapping: YAML's last one would win, without a word.
+
+    Attributes
+    ----------
+    problems : one text per key and place.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
 def parse_yaml(text: str) -> Any:
-    """Plain values of a YAML text; nothing in it is executed."""
-    return yaml.load(text, Loader=_Loader)
+    """Plain values of a YAML text; nothing in it is executed.
+
+    Raises
+    ------
+    yaml.YAMLError : it is not YAML; :class:`RepeatedKeysError` where a key stands twice in a mapping.
+    """
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        if problems := _repeated_keys(root):
+            raise RepeatedKeysError(problems)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _repeated_keys(root: yaml.Node) -> list[str]:
+    """Every key that stands again in its mapping, with both lines, in the order of the text."""
+    found: list[tuple[int, str]] = []
+    seen: set[int] = set()  # an alias leads to the same node again
+    waiting: list[tuple[yaml.Node, str]] = [(root, "")]
+    while waiting:
+        node, path = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(item, f"{path}[{number}]") for number, item in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue  # no setting; the constructor says so
+                name = str(key.value)
+                at, line = f"{path}.{name}".lstrip("."), key.start_mark.line + 1
+                if name in first:
+                    lines = f"lines {first[name]} and {line}" if first[name] != line else f"line {line}"
+                    found.append((line, f"{at}: stands twice, in {lines}; keep one"))
+                first.setdefault(name, line)
+                waiting.append((value, at))
+    return [problem for _, problem in sorted(found)]
 
 
 def load_yaml(path: Path) -> Any:
@@ -364,6 +418,8 @@ def load_yaml(path: Path) -> Any:
         raise ConfigError(["no such file"], where=path) from None
     except UnicodeDecodeError:
         raise ConfigError(["no text; expected YAML in UTF-8"], where=path) from None
+    except RepeatedKeysError as error:
+        raise ConfigError(error.problems, where=path) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from jmml.printable import printable
+
 _FEW = 8  # choices that are listed beside the closest one
 
 
@@ -49,7 +51,7 @@ class JMMLError(Exception):
             line += f"; expected {expected}"
         if fix is not None:
             line += f". {fix[:1].upper()}{fix[1:]}"
-        super().__init__(" ".join(line.split()))
+        super().__init__(printable(" ".join(line.split())))
 
     @property
     def lines(self) -> list[str]:

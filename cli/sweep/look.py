@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, console, print_json, print_yaml
+from cli.output import JsonFlag, console, print_json, print_yaml, say
 from cli.sweep.arguments import Name, found
 
 NOTHING_YET = "no sweep yet. Next: jmml sweep run quick --dry-run"
@@ -43,9 +43,9 @@ def list_(
     elif not damaged:
         whose = " of yours" if mine else f" of team {team}" if team else ""
         place = shared_folder(project) / "sweeps"
-        typer.echo(f"no sweep{whose} in {place}; without --mine and --team: all" if whose else NOTHING_YET)
+        say(f"no sweep{whose} in {place}; without --mine and --team: all" if whose else NOTHING_YET)
     for problem in damaged:
-        typer.echo(problem, err=True)
+        say(problem, err=True)
 
 
 def show(
@@ -104,7 +104,7 @@ def watch(
     try:
         follow(folder, console(), once=once, interval=interval)
     except KeyboardInterrupt:
-        typer.echo(f"the sweep is not touched; end it with `jmml sweep stop {name}`", err=True)
+        say(f"the sweep is not touched; end it with `jmml sweep stop {name}`", err=True)
 
 
 def best(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table
+from cli.output import JsonFlag, print_json, print_table, say
 from cli.sweep.arguments import Address, DryRun, Name, Settings, Submit, definitions, found, free
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def stop(
 
     folder = found(name, starting=True)
     if folder.held and not json:
-        typer.echo(f"asking {folder.holder_text()} to stop sweep {name}; waiting")
+        say(f"asking {folder.holder_text()} to stop sweep {name}; waiting")
     said = stop_sweep(Project.find(), name, wait_s=wait)
     if json:
         from pipelines.sweep.folder import status
@@ -100,7 +100,7 @@ def stop(
         now = status(folder, folder.state()) if folder.begun else "stopped"
         print_json({"name": name, "status": now, "message": said})
     else:
-        typer.echo(said)
+        say(said)
 
 
 def resume(
@@ -208,7 +208,7 @@ def _would(rehearsal: Rehearsal, json: bool) -> None:
         print_json(rehearsal.as_dict())
     else:
         for line in rehearsal.lines():
-            typer.echo(line)
+            say(line)
     if rehearsal.exit_code:
         raise typer.Exit(rehearsal.exit_code)
 
@@ -219,7 +219,7 @@ def _finished(result: SweepResult, json: bool) -> None:
         return
     print_table(result.columns, result.rows(), title=result.title)
     for line in result.lines():
-        typer.echo(line)
+        say(line)
 
 
 def _submit(words: list[str], name: str, address: str | None, json: bool) -> None:
@@ -233,7 +233,7 @@ def _submit(words: list[str], name: str, address: str | None, json: bool) -> Non
     length = folder.length if folder.begun else 0
     job = submit(project.root, ["sweep", *words], name=name, address=address)
     if not json:
-        typer.echo(f"submitted as job {job}; this terminal may be closed")
+        say(f"submitted as job {job}; this terminal may be closed")
     try:
         begun = await_start(job, folder, length=length, address=address)
     except KeyboardInterrupt:
@@ -241,12 +241,12 @@ def _submit(words: list[str], name: str, address: str | None, json: bool) -> Non
     if json:
         print_json({"job": job, "name": name, "begun": begun})
         return
-    typer.echo(
+    say(
         f"sweep {name} has begun"
         if begun
         else f"sweep {name} has not begun yet, as far as is seen from here; the job goes on"
     )
-    typer.echo(f"watch it: jmml sweep watch {name}; end it: jmml sweep stop {name}")
+    say(f"watch it: jmml sweep watch {name}; end it: jmml sweep stop {name}")
 
 
 def _whole(definition: str) -> str:

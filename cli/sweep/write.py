@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, print_json
+from cli.output import JsonFlag, print_json, say
 from cli.sweep.arguments import Name, found
 
 
@@ -57,7 +57,7 @@ def export(
     if json:
         print_json({"name": name, "file": path.resolve(), "format": kind, "rows": rows})
     else:
-        typer.echo(f"wrote {many(rows, 'row')} to {path}")
+        say(f"wrote {many(rows, 'row')} to {path}")
 
 
 def report(
@@ -82,7 +82,7 @@ def report(
     if json:
         print_json({"name": name, "file": path})
     else:
-        typer.echo(f"report: {path}")
+        say(f"report: {path}")
 
 
 def _format(wanted: Format | None, output: Path | None) -> str:

@@ -36,11 +36,11 @@ class Display:
         self._bar: Progress | None = None
         if console is not None and console.is_terminal:
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[left]}"),
-                TextColumn("{task.fields[last]}", style="dim"),
+                TextColumn("{task.fields[left]}", markup=False),
+                TextColumn("{task.fields[last]}", style="dim", markup=False),
                 console=console,
                 transient=True,
             )

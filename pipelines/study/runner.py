@@ -24,6 +24,7 @@ from pipelines.study.definition import StudyDefinition
 from pipelines.study.display import Display
 from pipelines.study.plan import StudyPlan, duration, plan
 from pipelines.study.record import Published
+from pipelines.terminal import PlainConsole
 from pipelines.tracking import Tracker
 
 
@@ -96,7 +97,7 @@ def run_study(
     tracker = Tracker.connect(project)
     origin = lineage.collect(project, planned.corpora)
     store = CellStore.of(project.root)
-    shown = None if quiet else console or Console(stderr=True)
+    shown = None if quiet else console or PlainConsole(stderr=True)
     missing = len(planned.missing)
     if missing:
         with Display(planned, shown) as display:

@@ -66,42 +66,68 @@ class Journal:
         except OSError as error:
             raise _cannot(error, path) from error
         self._unsynced = False
+        self._broken: OSError | None = None
 
     def append(self, kind: str, **values: Any) -> Event:
         """Write an event, with the time (``t``, ms since 1970); the event as readers will see it.
 
         Raises
         ------
-        JournalFullError : it could not be written; the file ends where it ended before.
+        JournalFullError : it could not be written. The file ends where it ended before; where even that fails, in a
+            half line, which the next writer cuts away, and this one writes no more.
         """
+        self._check()
         event = {"e": kind, "t": int(time.time() * 1000), **values}
         line = encode(event)
-        end = os.fstat(self._file).st_size
         try:
-            if os.write(self._file, line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            end = os.fstat(self._file).st_size
+            try:
+                if os.write(self._file, line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                self._cut(end)
+                raise
         except OSError as error:
-            os.ftruncate(self._file, end)
             raise _cannot(error, self.path) from error
         self._unsynced = True
         return event
 
     def sync(self) -> None:
-        """Wait until everything appended is on the disk."""
+        """Wait until everything appended is on the disk.
+
+        Raises
+        ------
+        JournalFullError : it is not, and may never be: the system drops what it could not write and reports that once.
+            Nothing more is written, as a later success would say nothing of those events.
+        """
+        self._check()
         if self._unsynced:
             try:
                 os.fsync(self._file)
             except OSError as error:
+                self._broken = error
                 raise _cannot(error, self.path) from error
             self._unsynced = False
 
     def close(self) -> None:
         if self._file >= 0:
             try:
-                self.sync()
+                if self._broken is None:
+                    self.sync()
             finally:
                 os.close(self._file)
                 self._file = -1
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise _cannot(self._broken, self.path)
+
+    def _cut(self, end: int) -> None:
+        """Take a half line away again."""
+        try:
+            os.ftruncate(self._file, end)
+        except OSError as error:
+            self._broken = error
 
 
 class Follower:

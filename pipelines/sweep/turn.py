@@ -41,6 +41,7 @@ from pipelines.sweep.spaces import configure, describe
 from pipelines.sweep.state import SweepState, Trial
 from pipelines.sweep.table import kept
 from pipelines.sweep.trainable import Points, TrialSettings, checkpoint_epochs
+from pipelines.terminal import PlainConsole
 from pipelines.tracking import Tracker
 from pipelines.wording import many
 
@@ -100,7 +101,7 @@ class Turn:
         patience()  # a wrong setting is said now, not at the end
         stage1_limit()
         share_with_team(shared_folder(self.project))
-        shown = None if self.quiet else self.console or Console(stderr=True)
+        shown = None if self.quiet else self.console or PlainConsole(stderr=True)
         with self.folder.hold():
             where = f"sweep {self.folder.name}"
             if self.length is None and self.folder.begun:

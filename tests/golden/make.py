@@ -1,8 +1,8 @@
 """Writes the golden project anew: ``python -m tests.golden.make TARGET.tar.xz``.
 
 A sweep of each algorithm and each scheduler, one that was broken off, a study with its cells, a registry with a
-champion and a challenger, and what the commands say of them. Run it by hand, and only to add to what must be readable: the
-archive in this folder was written by version 0.1.0, and later code has to read that one.
+champion and a challenger, and what the commands say of them. Run by hand, and only to add to what must stay
+readable: the archive in this folder was written by version 0.1.0, and later code has to read that one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "space": {"stage1.p": {"choice": [3, 4]}, "stage2.hidden": {"choice": [8, 16]}},
         "objective": {"cost": "inference"},
     },
-    "tpe-asha": {"algorithm": "tpe", "lag": 2, "scheduler": {"name": "asha", "grace_epochs": 1, "reduction": 2}},
+    "tpe-asha": {
+        "algorithm": "tpe",
+        "lag": 2,
+        "scheduler": {"name": "asha", "grace_epochs": 1, "reduction": 2},
+    },
     "cma-es-median": {
         "algorithm": "cma-es",
         "lag": 2,
@@ -56,7 +60,10 @@ SWEEPS: dict[str, dict[str, Any]] = {
 }
 LOOKS: dict[str, list[str]] = {
     "sweep-list": ["sweep", "list", "--json"],
-    **{f"sweep-show-{name}": ["sweep", "show", name, "--trials", "all", "--json"] for name in (*SWEEPS, "left")},
+    **{
+        f"sweep-show-{name}": ["sweep", "show", name, "--trials", "all", "--json"]
+        for name in (*SWEEPS, "left")
+    },
     **{f"sweep-best-{name}": ["sweep", "best", name, "--json"] for name in SWEEPS},
     "study-list": ["study", "list", "--json"],
     "study-show": ["study", "show", "tiny", "--json"],

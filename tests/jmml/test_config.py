@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jmml.config import Params, Stage2Config, digest, load_params, validate
+from jmml.config import Params, RepeatedKeysError, Stage2Config, digest, load_params, parse_yaml, validate
 from jmml.errors import ConfigError
 
 MINIMAL = """
@@ -85,6 +85,34 @@ def test_missing_file_is_named(tmp_path):
 def test_numbers_with_an_exponent_are_numbers(tmp_path, text):
     params = load_params(write(tmp_path, MINIMAL + f"method: {{stage1: {{lr: {text}}}}}\n"))
     assert params.method.stage1.lr == 0.003
+
+
+def test_a_key_that_stands_twice_is_an_error_with_both_lines_wherever_it_stands(tmp_path):
+    text = (
+        MINIMAL + "method:\n  stage1: {p: 4, p: 5}\n  stage2:\n    k: 3\n    lr: 0.1\n    k: 4\nmethod: {}\n"
+    )
+    first = MINIMAL.count("\n") + 1
+    with pytest.raises(ConfigError) as caught:
+        load_params(write(tmp_path, text))
+    assert caught.value.problems == [
+        f"method.stage1.p: stands twice, in line {first + 1}; keep one",
+        f"method.stage2.k: stands twice, in lines {first + 3} and {first + 5}; keep one",
+        f"method: stands twice, in lines {first} and {first + 6}; keep one",
+    ]
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=6))
+def test_keys_are_repeated_where_there_are_fewer_than_lines(keys):
+    text = "".join(f"{key}: 1\n" for key in keys)
+    if len(set(keys)) == len(keys):
+        assert (parse_yaml(text) or {}) == dict.fromkeys(keys, 1)
+    else:
+        with pytest.raises(RepeatedKeysError):
+            parse_yaml(text)
+
+
+def test_an_alias_repeats_nothing():
+    assert parse_yaml("a: &x {k: 1}\nb: *x\n") == {"a": {"k": 1}, "b": {"k": 1}}
 
 
 def test_an_integer_is_a_number():

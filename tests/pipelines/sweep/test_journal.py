@@ -239,3 +239,49 @@ def test_where_a_journal_begins(tmp_path):
     path.write_bytes(line)
     assert begins(path)
     assert not begins(tmp_path)
+
+
+def test_a_half_line_that_cannot_be_cut_away_is_the_last_thing_this_writer_writes(path, monkeypatch):
+    """A full disk on which even shortening the file fails: what follows would stand behind a damaged line."""
+    before = fill(path)
+    writer = Journal(path)
+    write = os.write
+
+    def half(handle, line):
+        return write(handle, line[: len(line) // 2])
+
+    def fails(*args):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        patch.setattr(os, "ftruncate", fails)
+        with pytest.raises(JournalFullError, match="No space left"):
+            writer.append("report", trial=3)
+    for again in (lambda: writer.append("report", trial=4), writer.sync):
+        with pytest.raises(JournalFullError, match="Input/output error"):
+            again()
+    writer.close()
+    assert path.read_bytes() > before
+    assert numbers(path) == [0, 1, 2]
+    Journal(path).close()
+    assert path.read_bytes() == before
+
+
+def test_after_a_failed_sync_nothing_is_written_as_if_it_had_not_been(path, monkeypatch):
+    """The system reports once that events did not reach the disk; a later sync that succeeds says nothing of them."""
+    writer = Journal(path)
+    writer.append("report", trial=0)
+
+    def fails(handle):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails)
+        with pytest.raises(JournalFullError, match="Input/output error"):
+            writer.sync()
+    for again in (lambda: writer.append("report", trial=1), writer.sync):
+        with pytest.raises(JournalFullError, match="Input/output error"):
+            again()
+    writer.close()
+    assert numbers(path) == [0]
