@@ -10,12 +10,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tarfile
 import tempfile
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,8 @@ LOOKS: dict[str, list[str]] = {
     "model-list": ["model", "list", "--json"],
 }
 LEFT_AFTER = 7  # reports
+KEPT = 2  # folders of each cache
+DROPPED = re.compile(r"\.png$|/models/[^/]+/artifacts/code$|/features/cache$")
 
 
 def make_definition(name: str, **changes: Any) -> SweepDefinition:
@@ -143,8 +147,26 @@ def pack(project: Project, target: Path) -> None:
     said = {name: json.loads(_say(root, words)) for name, words in LOOKS.items()}
     (root / "said.json").write_text(json.dumps({"root": str(root), "said": said}, indent=1))
     shutil.rmtree(root / ".git")
+    archive_of(root, target)
+
+
+def archive_of(root: Path, target: Path) -> None:
+    """Everything but pictures, pages and code, and of caches and of models outside the registry an example."""
+    with closing(sqlite3.connect(root / "mlruns" / "mlflow.db")) as store:
+        rows = list(store.execute("SELECT storage_location, run_id FROM model_versions"))
+        store.execute("VACUUM")
+    for page in root.rglob("report.html"):
+        page.write_text("written by version 0.1.0\n")
+    artifacts = root / "mlruns" / "artifacts"
+    registered = {"models", *(location.split("/")[-2] for location, _ in rows), *(run for _, run in rows)}
+    for folder in (*artifacts.iterdir(), *(artifacts / "models").iterdir()):
+        if folder.name not in registered:
+            shutil.rmtree(folder)
+    for cache in ("cells", "stage1"):
+        for entry in sorted((root / ".jmml" / cache).glob("??"))[KEPT:]:
+            shutil.rmtree(entry)
     with tarfile.open(target, "w:xz", preset=9) as archive:
-        archive.add(root, "project")
+        archive.add(root, "project", filter=lambda item: None if DROPPED.search(item.name) else item)
 
 
 if __name__ == "__main__":
