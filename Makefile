@@ -7,10 +7,10 @@ STAMP  := $(VENV)/.installed
 export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test chaos lint ui clean
+.PHONY: help install demo test test-long chaos mutants lint ui clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(STAMP)  ## build the virtual environment from the lock file
 
@@ -23,11 +23,17 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)  ## run the main job end to end on synthetic corpora
 	@./pipelines/demo.sh
 
-test: $(STAMP)  ## run the whole test suite
+test: $(STAMP)  ## everything a change must not break, the fault suite included
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-long: $(STAMP)  ## what is too long for every change: full sizes, exhaustive fault matrices, calibration
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
 chaos: $(STAMP)  ## sweeps with faults at random moments (MINUTES=10 SEED=0)
 	$(BIN)/python -m tests.faults.chaos --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
+
+mutants: $(STAMP)  ## plant faults one at a time and count those that the tests notice (hours)
+	$(BIN)/python -m tests.mutants --json out/mutants.json
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
