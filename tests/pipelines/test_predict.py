@@ -1,23 +1,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from cli.app import main
 from jmml.config import SpeechFeatureConfig
 from jmml.data.features import speech
 from jmml.errors import ModelError, RecordingError, RegistryError
-from jmml.experiment import run_fold
+from jmml.experiment import fit_fold
+from jmml.recogniser import EmotionRecogniser
 from jmml.task import load_task, make_split
 from pipelines.predict import predict_files
 from pipelines.project import Project
+from tests.cli.console import run
 from tests.jmml.tasks import gaussian_table, small_method, small_params
 
 SETTINGS = SpeechFeatureConfig()
@@ -32,28 +32,34 @@ def project(tmp_path_factory) -> Project:
     return Project(root)
 
 
-def fitted(folder: Path, *, normalisation: str = "none", extractor: str | None = None) -> str:
-    """A model fitted on noise with the names of real features, saved; returns its folder as text."""
-    digest = speech.extractor_digest(SETTINGS) if extractor is None else extractor
+@cache
+def recogniser() -> EmotionRecogniser:
+    """Fitted on noise with the names of real features."""
     table = gaussian_table("speech", dim=len(NAMES))
     made_with = SETTINGS.model_dump(mode="json")
-    table = replace(table, names=NAMES, extractor=digest, settings=made_with)
-    task_settings = {"speech": "lab-speech", "eeg": None, "label_space": "quadrants"}
-    params = small_params(task=task_settings, protocol={"normalisation": normalisation})
+    table = replace(table, names=NAMES, extractor=speech.extractor_digest(SETTINGS), settings=made_with)
+    params = small_params(task={"speech": "lab-speech", "eeg": None, "label_space": "quadrants"})
     task = load_task(params, table, None)
     split = make_split(task, groups_per_fold=2, seed=0)
-    run_fold(task, split, 0, "jec-ssl", small_method(), seed=0).recogniser.save(folder)
+    return fit_fold(task, split, 0, "jec-ssl", small_method(), seed=0)
+
+
+def saved(folder: Path, **context: str) -> str:
+    """The model, as one of the given context; its folder as text."""
+    model = recogniser()
+    assert context.keys() <= model.context.keys()
+    replace(model, context=model.context | context).save(folder)
     return str(folder)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> str:
-    return fitted(tmp_path_factory.mktemp("models") / "plain")
+    return saved(tmp_path_factory.mktemp("models") / "plain")
 
 
 @pytest.fixture(scope="module")
 def normalised_model(tmp_path_factory) -> str:
-    return fitted(tmp_path_factory.mktemp("models") / "normalised", normalisation="per-group")
+    return saved(tmp_path_factory.mktemp("models") / "normalised", normalisation="per-group")
 
 
 def tone(
@@ -142,30 +148,18 @@ def test_per_speaker_normalisation_asks_for_enrolment(project, normalised_model,
 def test_features_of_another_extractor_are_refused(project, tmp_path):
     file = tone(tmp_path / "a.wav")
     with pytest.raises(ModelError, match="another extractor version"):
-        predict_files(project, [file], fitted(tmp_path / "old", extractor="0123456789abcdef"))
+        predict_files(project, [file], saved(tmp_path / "old", speech_extractor="0123456789abcdef"))
     with pytest.raises(ModelError, match="ready-made features"):
-        predict_files(project, [file], fitted(tmp_path / "table", extractor="external"))
+        predict_files(project, [file], saved(tmp_path / "table", speech_extractor="external"))
 
 
-def command(project: Project, *args: str) -> subprocess.CompletedProcess[str]:
-    env_root = {"JMML_PROJECT": str(project.root), "PATH": "", "OMP_NUM_THREADS": "1"}
-    code = "from cli.app import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *args],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=env_root,
-        cwd=Path(main.__code__.co_filename).parents[1],
-    )
-
-
-def test_the_command_prints_json_and_one_line_per_error(project, model, tmp_path):
+def test_the_command_prints_json_and_one_line_per_error(project, model, tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("JMML_PROJECT", str(project.root))
     file = tone(tmp_path / "a.wav")
-    done = command(project, "predict", str(file), "--model", model, "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["predictions"][0]["file"] == str(file)
+    code, out, err = run(capfd, "predict", str(file), "--model", model, "--json")
+    assert code == 0, err
+    assert json.loads(out)["predictions"][0]["file"] == str(file)
     text = tmp_path / "x.wav"
     text.write_text("no audio")
-    failed = command(project, "predict", str(text), "--model", model)
-    assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (4, "", 1)
+    code, out, err = run(capfd, "predict", str(text), "--model", model)
+    assert (code, out, err.count("\n")) == (4, "", 1)

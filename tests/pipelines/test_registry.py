@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +12,19 @@ import pytest
 from jmml.errors import RegistryError
 from jmml.evaluation import evidence
 from jmml.recogniser import EmotionRecogniser
-from pipelines import registry, ui
+from pipelines import registry
 from pipelines.project import Project
 from pipelines.registry import HISTORY, list_versions, promote, register, resolve, rollback
 from pipelines.tracking import MODEL_NAME, Tracker
-from tests.pipelines.tracked import fitted, free_port, make_lineage, make_project, run_sweep, save_model
-
-CHECKOUT = Path(registry.__file__).parents[1]
+from tests.pipelines.tracked import (
+    copy_project,
+    fitted,
+    make_lineage,
+    make_project,
+    run_sweep,
+    save_model,
+    team_server,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +40,43 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def tracker(project: Project) -> Tracker:
     return Tracker.connect(project)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One finished sweep, registered. Not to be changed."""
+    folder = tmp_path_factory.mktemp("registered")
+    project = make_project(folder / "project")
+    run_sweep(Tracker.connect(project), folder)
+    register(project)
+    return project
+
+
+@pytest.fixture
+def registered(template: Project, tmp_path: Path) -> Project:
+    """One finished sweep, registered: version 1, the challenger."""
+    return copy_project(template, tmp_path / "registered")
+
+
+@pytest.fixture(scope="session")
+def template_of_three(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Versions 1, 2 and 3, promoted one after the other. Not to be changed."""
+    folder = tmp_path_factory.mktemp("three")
+    project = make_project(folder / "project")
+    for name in ("one", "two", "three"):
+        run_sweep(Tracker.connect(project), folder, name=name)
+        promote(project, register(project).version)
+    return project
+
+
+@pytest.fixture
+def three(template_of_three: Project, tmp_path: Path) -> Project:
+    """Versions 1, 2 and 3, promoted one after the other."""
+    return copy_project(template_of_three, tmp_path / "three")
+
+
+def run_of(project: Project) -> str:
+    return list_versions(project)[0].run_id
 
 
 def aliases(project: Project) -> dict[str, int]:
@@ -98,13 +138,9 @@ def test_a_run_is_registered_once(project: Project, tracker: Tracker, tmp_path: 
     assert [entry.version for entry in list_versions(project)] == [2, 1]
 
 
-def test_the_champion_registered_again_is_no_challenger(
-    project: Project, tracker: Tracker, tmp_path: Path
-) -> None:
-    run_sweep(tracker, tmp_path)
-    register(project)
-    promote(project)
-    assert register(project).aliases == ("champion",)
+def test_the_champion_registered_again_is_no_challenger(registered: Project) -> None:
+    promote(registered)
+    assert register(registered).aliases == ("champion",)
 
 
 def test_of_several_models_of_a_run_the_newest_is_registered(
@@ -137,20 +173,16 @@ def test_only_finished_sweeps_with_a_model_are_registered(
 # Promoting -----------------------------------------------------------------------------------------------
 
 
-def test_promotion_moves_the_champion_and_takes_the_challenger_away(
-    project: Project, tracker: Tracker, tmp_path: Path
-) -> None:
-    run_sweep(tracker, tmp_path)
-    register(project)
-    promotion = promote(project)
+def test_promotion_moves_the_champion_and_takes_the_challenger_away(registered: Project) -> None:
+    promotion = promote(registered)
     assert (promotion.version, promotion.previous) == (1, None)
     assert all(verdict.passed for verdict in promotion.verdicts)
-    assert aliases(project) == {"champion": 1}
+    assert aliases(registered) == {"champion": 1}
     json.dumps(promotion.as_dict())
     with pytest.raises(RegistryError, match="there is no challenger to promote"):
-        promote(project)
+        promote(registered)
     with pytest.raises(RegistryError, match="version 1 is the champion already"):
-        promote(project, 1)
+        promote(registered, 1)
 
 
 def test_without_evidence_the_refusal_names_every_gate_in_one_line(
@@ -175,63 +207,44 @@ def test_without_evidence_the_refusal_names_every_gate_in_one_line(
     assert aliases(project) == {"challenger": 1}
 
 
-def test_evidence_that_was_changed_after_the_run_is_refused(
-    project: Project, tracker: Tracker, tmp_path: Path
-) -> None:
-    run = run_sweep(tracker, tmp_path)
-    register(project)
-    stored = project.mlruns_dir / "artifacts" / run / "artifacts" / "evidence" / "evidence.parquet"
+def test_evidence_that_was_changed_after_the_run_is_refused(registered: Project) -> None:
+    folder = registered.mlruns_dir / "artifacts" / run_of(registered) / "artifacts" / "evidence"
+    stored = folder / "evidence.parquet"
     frame = evidence.load(stored)
     # Another order of the same predictions: every figure stays, the file does not.
     evidence.save(frame.iloc[::-1].reset_index(drop=True), stored)
     with pytest.raises(
         RegistryError, match=r"refused by 1 of 8 gates: evidence unchanged: digest \w{12} is not"
     ):
-        promote(project)
-    assert aliases(project) == {"challenger": 1}
-    assert registry.history(tracker) == []
+        promote(registered)
+    assert aliases(registered) == {"challenger": 1}
+    assert registry.history(Tracker.connect(registered)) == []
 
 
-def test_a_model_that_was_changed_after_the_run_is_refused(
-    project: Project, tracker: Tracker, tmp_path: Path
-) -> None:
-    run_sweep(tracker, tmp_path)
-    entry = register(project)
-    logged = project.mlruns_dir / "artifacts" / "models" / entry.model_id / "artifacts" / "artifacts"
+def test_a_model_that_was_changed_after_the_run_is_refused(registered: Project) -> None:
+    (entry,) = list_versions(registered)
+    logged = registered.mlruns_dir / "artifacts" / "models" / entry.model_id / "artifacts" / "artifacts"
     shutil.rmtree(logged / "recogniser")
     with pytest.raises(
         RegistryError, match=r"refused by 1 of 8 gates: model: the files of the model are mis"
     ):
-        promote(project)
+        promote(registered)
     save_model(logged / "recogniser", "raw")
     with pytest.raises(RegistryError, match=r"refused by 1 of 8 gates: model: digest \w{12} is not"):
-        promote(project)
-    assert aliases(project) == {"challenger": 1}
+        promote(registered)
+    assert aliases(registered) == {"challenger": 1}
 
 
-def test_a_run_that_fails_after_its_registration_is_refused(
-    project: Project, tracker: Tracker, tmp_path: Path
-) -> None:
-    run = run_sweep(tracker, tmp_path)
-    register(project)
-    tracker.client.set_terminated(run, "FAILED")
+def test_a_run_that_fails_after_its_registration_is_refused(registered: Project) -> None:
+    Tracker.connect(registered).client.set_terminated(run_of(registered), "FAILED")
     with pytest.raises(RegistryError, match="run finished: the run is FAILED"):
-        promote(project)
+        promote(registered)
 
 
 # Rolling back --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def three(project: Project, tracker: Tracker, tmp_path: Path) -> Project:
-    """Versions 1, 2 and 3, promoted one after the other."""
-    for name in ("one", "two", "three"):
-        run_sweep(tracker, tmp_path, name=name)
-        promote(project, register(project).version)
-    return project
-
-
-def test_rolling_back_goes_one_champion_further_each_time(three: Project, tracker: Tracker) -> None:
+def test_rolling_back_goes_one_champion_further_each_time(three: Project) -> None:
     assert (rollback(three).version, aliases(three)) == (2, {"champion": 2})
     back = rollback(three)
     assert (back.version, back.previous, back.verdicts) == (1, 2, ())
@@ -239,7 +252,10 @@ def test_rolling_back_goes_one_champion_further_each_time(three: Project, tracke
         rollback(three)
     assert promote(three, 3).previous == 1
     assert rollback(three).version == 1
-    moves = [(event["action"], event["version"], event["previous"]) for event in registry.history(tracker)]
+    moves = [
+        (event["action"], event["version"], event["previous"])
+        for event in registry.history(Tracker.connect(three))
+    ]
     assert moves == [
         ("promote", 1, None),
         ("promote", 2, 1),
@@ -252,39 +268,33 @@ def test_rolling_back_goes_one_champion_further_each_time(three: Project, tracke
     assert len(list_versions(three)) == 3
 
 
-def test_a_champion_that_was_moved_by_hand_rolls_back_to_the_recorded_one(
-    three: Project, tracker: Tracker
-) -> None:
-    tracker.client.set_registered_model_alias(MODEL_NAME, "champion", "1")
+def test_a_champion_that_was_moved_by_hand_rolls_back_to_the_recorded_one(three: Project) -> None:
+    Tracker.connect(three).client.set_registered_model_alias(MODEL_NAME, "champion", "1")
     assert rollback(three).version == 3
 
 
-def test_a_deleted_champion_cannot_come_back(three: Project, tracker: Tracker) -> None:
-    tracker.client.delete_model_version(MODEL_NAME, "2")
+def test_a_deleted_champion_cannot_come_back(three: Project) -> None:
+    Tracker.connect(three).client.delete_model_version(MODEL_NAME, "2")
     with pytest.raises(RegistryError, match="no version 2 of model 'jmml'; expected one of 1, 3"):
         rollback(three)
     assert aliases(three) == {"champion": 3}
 
 
-@pytest.mark.parametrize("text", ["{", "3", '[{"action": "promote"}]'])
-def test_a_damaged_history_stops_the_rollback_and_is_left_as_it_is(
-    three: Project, tracker: Tracker, text: str
-) -> None:
-    tracker.client.set_registered_model_tag(MODEL_NAME, HISTORY, text)
-    with pytest.raises(RegistryError, match="the history of champions is damaged"):
-        rollback(three)
-    assert tracker.client.get_registered_model(MODEL_NAME).tags[HISTORY] == text
+def test_a_damaged_history_stops_the_rollback_and_is_left_as_it_is(three: Project) -> None:
+    client = Tracker.connect(three).client
+    for text in ("{", "3", '[{"action": "promote"}]'):
+        client.set_registered_model_tag(MODEL_NAME, HISTORY, text)
+        with pytest.raises(RegistryError, match="the history of champions is damaged"):
+            rollback(three)
+        assert client.get_registered_model(MODEL_NAME).tags[HISTORY] == text
     assert aliases(three) == {"champion": 3}
 
 
 # Resolving -----------------------------------------------------------------------------------------------
 
 
-def test_alias_version_and_folder_lead_to_the_same_weights(
-    project: Project, tracker: Tracker, tmp_path: Path
-) -> None:
-    run_sweep(tracker, tmp_path)
-    register(project)
+def test_alias_version_and_folder_lead_to_the_same_weights(registered: Project, tmp_path: Path) -> None:
+    project = registered
     promote(project)
     X = np.random.default_rng(0).normal(size=(3, 5))
     expected = fitted().predict_proba(X_speech=X)
@@ -313,84 +323,46 @@ def test_alias_version_and_folder_lead_to_the_same_weights(
         ("somewhere/else", "is no model; expected models:/jmml@champion, models:/jmml/1 or a model's folder"),
     ],
 )
-def test_what_cannot_be_resolved_says_why(
-    project: Project, tracker: Tracker, tmp_path: Path, uri: str, reason: str
-) -> None:
-    run_sweep(tracker, tmp_path)
-    register(project)
+def test_what_cannot_be_resolved_says_why(template: Project, uri: str, reason: str) -> None:
     with pytest.raises(RegistryError) as caught:
-        resolve(project, uri)
+        resolve(template, uri)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_missing_files_of_a_version_are_reported(project: Project, tracker: Tracker, tmp_path: Path) -> None:
-    run_sweep(tracker, tmp_path)
-    entry = register(project)
-    shutil.rmtree(project.mlruns_dir / "artifacts" / "models" / entry.model_id)
+def test_missing_files_of_a_version_are_reported(registered: Project) -> None:
+    (entry,) = list_versions(registered)
+    shutil.rmtree(registered.mlruns_dir / "artifacts" / "models" / entry.model_id)
     with pytest.raises(RegistryError, match=r"models:/jmml/1 at .*: the model's files are missing"):
-        resolve(project, "models:/jmml/1")
+        resolve(registered, "models:/jmml/1")
 
 
 def test_the_champion_of_a_moved_project_is_found_and_loads_through_mlflow(
-    project: Project, tracker: Tracker, tmp_path: Path
+    registered: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_sweep(tracker, tmp_path)
-    register(project)
-    promote(project)
-    moved = Project(project.root.rename(tmp_path / "moved"))
+    promote(registered)
+    moved = Project(registered.root.rename(tmp_path / "moved"))
     folder = resolve(moved, "models:/jmml@champion").folder
     assert folder.is_relative_to(moved.mlruns_dir)
-    code = (
-        "import mlflow; print(mlflow.pyfunc.load_model('models:/jmml@champion').metadata.metadata['method'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "MLFLOW_TRACKING_URI": moved.tracking_uri},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.strip() == "jmml", done.stderr
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", moved.tracking_uri)
+    loaded = mlflow.pyfunc.load_model("models:/jmml@champion")
+    assert loaded.metadata.metadata["method"] == "jmml"
 
 
 # Over a server -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def team_server(tmp_path: Path) -> Iterator[str]:
-    """A server that keeps the files itself, as a team's does."""
-    port = free_port()
-    folder = tmp_path / "server"
-    folder.mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        ui.HOST,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--serve-artifacts"]
-    command += ["--artifacts-destination", str(folder / "files")]
-    with (tmp_path / "server.log").open("w+b") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
-        try:
-            ui.await_answer(process, port, log)
-            yield f"http://{ui.HOST}:{port}"
-        finally:
-            ui.stop(process)
+def server(tmp_path: Path) -> Iterator[str]:
+    with team_server(tmp_path / "server") as address:
+        yield address
 
 
 @pytest.mark.slow
 def test_the_whole_way_over_a_server(
-    project: Project, tmp_path: Path, team_server: str, monkeypatch: pytest.MonkeyPatch
+    project: Project, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", team_server)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     tracker = Tracker.connect(project)
     for name in ("one", "two"):
         run_sweep(tracker, tmp_path, name=name)
