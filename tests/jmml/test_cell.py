@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import get_args
 
 import numpy as np
@@ -29,6 +30,12 @@ def cell(name, candidates=(CONFIG,), task=TASK, **options):
     return run_cell(task, SPLIT, 0, name, candidates, **{"seed": 0, "inner_folds": 2, **options})
 
 
+@cache
+def plain(name):
+    """An undisturbed cell. Not to be changed."""
+    return cell(name)
+
+
 def test_the_table_holds_every_method_in_order() -> None:
     assert tuple(METHODS) == NAMES
     assert len({row.label for row in METHODS.values()}) == len(NAMES)
@@ -37,12 +44,14 @@ def test_the_table_holds_every_method_in_order() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_method_runs_audited_and_reloads_to_the_same_bits(name, tmp_path) -> None:
+def test_every_method_runs_audited_with_its_capacity_and_reloads_to_the_same_bits(name, tmp_path) -> None:
     result = cell(name, audited=True)
     assert result.metrics["audited"] == 1
     assert result.metrics["test_uar"] > (0.1 if name in ("noise", "shuffled-labels") else 0.35)
     assert set(result.evidence.query("modality == 'speech'")["group"]) == set(SPLIT.speech[0].test)
     assert len(result.embedding) == len(result.evidence.query("modality == 'speech'"))
+    wanted = parameters_of_jmml(TASK.speech.X.shape[1], 4, CONFIG)
+    assert (abs(result.metrics["n_parameters"] - wanted) <= 0.05 * wanted) == METHODS[name].matched
     recogniser = jmml.cell.fit_fold(TASK, SPLIT, 0, name, CONFIG, seed=0)
     recogniser.save(tmp_path / "model")
     loaded = EmotionRecogniser.load(tmp_path / "model")
@@ -50,13 +59,6 @@ def test_every_method_runs_audited_and_reloads_to_the_same_bits(name, tmp_path) 
     assert loaded.predict_proba(X_speech=X).tobytes() == recogniser.predict_proba(X_speech=X).tobytes()
     assert loaded.certificate == recogniser.certificate
     assert loaded.n_parameters() == recogniser.n_parameters()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_capacity_is_that_of_jmml_wherever_the_table_says_so(name) -> None:
-    wanted = parameters_of_jmml(TASK.speech.X.shape[1], 4, CONFIG)
-    found = cell(name).metrics["n_parameters"]
-    assert (abs(found - wanted) <= 0.05 * wanted) == METHODS[name].matched
 
 
 def test_a_peer_of_another_size_is_refused(monkeypatch) -> None:
@@ -68,7 +70,7 @@ def test_a_peer_of_another_size_is_refused(monkeypatch) -> None:
 
 
 def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
-    one, two, other = cell("jmml"), cell("jmml"), cell("jmml", seed=1)
+    one, two, other = plain("jmml"), cell("jmml"), cell("jmml", seed=1)
     assert one.evidence.equals(two.evidence)
     assert one.embedding.tobytes() == two.embedding.tobytes()
     assert one.search == two.search
@@ -78,7 +80,7 @@ def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
 def test_a_shared_memo_changes_nothing() -> None:
     memo: dict = {}
     cell("vicreg", memo=memo)
-    shared, alone = cell("jmml", memo=memo), cell("jmml")
+    shared, alone = cell("jmml", memo=memo), plain("jmml")
     assert shared.evidence.equals(alone.evidence)
     assert shared.search == alone.search
 
@@ -152,7 +154,7 @@ def test_a_task_without_eeg_leaves_the_methods_that_need_none() -> None:
 @pytest.mark.parametrize("name", ["one-hot", "prototypes"])
 def test_label_only_controls_do_not_read_eeg(name) -> None:
     other = replace(TASK, eeg=replace(TASK.eeg, X=TASK.eeg.X[::-1].copy()))
-    assert cell(name).evidence.equals(cell(name, task=other).evidence)
+    assert plain(name).evidence.equals(cell(name, task=other).evidence)
 
 
 def test_class_means_read_nothing_of_eeg_but_its_class_means() -> None:
@@ -194,11 +196,11 @@ def test_inner_scores_are_averaged_over_as_many_folds_as_are_asked_for(monkeypat
 
 
 def test_the_search_follows_the_seed() -> None:
-    assert cell("mlp").search != cell("mlp", seed=1).search
+    assert plain("mlp").search != cell("mlp", seed=1).search
 
 
 def test_the_embedding_is_that_of_the_evaluated_utterances_in_their_order() -> None:
-    result = cell("jmml", [small_method(epochs=2)])
+    result = plain("jmml")
     recogniser = jmml.cell.fit_fold(TASK, SPLIT, 0, "jmml", result.config, seed=0)
     test = jmml.cell.evaluated_part(TASK, SPLIT, 0).speech
     rows = result.evidence.query("modality == 'speech'")
@@ -206,6 +208,5 @@ def test_the_embedding_is_that_of_the_evaluated_utterances_in_their_order() -> N
     assert np.array_equal(result.embedding, recogniser.embed(X_speech=test.X).astype(np.float32))
 
 
-def test_what_is_audited_says_so() -> None:
-    assert cell("raw").metrics["audited"] == 0
-    assert cell("raw", audited=True).metrics["audited"] == 1
+def test_what_is_not_audited_says_so() -> None:
+    assert plain("raw").metrics["audited"] == 0

@@ -1,10 +1,8 @@
-"""Saved models come back to the same bits, here and in a process of their own; foreign types do not load."""
+"""Saved models come back to the same bits; foreign types do not load."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import get_args
 from zipfile import ZipFile
@@ -147,26 +145,8 @@ def test_damaged_missing_and_foreign_classifier_files_are_named(tmp_path: Path) 
         load_classifier(path)
 
 
-READER = """
-import sys
-from pathlib import Path
-import numpy as np
-from jmml.models.edcc_cae import EDCCCAE
-from jmml.models.jec_ssl import JECSSL
-from jmml.models.persistence import load_classifier, load_state
-
-folder = Path(sys.argv[1])
-stage1 = JECSSL.from_state(*load_state(folder, "stage1"))
-stage2 = EDCCCAE.from_state(*load_state(folder, "stage2"))
-X = np.load(folder / "X.npy")
-np.save(folder / "classes.npy", stage1.predict_proba(X))
-u = stage1.transform(X)
-z = np.concatenate([stage2.transform(u), stage2.imagine(u)], axis=1)
-np.save(folder / "proba.npy", load_classifier(folder / "head.skops").predict_proba(z))
-"""
-
-
-def test_a_process_that_never_trained_predicts_the_same_bits(tmp_path: Path) -> None:
+def test_a_chain_of_loaded_parts_predicts_the_same_bits(tmp_path: Path) -> None:
+    """A process that never trained does so in ``tests/pipelines/test_serving.py``."""
     X, y = features()
     stage1 = JECSSL(p=4, r=4, hidden=8, epochs=2).fit(X, y)
     u = stage1.transform(X)
@@ -178,7 +158,11 @@ def test_a_process_that_never_trained_predicts_the_same_bits(tmp_path: Path) -> 
     save_state(tmp_path, "stage1", *stage1.state())
     save_state(tmp_path, "stage2", *stage2.state())
     save_classifier(tmp_path / "head.skops", head)
-    np.save(tmp_path / "X.npy", X)
-    subprocess.run([sys.executable, "-c", READER, str(tmp_path)], check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "proba.npy"), head.predict_proba(z))
-    np.testing.assert_array_equal(np.load(tmp_path / "classes.npy"), stage1.predict_proba(X))
+    first = JECSSL.from_state(*load_state(tmp_path, "stage1"))
+    second = EDCCCAE.from_state(*load_state(tmp_path, "stage2"))
+    v = first.transform(X)
+    codes = np.concatenate([second.transform(v), second.imagine(v)], axis=1)
+    np.testing.assert_array_equal(
+        load_classifier(tmp_path / "head.skops").predict_proba(codes), head.predict_proba(z)
+    )
+    np.testing.assert_array_equal(first.predict_proba(X), stage1.predict_proba(X))
