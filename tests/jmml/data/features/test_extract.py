@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import soundfile as sf
 
-from jmml.config import EEGFeatureConfig, FeaturesConfig, SpeechFeatureConfig
+from jmml.config import EEGFeatureConfig, FeaturesConfig, Modality, SpeechFeatureConfig
 from jmml.data.corpora._base import Recording
 from jmml.data.features import extract, speech
 from jmml.data.features.audio import load_audio
@@ -60,9 +60,6 @@ class SpeechReader:
             mark.unlink()
         return found
 
-    def processes(self) -> set[int]:
-        return {int(mark.read_text()) for mark in self.root.glob("*.read")}
-
 
 def speech_corpus(root: Path, count: int = 4) -> tuple[pd.DataFrame, SpeechReader]:
     frame = manifest(count, "speech", 0.3)
@@ -78,8 +75,11 @@ class EEGReader:
     """Trials of 9 s at 128 Hz; ``channels`` by recording id departs from the usual ones."""
 
     channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    root: Path | None = None  # for marks, as those of SpeechReader
 
     def __call__(self, row: Any) -> Recording:
+        if self.root is not None:
+            (self.root / f"{row.id}.read").write_text(str(os.getpid()))
         names = self.channels.get(row.id, EEG_CHANNELS)
         signals = {
             name: np.random.default_rng([int(row.id[1:]), ord(name[-1])]).normal(size=9 * 128)
@@ -157,16 +157,27 @@ def test_a_damaged_entry_is_computed_again(tmp_path: Path) -> None:
     assert again.digest == first.digest
 
 
-def test_processes_give_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frame, read = speech_corpus(tmp_path, 12)
+@pytest.mark.parametrize("modality", ["eeg", pytest.param("speech", marks=pytest.mark.long)])
+def test_processes_give_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modality: Modality
+) -> None:
+    """Processes for EEG alone are started in a second: they do without librosa."""
+    if modality == "speech":
+        frame, read = speech_corpus(tmp_path, 12)
+    else:
+        frame, read = manifest(12, "eeg", 9.0), EEGReader(root=tmp_path)
+
+    def processes() -> set[int]:
+        return {int(mark.read_text()) for mark in tmp_path.glob("*.read")}
+
     monkeypatch.setattr(extract, "MIN_PER_WORKER", 6)
-    serial, _ = run(frame, read, workers=1)
-    assert read.processes() == {os.getpid()}
-    parallel, _ = run(frame, read, workers=2, cache_dir=tmp_path / "cache")
-    assert os.getpid() not in read.processes()
+    serial, _ = run(frame, read, modality, workers=1)
+    assert processes() == {os.getpid()}
+    parallel, _ = run(frame, read, modality, workers=2, cache_dir=tmp_path / "cache")
+    assert os.getpid() not in processes()
     np.testing.assert_array_equal(serial.X, parallel.X)
     assert serial.digest == parallel.digest
-    assert run(frame, read, cache_dir=tmp_path / "cache")[0].digest == serial.digest
+    assert run(frame, read, modality, cache_dir=tmp_path / "cache")[0].digest == serial.digest
 
 
 def broken(tmp_path: Path) -> tuple[pd.DataFrame, SpeechReader]:
