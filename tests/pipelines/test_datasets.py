@@ -64,9 +64,10 @@ def state(root: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    root = tmp_path / "project"
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project under Git and DVC with one corpus. Not to be changed."""
+    root = tmp_path_factory.mktemp("datasets") / "project"
     root.mkdir()
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     Repo.init(str(root)).close()
@@ -74,7 +75,12 @@ def project(tmp_path: Path) -> Project:
     (root / "dvc.yaml").write_text("stages: {}\n")
     shutil.copy(SOURCE / ".gitignore", root)
     write_ravdess(root / "data/raw/old")
-    return Project(root)
+    return root
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Project:
+    return Project(shutil.copytree(template, tmp_path / "project"))
 
 
 @pytest.fixture

@@ -61,17 +61,27 @@ def write_lock(project: Project, corpus: str = "talk") -> str:
     return md5
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A committed project whose features are those of ``dvc.lock``."""
-    project = make_project(tmp_path / "project", fresh=True)
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A committed project whose features are those of ``dvc.lock``. Not to be changed."""
+    project = make_project(tmp_path_factory.mktemp("lineage") / "project", fresh=True)
     write_features(project)
     write_lock(project)
     (project.root / ".gitignore").write_text("/data\n/mlruns\n")
     git(project.root, "init", "-b", "main")
     git(project.root, "add", ".")
     git(project.root, "commit", "-m", "start")
-    return project
+    return project.root
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Project:
+    """A copy of ``template``."""
+    root = Path(shutil.copytree(template, tmp_path / "project"))
+    git(
+        root, "update-index", "--refresh"
+    )  # copies have other times, which Git would look into at every status
+    return Project(root)
 
 
 def test_datasets_carry_the_hashes_of_the_lock_file(project: Project) -> None:

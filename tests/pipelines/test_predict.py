@@ -19,6 +19,7 @@ from pipelines.predict import predict_files
 from pipelines.project import Project
 from tests.cli.console import run
 from tests.jmml.tasks import gaussian_table, small_method, small_params
+from tests.pipelines.tracked import make_project
 
 SETTINGS = SpeechFeatureConfig()
 NAMES = speech.feature_names(SETTINGS)
@@ -26,10 +27,9 @@ NAMES = speech.feature_names(SETTINGS)
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    root = tmp_path_factory.mktemp("project")
-    (root / "dvc.yaml").write_text("stages: {}\n")
-    (root / "params.yaml").write_text(json.dumps(small_params().model_dump(mode="json")))
-    return Project(root)
+    made = make_project(tmp_path_factory.mktemp("predict") / "project")
+    made.params_path.write_text(json.dumps(small_params().model_dump(mode="json")))
+    return made
 
 
 @cache

@@ -4,8 +4,6 @@ import logging
 import math
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,9 +17,16 @@ from pipelines import store, tracking
 from pipelines.project import Project
 from pipelines.store_errors import reported
 from pipelines.tracking import Tracker
+from tests.forked import Forked, script
 from tests.pipelines.tracked import make_lineage, make_project
+from tests.waiting import until
 
-CHECKOUT = Path(tracking.__file__).parents[1]
+CONNECT = """
+import sys
+from pipelines.project import Project
+from pipelines.tracking import Tracker
+tracker = Tracker.connect(Project(sys.argv[1]))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -74,25 +79,22 @@ def test_a_fresh_store_lies_under_mlruns_and_is_made_in_silence(
     assert logging.getLogger("alembic").level >= logging.ERROR
 
 
+def in_another_process(source: str, *arguments: str, folder: Path, name: str = "child") -> Forked:
+    """``source`` in a process of its own, whose output goes to ``NAME.out`` and ``NAME.err``."""
+    out, err = folder / f"{name}.out", folder / f"{name}.err"
+    return script(CONNECT + source, [*arguments], cwd=folder, env=dict(os.environ), out=out, err=err)
+
+
 def test_processes_that_start_together_share_one_fresh_store(tmp_path: Path) -> None:
     root = make_project(tmp_path / "project", fresh=True).root
-    code = (
-        "import sys; from pipelines.project import Project; from pipelines.tracking import Tracker; "
-        "print(Tracker.connect(Project(sys.argv[1])).experiment().experiment_id)"
-    )
+    source = "print(tracker.experiment().experiment_id)"
     workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(root)],
-            cwd=CHECKOUT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
+        in_another_process(source, str(root), folder=tmp_path, name=f"worker{number}") for number in range(4)
     ]
-    results = [worker.communicate(timeout=120) for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * 4, results
-    assert len({out for out, _ in results}) == 1
+    until(lambda: all(worker.poll() is not None for worker in workers), "the end of all four")
+    said = [path.read_text() for path in tmp_path.glob("worker*.err")]
+    assert [worker.returncode for worker in workers] == [0] * 4, said
+    assert len({path.read_text() for path in tmp_path.glob("worker*.out")}) == 1
 
 
 def test_the_environment_names_another_store(
@@ -265,21 +267,15 @@ def test_a_moved_project_reads_its_old_files_and_writes_at_the_new_place(tmp_pat
     before = make_project(tmp_path / "before")
     run = Tracker.connect(before).start_sweep("demo", params={}, tags={}, lineage=make_lineage())
     after = before.root.rename(tmp_path / "after")
-    code = (
-        "import sys; from pipelines.project import Project; from pipelines.tracking import Tracker; "
-        "tracker, run = Tracker.connect(Project(sys.argv[1])), sys.argv[2]; "
-        "tracker.log_text(run, 'later', 'notes.txt'); "
+    # Another process, as MLflow remembers the places of runs for as long as a process lives.
+    source = (
+        "run = sys.argv[2]; tracker.log_text(run, 'later', 'notes.txt'); "
         "print([file.path for file in tracker.client.list_artifacts(run, 'lineage')])"
     )
-    # Another process, as MLflow remembers the places of runs for as long as a process lives.
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(after), run],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "lineage/params.yaml" in done.stdout
+    child = in_another_process(source, str(after), run, folder=tmp_path)
+    until(lambda: child.poll() is not None, "the end of the other process")
+    assert child.returncode == 0, (tmp_path / "child.err").read_text()
+    assert "lineage/params.yaml" in (tmp_path / "child.out").read_text()
     assert (after / "mlruns" / "artifacts" / run / "artifacts" / "notes.txt").read_text() == "later"
     assert not before.root.exists()
 

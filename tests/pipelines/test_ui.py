@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import urllib.error
 import urllib.request
 import zlib
@@ -170,9 +171,15 @@ def test_a_password_that_is_also_a_part_of_the_host_leaves_the_address_whole() -
     assert ui.store.redacted("https://ada:mlflow@mlflow.example.org") == "https://***@mlflow.example.org"
 
 
+@pytest.fixture
+def bare_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No processes that run jobs, nine of them, beside the server."""
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_server_answers_and_stops_when_it_is_told_to(project: Project, number: signal.Signals) -> None:
+@pytest.mark.usefixtures("bare_server")
+def test_the_server_answers_and_stops_when_it_is_told_to(project: Project) -> None:
     tracker = Tracker.connect(project)
     sweep = tracker.start_sweep("demo", params={}, tags={}, lineage=make_lineage())
     port, said, seen = free_port(), [], {}
@@ -190,7 +197,39 @@ def test_the_server_answers_and_stops_when_it_is_told_to(project: Project, numbe
             page = f"http://127.0.0.1:{port}/get-artifact?path=lineage/params.yaml&run_uuid={sweep}"
             with urllib.request.urlopen(page, timeout=60) as answer:
                 seen["file"] = answer.read().decode()
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    ui.serve(project, port=port, announce=announce)
+    assert seen == {"runs": [sweep], "file": make_lineage().params}
+    assert f"http://127.0.0.1:{port}/#/experiments/" in said[0]
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+
+def in_place_of_the_server(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """A process that starts at once; MLflow takes as long for either end as the test above."""
+    command = [sys.executable, "-I", "-c", source]
+    monkeypatch.setattr(ui, "server_command", lambda _, port: [*command, str(port)])
+
+
+ANSWERS = """
+import http.server, sys
+class Well(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Well).serve_forever()
+"""
+
+
+def test_ctrl_c_stops_the_server(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_place_of_the_server(monkeypatch, ANSWERS)
+    port, said = free_port(), []
+
+    def announce(line: str) -> None:
+        said.append(line)
+        if "Ctrl-C" in line:
+            os.kill(os.getpid(), signal.SIGINT)
 
     # A process that a shell put into the background may have been started with Ctrl-C ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -198,16 +237,15 @@ def test_the_server_answers_and_stops_when_it_is_told_to(project: Project, numbe
         ui.serve(project, port=port, announce=announce)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert seen == {"runs": [sweep], "file": make_lineage().params}
-    assert f"http://127.0.0.1:{port}/#/experiments/" in said[0]
+    assert "Ctrl-C" in said[-1]
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
 
 
-@pytest.mark.slow
 def test_a_server_that_cannot_start_is_one_line(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = ui.server_command(project, ui.choose_port())
-    monkeypatch.setattr(ui, "server_command", lambda *_: [*command, "--no-such-option"])
+    in_place_of_the_server(
+        monkeypatch, "import sys; sys.exit('Usage:\\nError: No such option: --no-such-option')"
+    )
     with pytest.raises(TrackingError, match=r"the server ended at once: .*--no-such-option") as caught:
         ui.serve(project)
     assert "\n" not in str(caught.value)

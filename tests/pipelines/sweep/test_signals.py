@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,11 +35,18 @@ def test_a_signal_waits_for_the_end_of_the_block(number, expected):
     assert done
 
 
-def test_a_second_one_does_not_wait(monkeypatch):
-    monkeypatch.setattr(signals, "HEED_SECONDS", 0.05)
+@pytest.fixture
+def clock(monkeypatch):
+    """The time as the module sees it: it stands still until a test moves it."""
+    now = SimpleNamespace(seconds=100.0)
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    return now
+
+
+def test_a_second_one_does_not_wait(clock):
     with pytest.raises(KeyboardInterrupt), later():
         signal.raise_signal(signal.SIGINT)
-        time.sleep(0.1)
+        clock.seconds += signals.HEED_SECONDS
         signal.raise_signal(signal.SIGINT)
         pytest.fail("it waited")
 
@@ -50,14 +57,13 @@ def test_an_error_of_the_block_comes_first():
         raise ValueError("broken")
 
 
-def test_ctrl_c_is_noted_once_and_raised_where_the_loop_does_not_heed_it(monkeypatch):
-    monkeypatch.setattr(signals, "HEED_SECONDS", 0.05)
+def test_ctrl_c_is_noted_once_and_raised_where_the_loop_does_not_heed_it(clock):
     with pytest.raises(KeyboardInterrupt), first_interrupt() as pressed:
         assert not pressed()
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)  # at once: it might be raised where Python can only ignore it
         assert pressed()
-        time.sleep(0.1)
+        clock.seconds += signals.HEED_SECONDS
         signal.raise_signal(signal.SIGINT)
         pytest.fail("it was noted again")
 

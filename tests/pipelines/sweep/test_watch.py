@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import os
 import threading
-import time
 
 import pytest
 from rich.console import Console
@@ -14,6 +13,7 @@ from pipelines.sweep.journal import Journal
 from pipelines.sweep.table import CLOSING
 from pipelines.sweep.watch import Watcher, driver_text, watch
 from tests.pipelines.sweep.scripts import Script, bare_project
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -27,10 +27,7 @@ def pipe(width=100):
 
 
 def wait_for(console, text):
-    until = time.monotonic() + 30
-    while text not in console.file.getvalue():
-        assert time.monotonic() < until, console.file.getvalue()
-        time.sleep(0.02)
+    until(lambda: text in console.file.getvalue(), f"{text!r} on the screen", seconds=30)
 
 
 def start_watching(folder, console):
@@ -104,7 +101,7 @@ def test_in_a_pipe_each_trial_that_ends_is_a_line_and_the_end_of_the_sweep_is_th
         script.trial(3, [0.1], "stopped")
         script("close", state="stopped", reason="asked to")
         append(folder, script.events[known:])
-    thread.join(timeout=30)
+    until(lambda: not thread.is_alive(), "the end of the watching", seconds=30)
     assert result == ["stopped"]
     lines = console.file.getvalue().splitlines()
     assert [row.split(":")[0] for row in lines if row.startswith("trial ") and "/" in row] == [
@@ -127,7 +124,7 @@ def test_in_a_pipe_the_end_of_the_driver_is_said_and_so_is_the_refit(project):
         append(folder, script.events[known:])
         wait_for(console, CLOSING)
         assert result == []
-    thread.join(timeout=30)
+    until(lambda: not thread.is_alive(), "the end of the watching", seconds=30)
     assert result == ["interrupted"]
     lines = console.file.getvalue().splitlines()
     assert lines.count(CLOSING) == 1
@@ -179,7 +176,7 @@ def test_watching_begins_while_the_driver_starts_ray(project):
         append(folder, script.events)
         wait_for(console, "best")
         append(folder, [{"e": "close", "state": "stopped", "reason": "interrupted"}])
-    thread.join(30)
+    until(lambda: not thread.is_alive(), "the end of the watching", seconds=30)
     assert result == ["stopped"]
 
 
