@@ -1,7 +1,8 @@
-"""Processes that begin with everything imported, forked from one that imported it once.
+"""Processes that begin with all but Ray imported, forked from one that imported it once.
 
-A driver of a sweep or a study imports torch, Ray and MLflow, which takes longer than most of what it does in a test.
-The processes here are as real as others: own number, own session, killed, interrupted and waited for like any other.
+A driver of a sweep or a study imports torch and MLflow, and so does each of its workers (:mod:`tests.workers`); that
+takes longer than most of what they do in a test. The processes here are as real as others: own number, own session,
+killed, interrupted and waited for like any other.
 
 >>> child = command(["sweep", "list"], cwd=folder, env=environment, out=folder / "out", err=folder / "err")
 >>> child.wait(60)
@@ -16,21 +17,13 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-PRELOADED = [
-    "tests.forked",
-    "torch",
-    "ray.tune",
-    "mlflow",
-    "sklearn.linear_model",
-    "cli.app",
-    "pipelines.sweep.runner",
-    "pipelines.study.runner",
-    "pipelines.registry",
-]
+from tests.waiting import until
+
+PRELOADED = ["tests.forked", "tests.workers", "tests.preloaded"]
 
 
 class Forked:
@@ -75,6 +68,13 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+def context() -> ForkServerContext:
+    """For processes that run a function; a process of pytest has one server, so all must ask for the same modules."""
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(PRELOADED)
+    return found
+
+
 def command(words: list[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path) -> Forked:
     """``jmml WORDS`` in a session of its own, with exactly the environment ``env``."""
     return _start(_command, (words,), cwd, env, out, err)
@@ -90,13 +90,22 @@ def script(
 def _start(
     target: Any, arguments: tuple[Any, ...], cwd: Path, env: Mapping[str, str], out: Path, err: Path
 ) -> Forked:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    process = context.Process(
+    for path in (out, err):
+        path.touch()
+    process = context().Process(
         target=_begin, args=(target, arguments, str(cwd), dict(env), str(out), str(err)), daemon=False
     )
     process.start()
-    return Forked(process)
+    started = Forked(process)
+    until(lambda: started.poll() is not None or _leads_a_session(started.pid), "it has a session of its own")
+    return started
+
+
+def _leads_a_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 def _begin(
@@ -124,7 +133,10 @@ def _begin(
 
 def _command(words: list[str]) -> None:
     from cli.app import main
+    from tests.workers import serve_workers
 
+    if words[0] in ("sweep", "study"):
+        serve_workers()
     sys.argv = ["jmml", *words]
     main()
 

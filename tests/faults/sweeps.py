@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,16 +20,18 @@ import yaml
 from pipelines.project import Project
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.journal import Event, Follower
+from tests import forked, waiting
 from tests.jmml.tasks import small_method
 from tests.pipelines.sweep.projects import definition, write_project
+from tests.pipelines.tracked import _store
 
 JMML = Path(sys.executable).with_name("jmml")
 ROOT = Path(__file__).parents[2]  # the code under test
-TRIALS, EPOCHS = 8, 25
-PATIENCE_S = 150.0  # for anything that is waited for; never reached unless something is wrong
-GONE_S = 25.0  # Ray's processes notice within seconds that their driver was killed
-SWEEP_S = 300.0  # for a whole sweep
-POLL_S = 0.01
+TRIALS, EPOCHS = 8, 12
+# Limits on an idle machine (tests/waiting.py), never reached unless something is wrong.
+PATIENCE_S = 60.0
+GONE_S = 15.0  # Ray's processes notice within seconds that their driver was killed
+SWEEP_S = 120.0  # for a whole sweep
 CLEAN = (0, 130)  # exit codes of a driver that ended by itself and took everything along
 RAYLET, GCS, WORKER = "raylet", "gcs_server", "ray::ImplicitFunc.train"
 # Two of Ray's that wait a minute for a GCS that is gone: by their own names, and by their scripts while they start.
@@ -40,7 +42,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "tpe": {"algorithm": "tpe", "lag": 3},
     "cma-es": {"algorithm": "cma-es", "lag": 3, "space": CHANGING},
     "hyperband": {"scheduler": {"name": "hyperband", "reduction": 3}},
-    "pbt": {"algorithm": "pbt", "scheduler": None, "pbt": {"interval": 8}, "space": CHANGING},
+    "pbt": {"algorithm": "pbt", "scheduler": None, "pbt": {"interval": 4}, "space": CHANGING},
 }
 # What a driver says besides an error: trials, what happens now, trouble with the store.
 PROGRESS = re.compile(
@@ -48,14 +50,12 @@ PROGRESS = re.compile(
     r"|waiting |(\S+ )?best of "
 )
 
-# In the background of a shell SIGINT is ignored, which what is started here would inherit.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 def make_project(root: Path) -> Project:
-    """A project with one definition per algorithm; a trial takes about half a second."""
+    """A project with one definition per algorithm and an empty store; a trial takes a fraction of a second."""
     project = write_project(root, method=small_method(epochs=EPOCHS).model_dump())
+    project.mlruns_dir.mkdir()
+    shutil.copy(Path(_store().name) / "mlruns" / "mlflow.db", project.mlruns_dir)
     for name, changes in ALGORITHMS.items():
         text = yaml.safe_dump(definition(name=name, trials=TRIALS, seed=3, **changes))
         (root / f"{name}.yaml").write_text(text)
@@ -65,19 +65,32 @@ def make_project(root: Path) -> Project:
 class Child:
     """One `jmml ...` process in a session of its own; Ray's processes inherit the session.
 
+    Parameters
+    ----------
+    fresh : start a new interpreter, which imports what ``PYTHONPATH`` names, instead of a forked process.
+
     Attributes
     ----------
     out, err : files with what it printed.
     """
 
-    def __init__(self, words: list[str], cwd: Path, environment: dict[str, str]) -> None:
+    def __init__(self, words: list[str], cwd: Path, environment: dict[str, str], *, fresh: bool) -> None:
         self.words = words
         folder = Path(tempfile.mkdtemp(prefix="child-", dir=cwd))
         self.out, self.err = folder / "out", folder / "err"
-        with self.out.open("wb") as out, self.err.open("wb") as err:
-            self.process = subprocess.Popen(
-                [str(JMML), *words], cwd=cwd, env=environment, stdout=out, stderr=err, start_new_session=True
-            )
+        self.process: subprocess.Popen[bytes] | forked.Forked
+        if fresh:
+            with self.out.open("wb") as out, self.err.open("wb") as err:
+                self.process = subprocess.Popen(
+                    [str(JMML), *words],
+                    cwd=cwd,
+                    env=environment,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
+                )
+        else:
+            self.process = forked.command(words, cwd=cwd, env=environment, out=self.out, err=self.err)
         self.pid = self.process.pid
 
     def __str__(self) -> str:
@@ -86,11 +99,10 @@ class Child:
 
     def wait(self, seconds: float = PATIENCE_S) -> int:
         """The exit code."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.end()
-            raise AssertionError(f"has not ended after {seconds:.0f} s: {self}") from None
+        self._await(lambda: self.process.poll() is not None, "it ended", seconds)
+        code = self.process.returncode
+        assert code is not None
+        return code
 
     def succeeds(self) -> None:
         assert self.wait(SWEEP_S) == 0, str(self)
@@ -124,14 +136,21 @@ class Child:
 
     def until(self, reached: Callable[[], bool], what: str) -> None:
         """Wait until something holds, while this process runs."""
-        end = time.monotonic() + PATIENCE_S
-        while not reached():
-            if self.process.poll() is not None and not reached():
-                raise AssertionError(f"ended before {what}: {self}")
-            if time.monotonic() > end:
-                self.end()
-                raise AssertionError(f"{what}: not after {PATIENCE_S:.0f} s: {self}")
-            time.sleep(POLL_S)
+        self._await(reached, what, PATIENCE_S, alive=lambda: self.process.poll() is None)
+
+    def _await(
+        self,
+        reached: Callable[[], bool],
+        what: str,
+        seconds: float,
+        alive: Callable[[], bool] | None = None,
+    ) -> None:
+        try:
+            waiting.until(reached, what, seconds=seconds, alive=alive)
+        except AssertionError as error:
+            said = str(self)
+            self.end()
+            raise AssertionError(f"{error}: {said}") from None
 
     # Its processes ---------------------------------------------------------------------------------
 
@@ -169,15 +188,18 @@ class Child:
 
     def leaves_nothing(self) -> None:
         """No process of its session is left, but for Ray's agents where it did not end by itself."""
-        self.process.wait(PATIENCE_S)
-        tolerated = () if self.process.returncode in CLEAN else AGENTS
-        end = time.monotonic() + GONE_S
-        while left := [process for process in self.family() if not _command(process).endswith(tolerated)]:
-            if time.monotonic() > end:
-                names = [f"{process.pid} {_command(process)}" for process in left]
-                self.end()
-                raise AssertionError(f"still there {GONE_S:.0f} s after the end of {self}: {names}")
-            time.sleep(0.1)
+        tolerated = () if self.wait() in CLEAN else AGENTS
+
+        def left() -> list[str]:
+            named = [(process.pid, _command(process)) for process in self.family()]
+            return [f"{pid} {name}" for pid, name in named if not name.endswith(tolerated)]
+
+        try:
+            waiting.until(lambda: not left(), "nothing is left of it", seconds=GONE_S, poll_s=0.1)
+        except AssertionError as error:
+            names = left()
+            self.end()
+            raise AssertionError(f"{error}: {names}; {self}") from None
 
     def end(self) -> None:
         """Kill what is left of it."""
@@ -224,16 +246,16 @@ class Sweep:
         }
         self.children: list[Child] = []
 
-    def jmml(self, *words: str, **environment: str) -> Child:
-        child = Child(["sweep", *words], self.project.root, {**self.environment, **environment})
+    def jmml(self, *words: str, fresh: bool = False, **environment: str) -> Child:
+        child = Child(["sweep", *words], self.project.root, {**self.environment, **environment}, fresh=fresh)
         self.children.append(child)
         return child
 
     def run(self) -> Child:
         return self.jmml("run", f"{self.algorithm}.yaml", "--name", self.name)
 
-    def resume(self, *words: str, **environment: str) -> Child:
-        return self.jmml("resume", self.name, *words, **environment)
+    def resume(self, *words: str, fresh: bool = False, **environment: str) -> Child:
+        return self.jmml("resume", self.name, *words, fresh=fresh, **environment)
 
     def stop(self) -> Child:
         return self.jmml("stop", self.name)
@@ -259,6 +281,11 @@ class Sweep:
             return seen >= count
 
         child.until(reached, f"event {kind} number {count}")
+
+    def in_the_middle(self, child: Child, *, trials: int) -> None:
+        """Wait until so many trials are over, and the next ones are at work."""
+        self.after(child, "end", trials)
+        self.after(child, "report", EPOCHS * trials + EPOCHS // 2)
 
     def end(self) -> None:
         for child in self.children:
