@@ -1,4 +1,4 @@
-"""A full disk, a journal that was cut off in the middle of a line, Ray's own files damaged."""
+"""Workers killed, a full disk, a journal that was cut off in the middle of a line, Ray's own files damaged."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from pipelines.sweep.journal import encode
 from tests.faults.same import assert_same
+from tests.faults.sweeps import WORKER
 
 pytestmark = pytest.mark.slow
 MIB = 2**20
@@ -34,11 +35,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path | None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_full_disk(sweep, expected, small_disk):
+def test_workers_killed_and_then_a_full_disk(sweep, expected, small_disk):
     one = sweep("tpe", shared=small_disk) if small_disk else sweep("tpe")
     driver = one.run()
-    one.after(driver, "end", 2)
-    one.after(driver, "report", 60)
+    one.in_the_middle(driver, trials=1)
+    for victim in driver.members(WORKER)[:1]:
+        victim.kill()
+    one.in_the_middle(driver, trials=3)  # the sweep goes on
+    for victim in driver.members(WORKER):
+        victim.kill()
+    one.in_the_middle(driver, trials=5)
+    again = [event for event in one.events() if event["e"] == "start" and event["attempt"] > 1]
+    assert len(again) >= 2  # those that were killed
     if small_disk:
         reason = "No space left on device"
         fill(small_disk / "ballast")
@@ -77,8 +85,7 @@ def test_a_journal_cut_off_and_ray_files_damaged(sweep, expected):
             path.unlink()
         else:
             path.write_bytes(path.read_bytes()[:10])
-    one.after(driver, "end", 3)
-    one.after(driver, "report", 85)
+    one.in_the_middle(driver, trials=3)
     driver.kill()
     driver.leaves_nothing()
     journal = one.folder.journal

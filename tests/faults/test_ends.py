@@ -28,52 +28,49 @@ def assert_closed(sweep: Sweep) -> None:
     assert set(statuses.values()) <= {"FINISHED", "KILLED"}
 
 
-def begun(sweep: Sweep, driver: Child, *, trials: int) -> None:
-    """So many trials are over, and the next ones are at work."""
-    sweep.after(driver, "end", trials)
-    sweep.after(driver, "report", 25 * trials + 10)
-
-
-def test_ctrl_c_then_a_termination_signal(sweep, expected):
-    one = sweep("tpe")
-    driver = one.run()
-    begun(one, driver, trials=1)
+def ctrl_c(sweep: Sweep, driver: Child) -> str:
     driver.interrupt()
-    line = driver.fails(INTERRUPTED, "interrupted; ", f"jmml sweep resume {one.name}")
+    line = driver.fails(INTERRUPTED, "interrupted; ", f"jmml sweep resume {sweep.name}")
     assert " of 8 trials are done and kept, best score " in line
-    driver.leaves_nothing()
-    assert_closed(one)
-    driver = one.resume()
-    begun(one, driver, trials=4)
+    return "interrupted"
+
+
+def termination(sweep: Sweep, driver: Child) -> str:
     driver.terminate()
     driver.fails(INTERRUPTED, "terminated; ")
-    driver.leaves_nothing()
-    assert_closed(one)
-    one.resume().succeeds()
-    assert_same(one, expected("tpe"))
+    return "terminated"
 
 
-def test_ctrl_c_twice_then_a_request_to_stop(sweep, expected, monkeypatch):
-    one = sweep()
-    driver = one.run()
-    begun(one, driver, trials=2)
+def ctrl_c_twice(sweep: Sweep, driver: Child) -> str:
     driver.interrupt()
     time.sleep(0.15)  # as quickly as a person can
     driver.interrupt()
     driver.fails(INTERRUPTED, "interrupted; ")
-    driver.leaves_nothing()
-    assert one.events()[-1]["e"] == "close"
-    driver = one.resume()
-    begun(one, driver, trials=4)
-    monkeypatch.setenv("JMML_SHARED", str(one.shared))
-    assert stop_sweep(one.project, one.name).startswith(
-        f"sweep {one.name} has stopped; "
-    )  # by this process: a new one may come too late
+    return "interrupted"
+
+
+def request(sweep: Sweep, driver: Child) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JMML_SHARED", str(sweep.shared))
+        said = stop_sweep(sweep.project, sweep.name)  # by this process: a new one may come too late
+    assert said.startswith(f"sweep {sweep.name} has stopped; ")
     driver.fails(INTERRUPTED, "stopped by ")
-    driver.leaves_nothing()
-    assert_closed(one)
+    return "stopped by "
+
+
+def test_every_way_to_end_it_early(sweep, expected):
+    one = sweep("tpe")
+    for number, end in enumerate((ctrl_c, termination, ctrl_c_twice, request)):
+        driver = one.resume() if number else one.run()
+        one.in_the_middle(driver, trials=(1, 2, 4, 5)[number])
+        reason = end(one, driver)
+        driver.leaves_nothing()
+        assert one.events()[-1]["reason"].startswith(reason)
+        if end is not ctrl_c_twice:  # then less is waited for
+            assert_closed(one)
+        assert one.events()[-1]["e"] == "close"
     one.resume().succeeds()
-    assert_same(one, expected("random"))
+    assert_same(one, expected("tpe"))
 
 
 @pytest.mark.parametrize(

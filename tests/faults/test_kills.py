@@ -1,4 +1,4 @@
-"""kill -9, at chosen moments: of a worker, of the driver, of Ray's services."""
+"""kill -9, at chosen moments: of the driver, of Ray's services; of workers in `test_disk.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from tests.faults.same import assert_same
-from tests.faults.sweeps import GCS, RAYLET, TRIALS, WORKER, Child, Sweep
+from tests.faults.sweeps import GCS, RAYLET, Child, Sweep
 
 pytestmark = pytest.mark.slow
 
@@ -32,8 +32,7 @@ def in_the_first_trials(sweep: Sweep, driver: Child) -> None:
 
 
 def in_the_middle(sweep: Sweep, driver: Child) -> None:
-    sweep.after(driver, "end", 3)
-    sweep.after(driver, "report", 90)
+    sweep.in_the_middle(driver, trials=3)
 
 
 def among_rungs(sweep: Sweep, driver: Child) -> None:
@@ -69,30 +68,14 @@ def test_the_driver(sweep, expected, algorithm, moments):
     assert_same(one, expected(algorithm))
 
 
-def test_workers_while_the_sweep_goes_on(sweep, expected):
-    one = sweep("tpe")
-    driver = one.run()
-    one.after(driver, "end", 2)
-    one.after(driver, "report", 55)
-    victim = driver.members(WORKER)[0]
-    victim.kill()
-    one.after(driver, "end", 4)
-    for victim in driver.members(WORKER):
-        victim.kill()
-    driver.succeeds()
-    assert_same(one, expected("tpe"))
-    assert one.count("start") > TRIALS  # the killed ones were started again
-
-
-@pytest.mark.parametrize("service", [RAYLET, GCS])
-def test_a_service_of_ray(sweep, expected, service):
+def test_services_of_ray(sweep, expected):
     one = sweep()
-    driver = one.run()
-    one.after(driver, "end", 2)
-    one.after(driver, "report", 60)
-    (victim,) = driver.members(service)
-    victim.kill()
-    driver.fails(9, f"Ray's {service} ended", f"jmml sweep resume {one.name}")
-    driver.leaves_nothing()
+    for trials, service in ((1, RAYLET), (4, GCS)):
+        driver = one.resume() if trials > 1 else one.run()
+        one.in_the_middle(driver, trials=trials)
+        (victim,) = driver.members(service)
+        victim.kill()
+        driver.fails(9, f"Ray's {service} ended", f"jmml sweep resume {one.name}")
+        driver.leaves_nothing()
     one.resume().succeeds()
     assert_same(one, expected("random"))

@@ -33,7 +33,7 @@ def test_changes_are_shown_and_only_one_may_drive(sweep, expected, tmp_path: Pat
         file.write("# changed\n")
     refused = {
         "seed: 3 -> 5": one.resume("-s", "seed=5"),
-        "code: ": one.resume(PYTHONPATH=str(code)),
+        "code: ": one.resume(fresh=True, PYTHONPATH=str(code)),
     }
     for text, child in refused.items():
         assert child.wait() == 3, str(child)
