@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import multiprocessing
 import os
 import pickle
 import resource
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,10 @@ from jmml.experiment import fit_fold, search_trial
 from jmml.models.jec_ssl import JECSSL
 from jmml.task import make_split, training_part
 from pipelines.sweep.memo import Stage1Store, prune
+from tests import forked, waiting
 from tests.jmml.tasks import small_method, small_task
 
-SPAWN = multiprocessing.get_context("spawn")
+PROCESSES = forked.context()
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(60, 9)), np.arange(60) % 3
 KEYS = ["a", "b", "c", "d"]
@@ -110,8 +110,17 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [cut, flip, Path.unlink, lambda path: path.write_bytes(b"")])
-@pytest.mark.parametrize("file", ["model.safetensors", "model.json", "seal.json"])
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("model.safetensors", cut),
+        ("model.safetensors", flip),
+        ("model.json", flip),
+        ("model.json", Path.unlink),
+        ("seal.json", cut),
+        ("seal.json", lambda path: path.write_bytes(b"")),
+    ],
+)
 def test_a_damaged_entry_is_computed_anew_and_replaced(tmp_path, file, damage):
     store(tmp_path).obtain({"a": model})
     (entry,) = entries(tmp_path)
@@ -161,8 +170,8 @@ def fill_up(folder: Path, report) -> None:
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path):
-    report = SPAWN.SimpleQueue()
-    process = SPAWN.Process(target=fill_up, args=(tmp_path, report))
+    report = PROCESSES.SimpleQueue()
+    process = PROCESSES.Process(target=fill_up, args=(tmp_path, report))
     process.start()
     assert report.get() == (bits(model()), counts(computed=1, unsaved=1))
     process.join()
@@ -227,42 +236,59 @@ def test_another_process_gets_the_folder_and_not_the_models(tmp_path):
 
 
 class Marked:
-    """A job that leaves a file for every time it is done, and takes a while."""
+    """A job that leaves a file when it begins and another when it is done, and waits for an event in between."""
 
-    def __init__(self, folder: Path, key: str, seconds: float = 0.2) -> None:
-        self.folder, self.key, self.seconds = folder, key, seconds
+    def __init__(self, folder: Path, key: str, go) -> None:
+        self.folder, self.key, self.go = folder, key, go
 
     def __call__(self) -> JECSSL:
         (self.folder / f"begun-{self.key}-{os.getpid()}").touch()
-        time.sleep(self.seconds)
+        self.go(self.folder)
         found = model(KEYS.index(self.key))
         (self.folder / f"done-{self.key}-{os.getpid()}").touch()
         return found
 
 
-def work(folder: Path, marks: Path, keys: list[str], seconds: float, report) -> None:
+def at_once(marks: Path) -> None:
+    """Goes on."""
+
+
+def once_both_have_begun(marks: Path) -> None:
+    waiting.until(
+        lambda: len({path.name.rpartition("-")[2] for path in marks.glob("begun-*")}) == 2, "two are at work"
+    )
+
+
+def once_it_may(marks: Path) -> None:
+    waiting.until((marks / "go").exists, "it may go on", seconds=300)
+
+
+def work(folder: Path, marks: Path, keys: list[str], go, report) -> None:
     kept = store(folder)
-    found = kept.obtain({key: Marked(marks, key, seconds) for key in keys})
+    found = kept.obtain({key: Marked(marks, key, go) for key in keys})
     report.put(({key: bits(value) for key, value in found.items()}, kept.take_counts()))
 
 
-def started(folder: Path, marks: Path, keys: list[str], report, seconds: float = 0.2):
-    process = SPAWN.Process(target=work, args=(folder, marks, keys, seconds, report))
+def started(folder: Path, marks: Path, keys: list[str], report, go):
+    process = PROCESSES.Process(target=work, args=(folder, marks, keys, go, report))
     process.start()
     return process
 
 
 def wait_for(marks: Path, pattern: str) -> None:
-    deadline = time.monotonic() + 60
-    while not list(marks.glob(pattern)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    waiting.until(lambda: list(marks.glob(pattern)), pattern)
 
 
-def test_two_processes_share_the_work_and_compute_each_key_once(tmp_path):
-    marks, report = tmp_path / "marks", SPAWN.SimpleQueue()
-    marks.mkdir()
-    both = [started(tmp_path / "stage1", marks, KEYS, report) for _ in range(2)]
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+def test_two_processes_share_the_work_and_compute_each_key_once(tmp_path, marks):
+    report = PROCESSES.SimpleQueue()
+    both = [started(tmp_path / "stage1", marks, KEYS, report, once_both_have_begun) for _ in range(2)]
     (first, one), (second, two) = report.get(), report.get()
     for process in both:
         process.join()
@@ -272,15 +298,20 @@ def test_two_processes_share_the_work_and_compute_each_key_once(tmp_path):
     assert one["loaded"] + one["waited"] + two["loaded"] + two["waited"] == 4
 
 
-def test_whoever_finds_a_key_busy_does_the_others_first(tmp_path):
-    marks, report = tmp_path / "marks", SPAWN.SimpleQueue()
-    marks.mkdir()
-    slow = started(tmp_path / "stage1", marks, ["a"], report, seconds=3.0)
+def test_whoever_finds_a_key_busy_does_the_others_first(tmp_path, marks):
+    report = PROCESSES.SimpleQueue()
+    slow = started(tmp_path / "stage1", marks, ["a"], report, once_it_may)
     wait_for(marks, "begun-a-*")
     kept = store(tmp_path / "stage1")
     began = []
-    jobs = {key: lambda key=key: (began.append(key), model(KEYS.index(key)))[1] for key in KEYS}
-    found = kept.obtain(jobs)
+
+    def job(key: str) -> JECSSL:
+        began.append(key)
+        if key == "d":
+            (marks / "go").touch()
+        return model(KEYS.index(key))
+
+    found = kept.obtain({key: functools.partial(job, key) for key in KEYS})
     assert began == ["b", "c", "d"]
     assert list(found) == KEYS
     assert kept.take_counts() == counts(computed=3, waited=1)
@@ -288,22 +319,22 @@ def test_whoever_finds_a_key_busy_does_the_others_first(tmp_path):
     slow.join()
 
 
-def test_a_holder_that_is_killed_frees_the_key_and_leaves_no_entry(tmp_path):
-    marks, report = tmp_path / "marks", SPAWN.SimpleQueue()
-    marks.mkdir()
+def test_a_holder_that_is_killed_frees_the_key_and_leaves_no_entry(tmp_path, marks):
+    report = PROCESSES.SimpleQueue()
     folder = tmp_path / "stage1"
-    holder = started(folder, marks, ["a"], report, seconds=60.0)
+    holder = started(folder, marks, ["a"], report, once_it_may)
     wait_for(marks, "begun-a-*")
-    waiting = started(folder, marks, ["a"], report, seconds=0.0)
-    time.sleep(0.2)
+    other = started(folder, marks, ["a", "b"], report, at_once)
+    wait_for(marks, "begun-b-*")  # it has found the other key busy
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
     found, counted = report.get()
-    waiting.join()
-    assert found == {"a": bits(model())}
-    assert counted == counts(computed=1)
-    (entry,) = entries(folder)
-    assert [path for path in entry.parent.iterdir() if path.name.startswith(".")] == []
+    other.join()
+    assert found == {"a": bits(model()), "b": bits(model(1))}
+    assert counted == counts(computed=2)
+    for entry in entries(folder):
+        assert [path for path in entry.parent.iterdir() if path.name.startswith(".")] == []
+    assert len(entries(folder)) == 2
 
 
 def killed_while_it_writes(folder: Path) -> None:
@@ -316,7 +347,7 @@ def killed_while_it_writes(folder: Path) -> None:
 
 
 def test_a_writer_that_is_killed_leaves_no_entry(tmp_path):
-    process = SPAWN.Process(target=killed_while_it_writes, args=(tmp_path,))
+    process = PROCESSES.Process(target=killed_while_it_writes, args=(tmp_path,))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
