@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from tests.pipelines.sweep.shipping import (
     session,
     shipping_to,
     start,
-    until,
 )
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +47,13 @@ class Store:
         self.status: dict[str, str] = {}
         self.requests: list[tuple[str, int]] = []
         self.failing: TrackingError | None = None
-        self.delay = 0.0
+        self.answers = threading.Event()
+        self.answers.set()
         self.there = True
 
     def _request(self, what: str, values: int = 0) -> None:
         self.requests.append((what, values))
-        time.sleep(self.delay)
+        self.answers.wait()
         if self.failing is not None:
             raise self.failing
 
@@ -273,7 +274,7 @@ def test_while_the_store_is_away_the_journal_keeps_everything(folder: SweepFolde
     store.failing = TrackingError("cannot reach the tracking server", fix="start it")
     append(folder, [start(1, 2), report(1, 1, 3, 0.5)])
     with shipping_to(folder, store) as ship:
-        until(lambda: ship.trouble is not None)
+        until(lambda: ship.trouble is not None, "trouble")
         waiting = ship.waiting
         assert waiting == folder.journal.stat().st_size
         append(folder, [report(1, 2, 4, 0.6), end(1, 5)])
@@ -289,28 +290,45 @@ def test_while_the_store_is_away_the_journal_keeps_everything(folder: SweepFolde
     assert len(store.points["run-001-0"]) == 3
 
 
-def test_pauses_grow_and_a_refusal_ends_the_wait_at_once(folder: SweepFolder, store: Store) -> None:
+def test_pauses_grow_and_a_refusal_ends_the_wait_at_once(
+    folder: SweepFolder, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.failing = LastingError("parameter 'p' has another value")
     append(folder, [start(1, 2)])
-    with shipping_to(folder, store, pause=0.1) as ship:
-        time.sleep(1.0)
-        assert 2 <= len(store.requests) <= 5, "0.1 + 0.2 + 0.4 + 0.8 s"
-        with pytest.raises(LastingError, match="parameter 'p' has another value"):
-            ship.drain(patience_s=60)
+    rests: list[float] = []
+    ship = Shipper(folder, store, RUN, pause=0.5)
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 10:
+            ship._stopping.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ship, "_rest", rest)
+        ship._loop()
+    assert rests == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+    with shipping_to(folder, store) as ship, pytest.raises(LastingError, match="'p' has another value"):
+        ship.drain(patience_s=600)
 
 
-def test_a_store_that_hangs_does_not_keep_anyone(folder: SweepFolder, store: Store) -> None:
-    store.delay = 60.0
+def test_a_store_that_hangs_does_not_keep_anyone(
+    folder: SweepFolder, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "JOIN_S", 0.1)
+    monkeypatch.setattr(module, "FLUSH_S", 0.1)
+    store.answers.clear()
     append(folder, [start(1, 2)])
     ship = Shipper(folder, store, RUN)
     ship.start()
-    until(lambda: store.requests)
-    began = time.monotonic()
+    until(lambda: store.requests, "a request")
     with pytest.raises(KeyboardInterrupt):
         ship.drain(lambda: True)
     ship.stop()
-    assert time.monotonic() - began < 10
+    assert ship._thread is not None
+    assert ship._thread.is_alive()  # in the request
     assert not folder.shipped.exists()
+    store.answers.set()
+    ship._thread.join()
 
 
 def test_the_time_limits_of_requests_hold_while_it_runs_unless_the_user_set_them(
@@ -377,7 +395,7 @@ def test_a_damaged_journal_is_shipped_up_to_the_damage_and_named(folder: SweepFo
         handle.write(b"00000000 {}\n")
     append(folder, [report(1, 1, 3, 0.5)])
     with shipping_to(folder, store) as ship:
-        until(lambda: ship.trouble is not None)
+        until(lambda: ship.trouble is not None, "trouble")
         assert isinstance(ship.trouble, LastingError)
         assert "is damaged at byte" in ship.trouble.what
     assert list(store.trials) == ["001"]
@@ -406,7 +424,7 @@ def test_a_place_that_cannot_be_noted_is_trouble_and_not_the_end(
         patched.setattr(module, "atomic_path", full)
         ship = Shipper(folder, store, RUN, every=0.02, pause=0.05)
         ship.start()
-        until(lambda: ship.trouble is not None)
+        until(lambda: ship.trouble is not None, "trouble")
         assert "shipped.json: No space left on device" in ship.trouble.what  # type: ignore[union-attr]
     append(folder, [end(1, 3)])
     ship.drain()
