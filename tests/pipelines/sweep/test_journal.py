@@ -13,6 +13,7 @@ import pytest
 from jmml.errors import SweepError
 from pipelines.sweep import journal
 from pipelines.sweep.journal import Follower, Journal, JournalFullError, begins, decode, encode
+from tests import waiting
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_floats_come_back_bit_for_bit(path):
     assert [value.hex() for value in found["values"]] == [value.hex() for value in values]
 
 
-@pytest.mark.parametrize("cut", range(1, 40, 3))
+@pytest.mark.parametrize("cut", [1, 2, 10, 28, 40])
 def test_a_cut_off_last_line_is_dropped_by_readers_and_cut_away_by_the_next_writer(path, cut):
     whole = fill(path)
     path.write_bytes(whole[:-cut])
@@ -185,8 +186,7 @@ def test_two_readers_while_one_writes(path):
         reader.start()
     for number in range(1, count):
         writer.append("report", trial=number, text="x" * (number % 50))
-    for reader in readers:
-        reader.join(timeout=60)
+    waiting.until(lambda: not any(reader.is_alive() for reader in readers), "both have read all")
     assert found == [list(range(count))] * 2
 
 
