@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from jmml.config import MethodConfig
 from jmml.errors import ModelError
 from jmml.experiment import search_trial
 from jmml.search import Folds
+from tests.waiting import until
 
 EPOCHS = 4
 
@@ -51,7 +51,7 @@ def always_fails(folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[
 
 
 class Witness:
-    """Writes down what a worker sees, one file per trial."""
+    """The real search, which first writes down what a worker sees, one file per trial."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,6 +59,7 @@ class Witness:
     def __call__(self, folds: Folds, config: MethodConfig, **options: Any) -> Iterator[dict[str, Any]]:
         training = folds.training
         seen = {
+            "process": os.getpid(),
             "speech": sorted(set(training.speech.groups)),
             "eeg": sorted(set(training.eeg.groups)) if training.eeg else [],
             "folds": [folds.n_folds, folds.seed],
@@ -70,7 +71,7 @@ class Witness:
             "writable": bool(training.speech.X.flags.writeable),
         }
         (self.folder / f"{uuid4()}.json").write_text(json.dumps(seen))
-        return points(config)
+        return search_trial(folds, config, **options)
 
 
 def plain(folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
@@ -103,29 +104,24 @@ class FailsLate:
 
 
 class Meets:
-    """Every trial waits until ``wanted`` of them are at work, ten seconds at most, and writes down how many were."""
+    """The real search, whose first trials wait until ``wanted`` of them are at work; then there is a file ``met``."""
 
     def __init__(self, folder: Path, wanted: int) -> None:
         self.folder, self.wanted = folder, wanted
 
-    def __call__(self, folds: Folds, config: MethodConfig, **_: Any) -> Iterator[dict[str, Any]]:
-        own = self.folder / f"here-{uuid4()}"
-        own.touch()
-        seen, until = 0, time.monotonic() + 10
-        try:
-            while seen < self.wanted and time.monotonic() < until:
-                seen = max(seen, len(list(self.folder.glob("here-*"))))
-                time.sleep(0.05)
-            (self.folder / f"seen-{uuid4()}").write_text(str(seen))
-            yield from points(config)
-        finally:
-            own.unlink()
+    def __call__(self, folds: Folds, config: MethodConfig, **options: Any) -> Iterator[dict[str, Any]]:
+        met = self.folder / "met"
+        if not met.exists():
+            (self.folder / f"here-{uuid4()}").touch()
+            until(lambda: met.exists() or len(list(self.folder.glob("here-*"))) >= self.wanted, "all at work")
+            met.touch()
+        return search_trial(folds, config, **options)
 
 
 class Places:
-    """Trials of a second or so, which write down on which node they are and how many of them are at work.
+    """Trials that write down on which node they are and how many of them are at work.
 
-    While there is a file ``hold`` in the folder they go no further (for two minutes).
+    While there is a file ``hold`` in the folder they go no further.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -137,12 +133,8 @@ class Places:
         together = len(list(self.folder.glob("here-*")))
         seen = {"node": ray.get_runtime_context().get_node_id(), "together": together}
         (self.folder / f"{uuid4()}.json").write_text(json.dumps(seen))
-        until = time.monotonic() + 120
         try:
-            while (self.folder / "hold").exists() and time.monotonic() < until:
-                time.sleep(0.1)
-            for result in points(config):
-                time.sleep(0.2)
-                yield result
+            until(lambda: not (self.folder / "hold").exists(), "let go", seconds=300)
+            yield from points(config)
         finally:
             own.unlink()

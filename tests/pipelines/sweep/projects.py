@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +15,40 @@ import yaml
 from jmml.task import load_task, make_split
 from pipelines.project import Project
 from tests.jmml.tasks import gaussian_table, small_method, small_params
+from tests.pipelines import tracked
 
 SEEDS = [0, 1]
 
 
-def write_project(root: Path, *, effect: float = 1.0, **overrides: Any) -> Project:
-    """Features, split, ``params.yaml`` and the DVC record of a finished ``dvc repro`` below ``root``."""
+def write_project(
+    root: Path, *, effect: float = 1.0, store: bool = False, **overrides: Any
+) -> Project:
+    """Features, split, ``params.yaml`` and the DVC record of a finished ``dvc repro`` below ``root``.
+
+    Parameters
+    ----------
+    store : whether an empty MLflow store is there already.
+    """
+    shutil.copytree(_template(effect, json.dumps(overrides)).name, root, dirs_exist_ok=True)
+    if store:
+        (root / "mlruns").mkdir()
+        shutil.copy(Path(tracked._store().name) / "mlruns" / "mlflow.db", root / "mlruns")
+    return Project(root)
+
+
+@functools.cache
+def _template(effect: float, overrides: str) -> tempfile.TemporaryDirectory[str]:
+    """A project that is copied, made once per test process."""
+    folder = tempfile.TemporaryDirectory()
+    _write(Path(folder.name), effect, json.loads(overrides))
+    return folder
+
+
+def _write(root: Path, effect: float, overrides: dict[str, Any]) -> None:
     protocol = {"groups_per_fold": 2, "inner_folds": 2, "seeds": SEEDS}
     evaluation = {"bootstrap": 100}
     method = small_method(epochs=3).model_dump()
     params = small_params(**{"protocol": protocol, "evaluation": evaluation, "method": method} | overrides)
-    root.mkdir(parents=True, exist_ok=True)
     (root / "params.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json")))
     (root / "dvc.yaml").write_text("stages: {}\n")
     project = Project(root)
@@ -36,7 +63,6 @@ def write_project(root: Path, *, effect: float = 1.0, **overrides: Any) -> Proje
     (root / "dvc.lock").write_text(yaml.safe_dump({"stages": {"featurize": {"outs": outs}}}))
     task = load_task(params, tables["speech"], tables["eeg"] if params.task.eeg else None)
     make_split(task, groups_per_fold=2, seed=0).save(project.split_path)
-    return project
 
 
 def definition(**changes: Any) -> dict[str, Any]:

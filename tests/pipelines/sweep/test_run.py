@@ -1,9 +1,8 @@
-"""Whole sweeps on Ray and a SQLite store: one Ray session for the file, tiny trials."""
+"""Whole sweeps and a SQLite store: one of the real search on Ray, one that stops and fails there, others without it."""
 
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import os
 import signal
@@ -39,18 +38,18 @@ from pipelines.sweep.trainable import PlaceError
 from pipelines.sweep.turn import InterruptedSweepError
 from pipelines.tracking import Tracker
 from tests.pipelines.sweep import fakes
+from tests.pipelines.sweep.inline import without_ray
 from tests.pipelines.sweep.projects import SEEDS, definition, write_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_of_two")]
 EPOCHS = 3  # of stage 2 in the project's settings
-numbers = itertools.count(1)
+FOLD = 1  # not the one that is taken where none is named
 GRID = {"stage1.p": {"choice": [5, 3, 4]}, "stage2.epochs": {"choice": [fakes.EPOCHS]}}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("sweep") / "project"
-    made = write_project(root)
+    made = write_project(root, store=True)
     (root / ".gitignore").write_text("/mlruns/\n/data/\n")
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "start"]):
         author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
@@ -68,7 +67,8 @@ def make(**changes):
 
 
 def sweep(project, planned, **options):
-    return run_sweep(project, planned, quiet=True, **options)
+    with without_ray():
+        return run_sweep(project, planned, quiet=True, **options)
 
 
 def points(project, name):
@@ -97,9 +97,24 @@ def console():
 
 
 @pytest.fixture(scope="module")
-def finished(project, console):
-    """The real thing: three random configurations, both stages, refit, evidence."""
-    return run_sweep(project, make(), console=console)
+def seen(tmp_path_factory):
+    """Where the trials of the real thing write down what their workers see."""
+    return tmp_path_factory.mktemp("seen")
+
+
+@pytest.fixture(scope="module")
+def finished(ray_of_two, project, console, seen):
+    """The real thing on Ray: three random configurations on two workers, both stages, refit, evidence."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_RUN_ID", "0123")
+        return run_sweep(
+            project, make(protocol={"outer_fold": FOLD}), console=console, search=fakes.Witness(seen)
+        )
+
+
+@pytest.fixture(scope="module")
+def witnessed(finished, seen):
+    return [json.loads(path.read_text()) for path in seen.glob("*.json")]
 
 
 def test_one_run_per_sweep_and_one_below_it_per_trial(finished, tracker):
@@ -161,7 +176,7 @@ def test_the_run_passes_every_gate(finished, tracker, tmp_path):
     frame = evidence.load(folder / "evidence.parquet")
     assert set(frame["method"]) == {"raw", "jec-ssl", "jmml", "one-hot"}
     assert set(frame["seed"]) == set(SEEDS)
-    speech, eeg = finished.plan.split.fold(0)
+    speech, eeg = finished.plan.split.fold(FOLD)
     assert set(frame["group"]) == {*speech.test, *eeg.test}
     certificate = Certificate.from_json((folder / "certificate.json").read_text())
     searched = {entry.modality: entry.groups for entry in certificate.entries if entry.name == "search"}
@@ -220,12 +235,17 @@ def test_the_journal_lies_below_mlruns_and_tunes_own_files_are_gone(finished, pr
     assert {"journal", "shipped.json", "lock"} == {path.name for path in folder.iterdir()}
 
 
-def test_the_same_seed_gives_the_same_sweep(finished, project):
-    again = sweep(project, make(concurrent=1))
-    assert again.state.name == "tiny-2"  # the name was taken
+@pytest.mark.parametrize("concurrent", [1, 2])
+def test_the_same_seed_gives_the_same_sweep(finished, project, concurrent):
+    """Wherever its trials run and whichever is quicker: the workers of Ray, one trial at a time here, or two."""
+    with without_ray(order=concurrent):
+        again = run_sweep(
+            project, make(protocol={"outer_fold": FOLD}, concurrent=concurrent), quiet=True
+        )
+    assert again.state.name == f"tiny-{concurrent + 1}"  # the name was taken
     assert [t.configuration for t in again.trials] == [t.configuration for t in finished.trials]
     assert [t.best_val_uar for t in again.trials] == [t.best_val_uar for t in finished.trials]
-    assert points(project, "tiny-2") == points(project, "tiny")
+    assert points(project, again.state.name) == points(project, "tiny")
     pd.testing.assert_frame_equal(again.comparison, finished.comparison)
 
 
@@ -252,43 +272,32 @@ def test_a_worker_with_other_code_refits_nothing(finished):
         _fit_seed_in_worker._function((planned.task, planned.split), 0, config, 1, "cpu", None, code)
 
 
-@pytest.fixture(scope="module")
-def witnessed(project, tmp_path_factory):
-    """A search by Optuna with another outer fold, and what its workers saw."""
-    folder = tmp_path_factory.mktemp("seen")
-    space = {"stage1.p": {"int": [2, 9]}, "stage2.lr": {"loguniform": [1e-4, 1e-2]}}
-    space |= {"stage2.imagined": {"choice": [True, False]}, "stage1.hidden": {"logint": [8, 64]}}
-    planned = make(algorithm="tpe", space=space, trials=8, protocol={"outer_fold": 1})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_RUN_ID", "0123")
-        result = sweep(project, planned, search=fakes.Witness(folder))
-    return result, [json.loads(path.read_text()) for path in folder.glob("*.json")]
-
-
 def test_trials_see_the_training_groups_alone(witnessed, project):
-    fold = {modality: folds[1] for modality, folds in json.loads(project.split_path.read_text()).items()
+    fold = {modality: folds[FOLD] for modality, folds in json.loads(project.split_path.read_text()).items()
             if modality in ("speech", "eeg")}  # fmt: skip
-    _, seen = witnessed
-    assert len(seen) == 8
-    for trial in seen:
+    assert len(witnessed) == 3
+    for trial in witnessed:
         for modality in ("speech", "eeg"):
             assert trial[modality] == sorted(fold[modality]["train"])
             assert not set(trial[modality]) & set(fold[modality]["test"])
 
 
 def test_every_trial_starts_in_a_clean_worker(witnessed):
-    _, seen = witnessed
-    for trial in seen:
+    assert os.getpid() not in {trial["process"] for trial in witnessed}
+    assert len({trial["process"] for trial in witnessed}) < 3  # one has run two trials
+    for trial in witnessed:
         assert trial["folds"] == [2, 0]
         assert trial["options"] == {"device": "cpu", "cost": False, "state": None}
         assert trial["threads"] == 1
         assert trial["MLFLOW_RUN_ID"] is None
-        assert trial["draws"] == seen[0]["draws"]  # reused actors start every trial afresh
+        assert trial["draws"] == witnessed[0]["draws"]  # reused actors start every trial afresh
         assert not trial["writable"]  # the one copy in the object store
 
 
-def test_optuna_proposes_inside_the_space(witnessed):
-    result, _ = witnessed
+def test_optuna_proposes_inside_the_space(project):
+    space = {"stage1.p": {"int": [2, 9]}, "stage2.lr": {"loguniform": [1e-4, 1e-2]}}
+    space |= {"stage2.imagined": {"choice": [True, False]}, "stage1.hidden": {"logint": [8, 64]}}
+    result = sweep(project, make(name="optuna", algorithm="tpe", space=space, trials=8), search=fakes.plain)
     for trial in result.trials:
         configuration = trial.configuration
         assert list(configuration) == ["stage1.p", "stage2.lr", "stage2.imagined", "stage1.hidden"]
@@ -300,10 +309,11 @@ def test_optuna_proposes_inside_the_space(witnessed):
     assert result.best.configuration["stage1.p"] == max(t.configuration["stage1.p"] for t in result.trials)
 
 
-def test_the_worst_are_stopped_and_failures_are_recorded(project, tracker, capfd):
+def test_the_worst_are_stopped_and_failures_are_recorded(ray_of_two, project, tracker, capfd):
+    """On Ray."""
     scheduler = {"name": "asha", "grace_epochs": 1, "reduction": 2}
-    planned = make(algorithm="grid", space=GRID, scheduler=scheduler, concurrent=1)
-    result = sweep(project, planned, search=fakes.fails_for_p4)
+    planned = make(name="fails", algorithm="grid", space=GRID, scheduler=scheduler, concurrent=1)
+    result = run_sweep(project, planned, quiet=True, search=fakes.fails_for_p4)
     assert capfd.readouterr() == ("", "")  # Ray tells the terminal nothing, not even of the failure
     assert [trial.configuration["stage1.p"] for trial in result.trials] == [5, 3, 4]
     assert [trial.status for trial in result.trials] == ["finished", "stopped", "failed"]
@@ -321,7 +331,7 @@ def test_the_worst_are_stopped_and_failures_are_recorded(project, tracker, capfd
 
 
 def test_when_all_trials_fail_the_first_error_is_shown(project, tracker):
-    planned = make(algorithm="grid", space=GRID, concurrent=1)
+    planned = make(name="hopeless", algorithm="grid", space=GRID, concurrent=1)
     with pytest.raises(SweepError) as caught:
         sweep(project, planned, search=fakes.always_fails)
     assert caught.value.exit_code == 9
@@ -332,7 +342,7 @@ def test_when_all_trials_fail_the_first_error_is_shown(project, tracker):
     assert "second line" not in text
     run = newest(tracker)
     assert run.info.status == "FAILED"
-    assert "sweep tiny-" in text
+    assert "sweep hopeless" in text
     assert {child.info.status for child in children(tracker, run.info.run_id)} == {"FAILED"}
 
 
@@ -379,7 +389,8 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
 def test_more_trials_are_added_in_a_session_of_their_own(project, tracker, monkeypatch):
     first = sweep(project, make(name="longer"), search=fakes.plain)
     run_ids = {run.info.run_id for run in children(tracker, first.run_id)}
-    more = extend_sweep(project, "longer", trials=2, quiet=True, search=fakes.plain)
+    with without_ray():
+        more = extend_sweep(project, "longer", trials=2, quiet=True, search=fakes.plain)
     assert [trial.number for trial in more.trials] == [1, 2, 3, 4, 5]
     assert [trial.attempts for trial in more.trials] == [1] * 5
     assert more.run_id == first.run_id
@@ -396,7 +407,8 @@ def test_more_trials_are_added_in_a_session_of_their_own(project, tracker, monke
     stage1 = stage1_folder(project)
     assert list(stage1.rglob("model.json"))  # of the refit
     monkeypatch.setenv("JMML_STAGE1_GB", "0")
-    again = resume_sweep(project, "longer", quiet=True, search=fakes.plain)
+    with without_ray():
+        again = resume_sweep(project, "longer", quiet=True, search=fakes.plain)
     assert (again.refit, len(again.trials)) == (more.refit, 5)  # nothing was left to do
     assert not list(stage1.rglob("model.json"))  # a turn that finishes leaves what is allowed
 
@@ -404,18 +416,11 @@ def test_more_trials_are_added_in_a_session_of_their_own(project, tracker, monke
 def test_a_refit_with_other_seeds_is_another_refit(project, tracker):
     """And what decides nothing about it, like a budget, opens the outer fold no second time."""
     first = sweep(project, make(name="seeds"), search=fakes.plain)
-    same = resume_sweep(
-        project, "seeds", overrides=["budget.hours=9"], accept_changes=True, quiet=True, search=fakes.plain
-    )
-    assert same.refit == first.refit
-    more = resume_sweep(
-        project,
-        "seeds",
-        overrides=["protocol.seeds=0,1,2"],
-        accept_changes=True,
-        quiet=True,
-        search=fakes.plain,
-    )
+    options = {"accept_changes": True, "quiet": True, "search": fakes.plain}
+    with without_ray():
+        same = resume_sweep(project, "seeds", overrides=["budget.hours=9"], **options)
+        assert same.refit == first.refit
+        more = resume_sweep(project, "seeds", overrides=["protocol.seeds=0,1,2"], **options)
     assert (first.refit["opened"], more.refit["opened"]) == (1, 2)
     assert "(2 seeds)" in first.title
     assert "(3 seeds)" in more.title

@@ -1,0 +1,184 @@
+"""Sweeps without Ray: the loop of Tune in this process, several trials at a time, in an order drawn from a seed.
+
+The driver, the search, the scheduler, the trials and MLflow are the real ones; there are no workers. What Ray and Tune
+themselves do is tested in test_run and test_schedulers by the sweeps that run on them, and by tests/faults.
+
+>>> with without_ray(order=3):
+...     run_sweep(project, definition, quiet=True)
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from jmml.task import TaskData
+from pipelines.sweep import trainable, tuning, turn
+from pipelines.sweep.capacity import Capacity
+from pipelines.sweep.display import Display
+from pipelines.sweep.driver import Driver
+from pipelines.sweep.search import build_scheduler
+from pipelines.sweep.trainable import TrialSettings, run_trial
+
+CPUS = 2
+_this = threading.local()  # .worker: of the thread that runs a trial
+
+
+@contextmanager
+def without_ray(*, order: int = 0) -> Iterator[None]:
+    """Sweeps that begin in the block run as on a machine of two CPUs; ``order`` decides which trial reports next."""
+
+    @contextmanager
+    def machine(plan: Any, *, trials: int, **options: Any) -> Iterator[Capacity]:
+        yield Capacity(plan.definition.trials_at_a_time(cpus=CPUS, gpus=0, trials=trials), CPUS, 0.0, None)
+
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turn, "ray_for", machine)
+        patch.setattr(turn, "refit", partial(turn.refit, worker_start_s=math.inf))
+        patch.setattr(tuning, "run", partial(run, order=order))
+        patch.setattr(trainable, "tune", SimpleNamespace(report=lambda values: _this.worker.report(values)))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def run(
+    driver: Driver,
+    training: TaskData,
+    settings: TrialSettings,
+    *,
+    folder: Any,
+    display: Display,
+    wanted_to_stop: Callable[[], BaseException | None],
+    room: Callable[[], int],
+    order: int,
+) -> None:
+    """In place of :func:`pipelines.sweep.tuning.run`."""
+    rng, names, numbers = np.random.default_rng(order), itertools.count(1), {}
+    proposals = tuning._Proposals(driver, numbers)
+    reports = tuning._Reports(driver, numbers, display, wanted_to_stop, room, settings.checkpoints)
+    definition = driver.definition
+    scheduler = build_scheduler(definition, driver.state, definition.max_epochs(driver.base))
+    at_work: dict[Any, _Worker] = {}
+    loop = SimpleNamespace(get_live_trials=lambda: [*at_work])
+    try:
+        proposed: Any = None
+        while True:
+            while proposed != Searcher.FINISHED:
+                proposed = proposals.suggest(name := f"trial{next(names)}")
+                if not isinstance(proposed, dict):
+                    break
+                trial = _trial(name, proposed)
+                scheduler.on_trial_add(loop, trial)
+                reports.on_trial_start(0, [], trial)
+                work = partial(run_trial, proposed, training=training, settings=settings)
+                at_work[trial] = _Worker(work)
+            if not at_work:
+                assert proposed == Searcher.FINISHED, "the driver waits for trials that nobody runs"
+                return
+            trial = [*at_work][rng.integers(len(at_work))]
+            if _go_on(trial, at_work[trial], scheduler, reports, loop):
+                at_work.pop(trial).leave()
+                scheduler.on_trial_complete(loop, trial, trial.last_result)
+                reports.on_trial_complete(0, [], trial)
+                proposals.on_trial_complete(trial.trial_id)
+            reports.on_step_end(0, [])
+    except tuning.Leave as leave:
+        raise leave.cause.with_traceback(None) from None
+    finally:
+        for worker in at_work.values():
+            worker.leave()
+
+
+def _go_on(trial: Any, worker: _Worker, scheduler: Any, reports: Any, loop: Any) -> bool:
+    """The next report of a trial, as Tune handles one; whether the trial is over."""
+    result = worker.next_report()
+    if result is None:
+        return True
+    decision = scheduler.on_trial_result(loop, trial, result)
+    reports.on_trial_result(0, [], trial, result)
+    trial.last_result = result
+    return bool(decision == TrialScheduler.STOP)
+
+
+class _Trial(SimpleNamespace):
+    """What is asked of a trial of Tune's."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+
+
+def _trial(name: str, config: dict[str, Any]) -> _Trial:
+    metadata = SimpleNamespace(metric_analysis={}, metric_n_steps={}, last_result={}, num_failures=0)
+    return _Trial(
+        trial_id=name,
+        config=config,
+        status=Trial.RUNNING,
+        last_result={},
+        error_file=None,
+        run_metadata=metadata,
+    )
+
+
+class _LeaveError(BaseException):
+    """Ends the thread of a trial that was stopped; a trial takes an :class:`Exception` for its own."""
+
+
+class _Worker:
+    """A trial in a thread of its own, of which one at a time runs: while its next report is waited for."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work, self._said, self._left = work, None, False
+        self._go, self._there = threading.Semaphore(0), threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def next_report(self) -> dict[str, Any] | None:
+        """None when the trial is over."""
+        self._said = None
+        self._go.release()
+        self._there.acquire()
+        return self._said
+
+    def leave(self) -> None:
+        """End the trial where it is."""
+        self._left = True
+        self._go.release()
+        self._thread.join()
+
+    def report(self, values: dict[str, Any]) -> None:
+        """In the trial, which goes on when the next report is asked for."""
+        self._said = dict(values)
+        self._there.release()
+        self._await_turn()
+
+    def _await_turn(self) -> None:
+        self._go.acquire()
+        if self._left:
+            raise _LeaveError
+
+    def _run(self) -> None:
+        _this.worker = self
+        try:
+            self._await_turn()
+            self._work()
+        except _LeaveError:
+            return
+        finally:
+            self._said = None
+            self._there.release()
