@@ -13,6 +13,7 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def collect(project: Project, corpora: Sequence[str]) -> Lineage:
         git_dirty=dirty,
         git_diff=diff,
         git_branch=branch,
-        environment=installed(),
+        environment=[*installed()],
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         jmml=version("jmml"),
@@ -134,10 +135,12 @@ def versions(project: Project, corpus: str) -> list[DatasetRef]:
     return _datasets(project, corpus, _read_lock(project))
 
 
-def installed() -> list[str]:
-    """``name==version`` of every installed distribution, sorted; install addresses are left out."""
-    found = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}
-    return sorted((f"{name}=={number}" for name, number in found.items()), key=str.lower)
+@cache
+def installed() -> tuple[str, ...]:
+    """``name==version`` of every distribution, sorted; install addresses are left out. Read once: there are hundreds."""
+    metadata = [distribution.metadata for distribution in distributions()]
+    found = {known["Name"]: known["Version"] for known in metadata if known["Name"]}
+    return tuple(sorted((f"{name}=={number}" for name, number in found.items()), key=str.lower))
 
 
 # Data --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Algorithms and schedulers on Ray: one session for the file, tiny trials, real training where weights matter."""
+"""Algorithms and schedulers in whole sweeps: tiny trials, real training where weights matter, a population on Ray."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pipelines.sweep.tuning import Leave
 from pipelines.sweep.turn import InterruptedSweepError, Turn
 from tests.jmml.tasks import small_method
 from tests.pipelines.sweep import fakes
+from tests.pipelines.sweep.inline import without_ray
 from tests.pipelines.sweep.projects import definition, write_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_of_two")]
 EPOCHS = 6
 WIDTHS = {"stage1.p": {"choice": [3, 4, 5]}, "stage2.lam_c": {"loguniform": [0.1, 3.0]}}
 HYPERBAND = {"name": "hyperband", "reduction": 3}
@@ -35,7 +35,7 @@ REFIT = Turn._refit
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("schedulers") / "project"
-    return write_project(root, method=small_method(epochs=EPOCHS).model_dump())
+    return write_project(root, store=True, method=small_method(epochs=EPOCHS).model_dump())
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,8 +58,9 @@ def make(**changes):
     return check(definition(**{"space": WIDTHS} | changes))
 
 
-def sweep(project, planned, **options):
-    return run_sweep(project, planned, quiet=True, **options)
+def sweep(project, planned, *, order=0, **options):
+    with without_ray(order=order):
+        return run_sweep(project, planned, quiet=True, **options)
 
 
 def events(project, name, kind):
@@ -106,16 +107,29 @@ def test_hyperband_is_a_function_of_the_seed_and_of_nothing_else(bands, project)
         assert all(t.epoch == 2 for t in left if t.status == "stopped")
     assert not events(project, "bands", "differs")
     assert all(trial.attempts == 1 for trial in first.trials)
-    again = sweep(project, make(name="bands-alone", scheduler=HYPERBAND, trials=9, concurrent=1))
-    assert outcome(again) == outcome(first)
+    alone = sweep(project, make(name="bands-alone", scheduler=HYPERBAND, trials=9, concurrent=1))
+    assert outcome(alone) == outcome(first)
+
+
+POPULATION = {
+    "algorithm": "pbt", "scheduler": None, "trials": 6, "pbt": {"interval": 2}, "space": CHANGING
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def population(project):
-    planned = make(
-        name="population", algorithm="pbt", scheduler=None, trials=6, pbt={"interval": 2}, space=CHANGING
-    )
-    return sweep(project, planned)
+def population(ray_of_two, project, tmp_path_factory):
+    """On Ray, with half a CPU for each of three workers."""
+    folder = tmp_path_factory.mktemp("together")
+    planned = make(name="population", concurrent=3, resources={"cpus": 0.5}, **POPULATION)
+    result = run_sweep(project, planned, quiet=True, search=fakes.Meets(folder, 3))
+    assert (folder / "met").exists()
+    return result
+
+
+def test_with_half_a_cpu_each_there_are_more_trials_at_a_time_than_cpus(population):
+    """The fixture has seen three of them at work."""
+    assert population.state.sessions[-1].event["concurrent"] == 3
+    assert {trial.status for trial in population.trials} == {"finished"}
 
 
 def test_a_population_takes_over_weights_and_changes_settings(population, project):
@@ -159,7 +173,7 @@ def test_a_sweep_of_trials_that_wait_is_taken_up_and_comes_out_the_same(
 ):
     whole = SweepFolder.of(project, kind).state()
     changes = {"name": f"{kind}-resumed", "concurrent": 2} | (
-        {"algorithm": "pbt", "scheduler": None, "trials": 6, "pbt": {"interval": 2}, "space": CHANGING}
+        POPULATION
         if kind == "population"
         else {"scheduler": HYPERBAND, "trials": 9}
     )
@@ -173,7 +187,8 @@ def test_a_sweep_of_trials_that_wait_is_taken_up_and_comes_out_the_same(
     with monkeypatch.context() as patch, pytest.raises(InterruptedSweepError):
         patch.setattr(Driver, "reported", reported)
         sweep(project, make(**changes))
-    result = resume_sweep(project, changes["name"], quiet=True)
+    with without_ray(order=1):
+        result = resume_sweep(project, changes["name"], quiet=True)
     assert outcome(result) == [
         (t.number, t.configuration, list(t.scores), t.status) for t in whole.trials.values()
     ]
@@ -198,9 +213,7 @@ def test_a_trial_that_fails_holds_nobody_up(project, name):
 
 
 def test_a_member_of_a_population_that_fails_holds_nobody_up(project):
-    planned = make(
-        name="fails-pbt", algorithm="pbt", scheduler=None, trials=4, pbt={"interval": 2}, space=CHANGING
-    )
+    planned = make(name="fails-pbt", **POPULATION | {"trials": 4})
     result = sweep(project, planned, search=fakes.FailsLate())
     counts = result.state.counts()
     assert counts["failed"] >= 1
@@ -255,13 +268,3 @@ def test_two_objectives_leave_a_front(project):
         ]
         assert (trial in front) <= (not better)
     assert result.best in front
-
-
-def test_half_a_cpu_each_means_twice_as_many_at_a_time(project, tmp_path):
-    planned = make(
-        name="halves", trials=8, concurrent=None, resources={"cpus": 0.5}, space={"stage1.p": {"int": [2, 9]}}
-    )
-    result = sweep(project, planned, search=fakes.Meets(tmp_path, 4))
-    assert {trial.status for trial in result.trials} == {"finished"}
-    assert result.state.sessions[-1].event["concurrent"] == 4
-    assert max(int(path.read_text()) for path in tmp_path.glob("seen-*")) == 4

@@ -127,6 +127,20 @@ def test_more_trials_go_on_with_the_same_search(algorithm):
     )
 
 
+@pytest.mark.parametrize("algorithm", ["random", "tpe"])
+def test_proposals_lie_in_the_space_and_have_its_types(algorithm):
+    space = {"stage1.p": {"int": [2, 9]}, "stage2.lr": {"loguniform": [1e-4, 1e-2]}}
+    space |= {"stage2.imagined": {"choice": [True, False]}, "stage1.hidden": {"logint": [8, 64]}}
+    for proposed in go_on(build_search(define(algorithm, space=space)), 1, 15):
+        assert list(proposed) == ["stage1.p", "stage2.lr", "stage2.imagined", "stage1.hidden"]
+        assert 2 <= proposed["stage1.p"] <= 9
+        assert isinstance(proposed["stage1.p"], int)
+        assert 1e-4 <= proposed["stage2.lr"] <= 1e-2
+        assert isinstance(proposed["stage2.imagined"], bool)
+        assert 8 <= proposed["stage1.hidden"] <= 64
+        assert isinstance(proposed["stage1.hidden"], int)
+
+
 def test_random_draws_are_those_of_the_studies():
     definition = define("random")
     assert go_on(build_search(definition), 1, 20) == spaces.draw(definition.space, 20, seed=0)
