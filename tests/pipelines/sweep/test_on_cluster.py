@@ -9,10 +9,7 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
-import time
 from pathlib import Path
 
 import psutil
@@ -21,15 +18,21 @@ import yaml
 
 from jmml.errors import SweepError
 from pipelines.cluster import nodes, record
-from pipelines.sweep import journal
+from pipelines.cluster import token as tokens
+from pipelines.sweep import jobs, journal
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.reading import check
 from pipelines.sweep.search import build_search
+from tests import forked
+from tests.cli.console import run
 from tests.pipelines.sweep.projects import definition, write_project
+from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
+pytestmark = pytest.mark.usefixtures("cluster")
 ROOT = Path(__file__).parents[3]
 SPACE = {"stage1.p": {"int": [2, 40]}, "stage2.epochs": {"choice": [4]}}
+LIMIT_S = 120  # of a driver, on an idle machine
+LOOK_S = 0.2
 
 DRIVE = """
     import json, sys
@@ -63,27 +66,44 @@ DRIVE = """
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    return write_project(tmp_path_factory.mktemp("clustered") / "project")
+    return write_project(tmp_path_factory.mktemp("clustered") / "project", store=True)
 
 
-def start(project, folder, *, address="auto", resume=None, hold=False, **changes):
-    """A driver at work, for :func:`made` ``changes``; with ``hold`` its trials wait until :func:`let_go`."""
-    what, text = ("resume", resume) if resume else ("run", json.dumps(made(**changes)))
-    folder.mkdir(exist_ok=True)
-    if hold:
-        (folder / "hold").touch()
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(DRIVE), what, str(project.root), address, str(folder), text],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+class Drives:
+    """A driver at work, a process of its own, for :func:`made` ``changes``; with ``hold`` its trials wait."""
 
+    def __init__(self, project, folder, *, address="auto", resume=None, hold=False, **changes):
+        what, text = ("resume", resume) if resume else ("run", json.dumps(made(**changes)))
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        if hold:
+            (folder / "hold").touch()
+        self.process = forked.script(
+            textwrap.dedent(DRIVE),
+            [what, str(project.root), address, str(folder), text],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            out=folder / "out",
+            err=folder / "err",
+        )
 
-def let_go(folder):
-    (folder / "hold").unlink()
+    def let_go(self):
+        (self.folder / "hold").unlink()
+
+    def until(self, reached, what):
+        """Wait for what this driver brings about."""
+        until(reached, what, seconds=LIMIT_S, alive=lambda: self.process.poll() is None, poll_s=LOOK_S)
+
+    def ends(self):
+        """Exit code, standard output and error output."""
+        until(lambda: self.process.poll() is not None, "the driver's end", seconds=LIMIT_S, poll_s=LOOK_S)
+        return self.process.returncode, (self.folder / "out").read_text(), (self.folder / "err").read_text()
+
+    @property
+    def places(self):
+        """Node by trial that was begun, the latest last."""
+        files = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        return [json.loads(path.read_text()) for path in files if path.stat().st_size]
 
 
 def made(**changes):
@@ -117,20 +137,6 @@ def no_report_twice(project, name):
     return len(reports) == len(set(reports))
 
 
-def until(what, seconds=180.0):
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-    return found
-
-
-def places(folder):
-    """Node by trial that was begun, the latest last."""
-    files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    return [json.loads(path.read_text()) for path in files if path.stat().st_size]
-
-
 def cut_power(node):
     """Its raylet and all workers at once."""
     raylet = next(p for p in psutil.Process(node.pid).children(recursive=True) if p.name() == "raylet")
@@ -139,117 +145,119 @@ def cut_power(node):
             process.send_signal(signal.SIGKILL)
 
 
-def test_a_node_that_joins_is_used_and_one_that_dies_changes_nothing(project, tmp_path):
-    changes = {"name": "moving", "trials": 12}
-    driver = start(project, tmp_path / "seen", hold=True, **changes)
-    until(lambda: places(tmp_path / "seen"))
+def test_a_node_that_joins_is_used_and_one_that_dies_changes_nothing(project, tmp_path, capfd):
+    changes = {"name": "moving", "trials": 6}
+    driver = Drives(project, tmp_path / "seen", hold=True, **changes)
+    driver.until(lambda: driver.places, "a trial on the head")
     state = SweepFolder.of(project, "moving").state()
     assert state.sessions[-1].event["concurrent"] == 1  # the head alone
     _, joined = nodes.join("auto", cpus=1, gpus=0)
-    until(lambda: any(seen["node"] == joined.id for seen in places(tmp_path / "seen")))
+    driver.until(lambda: any(seen["node"] == joined.id for seen in driver.places), "a trial on the new node")
+
+    code, out, _ = run(capfd, "cluster", "status", "--json")
+    shown = json.loads(out)
+    assert code == 0
+    assert [entry["head"] for entry in shown["nodes"]] == [True, False]
+    assert shown["token"] is True
+    assert nodes.status().users == ("moving",)
+
     started = next(node for node in record.read() if node.role == "worker")
     cut_power(started)
-    let_go(tmp_path / "seen")
-    out, err = driver.communicate(timeout=120)
+    driver.let_go()
+    code, out, err = driver.ends()
     nodes.end(started)
-    assert (driver.returncode, err) == (0, "")
-    assert len({seen["node"] for seen in places(tmp_path / "seen")}) == 2
+    assert (code, err) == (0, "")
+    assert len({seen["node"] for seen in driver.places}) == 2
     assert outcome(project, "moving") == expected(**changes)
     assert no_report_twice(project, "moving")
-    assert len(places(tmp_path / "seen")) > 12  # one was begun twice
+    assert len(driver.places) > 6  # one was begun twice
     # Features go into the object store once, whatever trials and nodes there are; a node fetches an object once.
     assert json.loads(out).count("TaskData") == 1
 
 
 def test_two_sweeps_share_a_cluster(project, tmp_path):
-    nodes.join("auto", cpus=1, gpus=0)
-    until(lambda: sum(node.cpus for node in nodes.status().nodes) == 2)
+    """Each takes half a CPU for a trial, and half of the two places."""
     names = ("left", "right")
+    shared = {"share": 0.5, "trials": 3, "resources": {"cpus": 0.5}}
     drivers = [
-        start(project, tmp_path / name, hold=True, name=name, share=0.5, trials=4, seed=seed)
+        Drives(project, tmp_path / name, hold=True, name=name, seed=seed, **shared)
         for seed, name in enumerate(names)
     ]
-    both = until(lambda: len(nodes.status().users) == 2 and nodes.status().users)
-    assert both == names
-    until(lambda: all(places(tmp_path / name) for name in names))
-    for name in names:
-        let_go(tmp_path / name)
+    for driver in drivers:
+        driver.until(lambda driver=driver: driver.places, "a trial of either sweep")
+    assert nodes.status().users == names
+    for driver in drivers:
+        driver.let_go()
     for seed, (driver, name) in enumerate(zip(drivers, names, strict=True)):
-        _, err = driver.communicate(timeout=120)
-        assert (driver.returncode, err) == (0, "")
-        assert outcome(project, name) == expected(name=name, share=0.5, trials=4, seed=seed)
-        assert max(seen["together"] for seen in places(tmp_path / name)) == 1
+        code, _, err = driver.ends()
+        assert (code, err) == (0, "")
+        assert outcome(project, name) == expected(name=name, seed=seed, **shared)
+        assert SweepFolder.of(project, name).state().sessions[-1].event["concurrent"] == 1
+        assert max(seen["together"] for seen in driver.places) == 1
 
 
 def test_a_trial_that_is_too_large_is_refused_at_once(project, tmp_path):
-    driver = start(project, tmp_path / "seen", name="large", resources={"cpus": 8})
-    _, err = driver.communicate(timeout=60)
-    assert driver.returncode != 0
-    assert "8 CPUs" in err
+    driver = Drives(project, tmp_path / "seen", name="large", resources={"cpus": 8})
+    code, _, err = driver.ends()
+    assert code != 0
+    assert "a trial asks for 8 CPUs, the largest of 1 node has 1 CPUs" in err
     assert err.count("\n") == 1
-    assert not places(tmp_path / "seen")
+    assert not driver.places
 
 
-def jmml(project, *words, seconds=240):
-    command = [str(Path(sys.executable).with_name("jmml")), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=project.root)
-
-
-def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_path):
+def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(project.root)
     file = tmp_path / "long.yaml"
     file.write_text(yaml.safe_dump(definition(name="long", trials=200)))
-    done = jmml(project, "sweep", "run", str(file), "--address", "auto", "--submit")
-    assert done.returncode == 0, done.stderr
-    assert "this terminal may be closed" in done.stdout
-    assert "sweep long has begun" in done.stdout
+    code, out, err = run(capfd, "sweep", "run", str(file), "--address", "auto", "--submit")
+    assert code == 0, err
+    assert "this terminal may be closed" in out
+    assert "sweep long has begun" in out
+    job = next(word for word in out.replace(";", " ").split() if word.startswith("long-"))
+    assert not jobs.status(job, address="auto").over
     folder = SweepFolder.of(project, "long")
     assert folder.held
-    until(lambda: folder.journal.exists() and folder.state().over >= 2)
-    seen = jmml(project, "sweep", "watch", "long", "--once")  # its driver has no terminal; anyone's will do
-    assert seen.returncode == 0, seen.stderr
-    assert "of 200 trials" in seen.stdout
-    assert "running" in seen.stdout
-    stopped = jmml(project, "sweep", "stop", "long")
-    assert stopped.returncode == 0, stopped.stderr
+    until(
+        lambda: folder.state().over >= 2, "two trials of the job", seconds=LIMIT_S,
+        alive=lambda: folder.held, poll_s=LOOK_S,
+    )  # fmt: skip
+    code, out, err = run(capfd, "sweep", "watch", "long", "--once")  # anyone's terminal will do
+    assert code == 0, err
+    assert "of 200 trials" in out
+    assert "running" in out
+    code, _, err = run(capfd, "sweep", "stop", "long")
+    assert code == 0, err
     state = folder.state()
     assert state.closed["state"] == "stopped"
     assert 2 <= state.over < 200
-    assert not folder.held
-    resumed = ["sweep", "resume", "long", "--address", "auto", "--submit"]
-    refused = jmml(project, *resumed, "-s", "resources.cpus=64", "--accept-changes")
-    assert refused.returncode == SweepError.exit_code
-    assert "ended before the sweep began" in refused.stderr
-    assert "a trial asks for 64 CPUs" in refused.stderr
+    until(lambda: not folder.held, "the end of the driver")
+    until(lambda: jobs.status(job, address="auto").over, "the end of the job", poll_s=LOOK_S)
+    printed = jobs.logs(job, address="auto")
+    assert "go on with `jmml sweep resume long`" in printed.lower()
+    assert tokens.find().value not in printed
+    with pytest.raises(SweepError, match="no such job"):
+        jobs.status("other")
 
 
 def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_where_there_is_ray(
-    cluster, project, tmp_path, monkeypatch
+    project, tmp_path, monkeypatch
 ):
-    changes = {"name": "beheaded", "trials": 8}
-    driver = start(project, tmp_path / "seen", **changes)
-    until(lambda: SweepFolder.of(project, "beheaded").journal.exists())
-    until(lambda: SweepFolder.of(project, "beheaded").state().over >= 2)
+    changes = {"name": "beheaded", "trials": 4, "concurrent": 1}
+    driver = Drives(project, tmp_path / "seen", hold=True, **changes)
+    driver.until(lambda: driver.places, "a trial on the head")
     head = next(node for node in record.read() if node.role == "head")
     gcs = [p for p in psutil.Process(head.pid).children(recursive=True) if p.name() == "gcs_server"]
     gcs[0].send_signal(signal.SIGKILL)
-    _, err = driver.communicate(timeout=60)
-    assert driver.returncode == SweepError.exit_code
+    code, _, err = driver.ends()
+    assert code == SweepError.exit_code
     (line,) = err.splitlines()
     assert "jmml sweep resume beheaded" in line
     monkeypatch.setattr(nodes, "GRACE_SECONDS", 1)  # nothing is left that could end in order
     nodes.down()
-    seen = tmp_path / "elsewhere"
-    alone = start(project, seen, address="", resume="beheaded", hold=True)
-    until(lambda: places(seen))
-    alone.send_signal(signal.SIGINT)
-    _, err = alone.communicate(timeout=120)
-    assert "interrupted" in err
-    nodes.up(port=int(cluster["port"]), dashboard_port=int(cluster["dashboard"]), cpus=1, gpus=0)
-    let_go(seen)
-    again = start(project, seen, resume="beheaded")
-    _, err = again.communicate(timeout=120)
-    assert (again.returncode, err) == (0, "")
+    alone = Drives(project, tmp_path / "elsewhere", address="", resume="beheaded")
+    code, _, err = alone.ends()
+    assert (code, err) == (0, "")
     addresses = [session.event["address"] for session in SweepFolder.of(project, "beheaded").state().sessions]
-    assert [address is None for address in addresses] == [False, True, False]
+    assert [address is None for address in addresses] == [False, True]
     assert outcome(project, "beheaded") == expected(**changes)
     assert no_report_twice(project, "beheaded")
