@@ -137,7 +137,7 @@ def versions(project: Project, corpus: str) -> list[DatasetRef]:
 
 @cache
 def installed() -> tuple[str, ...]:
-    """``name==version`` of every distribution, sorted; install addresses are left out. Read once: there are hundreds."""
+    """``name==version`` of every distribution, sorted; install addresses are left out. Read once."""
     metadata = [distribution.metadata for distribution in distributions()]
     found = {known["Name"]: known["Version"] for known in metadata if known["Name"]}
     return tuple(sorted((f"{name}=={number}" for name, number in found.items()), key=str.lower))

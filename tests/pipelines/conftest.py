@@ -65,7 +65,7 @@ def ray_of_this_process() -> Iterator[Session]:
 
 @pytest.fixture(scope="module")
 def ray_of_two(ray_of_this_process: Session) -> None:
-    """A Ray session with two CPUs, one for all files that want it: ``pytestmark = pytest.mark.usefixtures("ray_of_two")``."""
+    """A Ray session with two CPUs, one for all files: ``pytestmark = pytest.mark.usefixtures("ray_of_two")``."""
     ray_of_this_process.open()
 
 

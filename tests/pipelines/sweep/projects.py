@@ -20,9 +20,7 @@ from tests.pipelines import tracked
 SEEDS = [0, 1]
 
 
-def write_project(
-    root: Path, *, effect: float = 1.0, store: bool = False, **overrides: Any
-) -> Project:
+def write_project(root: Path, *, effect: float = 1.0, store: bool = False, **overrides: Any) -> Project:
     """Features, split, ``params.yaml`` and the DVC record of a finished ``dvc repro`` below ``root``.
 
     Parameters

@@ -172,9 +172,7 @@ def test_a_sweep_of_trials_that_wait_is_taken_up_and_comes_out_the_same(
     """Whatever runs beside what: the population of three workers of Ray goes on two at a time, the brackets alone."""
     whole = SweepFolder.of(project, kind).state()
     changes = {"name": f"{kind}-resumed", "concurrent": 2 if kind == "population" else 1} | (
-        POPULATION
-        if kind == "population"
-        else {"scheduler": HYPERBAND, "trials": 9}
+        POPULATION if kind == "population" else {"scheduler": HYPERBAND, "trials": 9}
     )
     left, real = itertools.count(), Driver.reported
 

@@ -81,8 +81,12 @@ def test_a_part_of_a_cluster_is_dead_when_it_has_refused_for_a_while(monkeypatch
     clock, refusing = [0.0], set()
     node = {"NodeID": "n", "NodeManagerAddress": "10.0.0.2", "NodeManagerPort": 7}
     context = SimpleNamespace(get_node_id=lambda: "n", gcs_address="10.0.0.1:6379")
-    monkeypatch.setattr(session, "ray", SimpleNamespace(get_runtime_context=lambda: context, nodes=lambda: [node]))
-    monkeypatch.setattr(session, "reachable", lambda address, seconds: OSError() if address in refusing else None)
+    monkeypatch.setattr(
+        session, "ray", SimpleNamespace(get_runtime_context=lambda: context, nodes=lambda: [node])
+    )
+    monkeypatch.setattr(
+        session, "reachable", lambda address, seconds: OSError() if address in refusing else None
+    )
     monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     look = session._cluster_death()
     assert look() is None
