@@ -205,6 +205,17 @@ def test_other_versions_are_refused():
         cluster(version("ray"), same).check_versions("a:1")
 
 
+@pytest.mark.parametrize("has_token", [False, True])
+def test_a_cluster_that_asks_for_no_token_is_not_joined(home, monkeypatch, has_token):
+    if has_token:
+        tokens.make()
+    open_to_all = gcs.Cluster("a:1", False, version("ray"), platform.python_version(), None, (), ())
+    monkeypatch.setattr(nodes, "ask", lambda address, token: open_to_all)
+    monkeypatch.setattr(nodes, "_start", lambda *args: pytest.fail("a node was started"))
+    with pytest.raises(SweepError, match="asks for no token: anyone who reaches it may run code"):
+        nodes.join("a:1")
+
+
 # A real cluster; sweeps on it are in sweep/test_on_cluster ------------------------------------------
 
 
