@@ -1,0 +1,84 @@
+"""Projects that the tests of studies share, made once and copied for tests that change them."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from pipelines import lineage
+from pipelines.project import Project
+from pipelines.study import record, workers
+from pipelines.study.cells import CellStore
+from pipelines.study.plan import plan
+from tests.pipelines.study import fakes
+from tests.pipelines.study.inline import Inline
+from tests.pipelines.study.studies import make
+from tests.pipelines.sweep.projects import write_project
+from tests.pipelines.tracked import _store
+
+installed = functools.cache(lineage.installed)
+
+
+@pytest.fixture(autouse=True)
+def _looked_once(monkeypatch):
+    """What is installed does not change while tests run, and takes long to read."""
+    monkeypatch.setattr(lineage, "installed", installed)
+
+
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory):
+    """A project under git whose stages have been run, with an empty tracking store. Not to be changed."""
+    project = write_project(tmp_path_factory.mktemp("untouched") / "project")
+    (project.root / ".gitignore").write_text("/mlruns/\n/data/\n/results/\n")
+    (project.root / "mlruns").mkdir()
+    shutil.copy(f"{_store().name}/mlruns/mlflow.db", project.root / "mlruns" / "mlflow.db")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "start"]):
+        author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+        subprocess.run(["git", "-C", str(project.root), *author, *command], check=True)
+    return project
+
+
+@pytest.fixture(scope="session")
+def complete(untouched, tmp_path_factory):
+    """The same with every cell of ``make()`` in its cache, none of them published. Not to be changed."""
+    project = Project(shutil.copytree(untouched.root, tmp_path_factory.mktemp("complete") / "project"))
+    planned = plan(project, make())
+    for key in planned.cells:
+        task = planned.tasks[key.task]
+        cell = fakes.quick(task.data, task.split, key.fold, key.method, task.candidates, seed=key.seed)
+        CellStore.of(project.root).save(key, cell)
+    return project
+
+
+@pytest.fixture
+def project(untouched, tmp_path):
+    """A project of its own, without any cell."""
+    return Project(shutil.copytree(untouched.root, tmp_path / "project"))
+
+
+@pytest.fixture
+def computed(complete, tmp_path):
+    """A project of its own, with all cells."""
+    return Project(shutil.copytree(complete.root, tmp_path / "project"))
+
+
+@pytest.fixture
+def short_report(monkeypatch):
+    """The report, which has tests of its own, is one line and one figure."""
+
+    def write(folder, results):
+        (folder / "report.html").write_text(f"{results.digest} {results.confidence}")
+        (folder / "figures").mkdir()
+        (folder / "figures" / "a.png").write_bytes(b"1")
+
+    monkeypatch.setattr(record, "write_report", write)
+
+
+@pytest.fixture
+def without_ray(monkeypatch) -> SimpleNamespace:
+    """Blocks of cells run in this process; the value says what was asked of Ray and of each worker."""
+    return Inline().replace(monkeypatch, workers)
