@@ -22,6 +22,7 @@ from jmml.methods import METHODS
 from jmml.task import TaskData
 from pipelines.study.cells import CellStore
 from pipelines.study.certificates import expected_objects
+from tests.waiting import until
 
 STRENGTH = {"raw": 0.3, "jec-ssl": 0.4, "jmml": 0.5, "one-hot": 0.6, "prototypes": 0.45}
 
@@ -194,13 +195,14 @@ class Dies(Recorder):
 
     def _wait(self, store: CellStore, fold: int, seed: int) -> None:
         before = {"raw", "jec-ssl"}
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            saved = store.newest(100)
-            if before <= {cell["method"] for cell in saved if (cell["fold"], cell["seed"]) == (fold, seed)}:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"not saved within a minute: {sorted(before)} of fold {fold}, seed {seed}")
+
+        def saved() -> bool:
+            cells = store.newest(100)
+            return before <= {
+                cell["method"] for cell in cells if (cell["fold"], cell["seed"]) == (fold, seed)
+            }
+
+        until(saved, f"{sorted(before)} of fold {fold}, seed {seed} are saved", poll_s=0.05)
 
 
 class SlowFrom(Recorder):

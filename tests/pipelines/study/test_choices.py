@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,7 +14,6 @@ from jmml.cell import CellResult
 from jmml.errors import DataError, ProtocolError, SweepError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
-from pipelines.project import Project
 from pipelines.run_tags import STUDY
 from pipelines.study import record, workers
 from pipelines.study.cells import CellStore
@@ -136,16 +134,11 @@ def test_reporting_refuses_an_object_fitted_on_the_eeg_of_an_evaluated_speaker()
         reported.study({"label": cells})
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return write_project(tmp_path_factory.mktemp("choices") / "project")
-
-
 @pytest.mark.parametrize("method", ["raw", "one-hot"])
-def test_a_cell_without_eeg_of_its_own_may_not_see_that_of_an_evaluated_speaker(made, method):
+def test_a_cell_without_eeg_of_its_own_may_not_see_that_of_an_evaluated_speaker(untouched, method):
     world = {"world": "label", "people": 6, "trials": 8}
     tasks = {"lab": {"project": True}, "w": world}
-    planned = plan(made, make(tasks=tasks))
+    planned = plan(untouched, make(tasks=tasks))
     assert [planned.tasks[name].data.parallel for name in tasks] == [False, True]
 
     def checked(name, person):
@@ -181,36 +174,6 @@ class Listens:
         return fakes.quick(task, split, fold, method, candidates, **options)
 
 
-class Here:
-    """In place of the remote function: its body, in this process."""
-
-    asked: list[dict]
-
-    def __init__(self, remote) -> None:
-        self.body, self.asked = remote._function, []
-
-    def options(self, **resources):
-        self.asked.append(resources)
-        return self
-
-    def remote(self, *arguments):
-        return self.body(*arguments)
-
-
-@pytest.fixture
-def without_ray(monkeypatch):
-    """Everything that a pool does, but in this process; returns what was asked of Ray and of each worker."""
-    here, prepared = Here(workers._compute_block), []
-    monkeypatch.setattr(workers, "_compute_block", here)
-    monkeypatch.setattr(workers, "prepare_worker", lambda *arguments: prepared.append(arguments))
-    monkeypatch.setattr(workers.ray, "put", lambda value: value)
-    monkeypatch.setattr(workers.ray, "get", lambda value: value)
-    monkeypatch.setattr(
-        workers.ray, "wait", lambda streams, *, num_returns, timeout: (streams[:num_returns], [])
-    )
-    return SimpleNamespace(asked=here.asked, prepared=prepared)
-
-
 def worked_through(planned, cell, *, gpus=0):
     back = []
     pool = workers.Pool(planned, cell, gpus=gpus, workers=1)
@@ -240,8 +203,8 @@ def test_a_cell_is_handed_all_that_its_digest_says(tmp_path, without_ray):
     assert sum(call.audited for call in cell.calls) == 2 * 4  # the first fold and seed of both tasks
 
 
-def test_cells_of_a_block_share_a_memo_and_no_others_do(made, without_ray):
-    planned, cell = plan(made, make()), Listens()
+def test_cells_of_a_block_share_a_memo_and_no_others_do(untouched, without_ray):
+    planned, cell = plan(untouched, make()), Listens()
     worked_through(planned, cell)
     memos: dict[tuple[int, int], set[int]] = {}
     for call in cell.calls:
@@ -251,16 +214,16 @@ def test_cells_of_a_block_share_a_memo_and_no_others_do(made, without_ray):
     assert len(set.union(*memos.values())) == len(memos) == len(planned.blocks())
 
 
-def test_a_worker_sees_its_own_gpu_as_the_first_and_is_prepared_for_its_seed(made, without_ray):
-    planned, cell = plan(made, make()), Listens()
+def test_a_worker_sees_its_own_gpu_as_the_first_and_is_prepared_for_its_seed(untouched, without_ray):
+    planned, cell = plan(untouched, make()), Listens()
     worked_through(planned, cell, gpus=1)
     assert {call.device for call in cell.calls} == {"cuda"}
     assert without_ray.asked == [{"num_cpus": 1, "num_gpus": 1.0}] * len(planned.blocks())
     assert without_ray.prepared == [(block.seed, workers.version("jmml")) for block in planned.blocks()]
 
 
-def test_only_what_has_not_come_back_is_computed_once_more(made):
-    block = plan(made, make()).blocks()[0]
+def test_only_what_has_not_come_back_is_computed_once_more(untouched):
+    block = plan(untouched, make()).blocks()[0]
     died = workers.Running(block, list(block.cells[2:]))
     again = workers._once_more(died, RayError("gone"))
     assert (again.block, again.left) == (block, list(block.cells[2:]))
@@ -271,41 +234,18 @@ def test_only_what_has_not_come_back_is_computed_once_more(made):
 # What is written again ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """A project with an empty tracking store, which takes seconds to make."""
-    project = write_project(tmp_path_factory.mktemp("template") / "project")
-    Tracker.connect(project).experiment()
-    return project
-
-
-@pytest.fixture
-def project(template, tmp_path, monkeypatch):
-    """Cells are computed in this process; the report is one line."""
-
-    def write(folder, results):
-        (folder / "report.html").write_text(f"{results.digest} {results.confidence}")
-
-    def compute(planned, cell, finished, *, note):
-        for key in planned.missing:
-            task = planned.tasks[key.task]
-            place = (task.data, task.split, key.fold, key.method, task.candidates)
-            finished(key, cell(*place, seed=key.seed))
-
-    monkeypatch.setattr(record, "write_report", write)
-    monkeypatch.setattr("pipelines.study.workers.compute", compute)
-    return Project(shutil.copytree(template.root, tmp_path / "project"))
-
-
 def run(project, definition=None, cell=fakes.quick, **options):
-    return run_study(project, definition or make(), quiet=True, cell=cell, **options)
+    return run_study(project, definition or make(seeds=[0]), quiet=True, workers=2, cell=cell, **options)
 
 
-def test_another_confidence_writes_the_report_and_a_run_of_its_own(project):
-    folder = folder_of(project, "tiny")
-    first = run(project)
+@pytest.mark.usefixtures("short_report")
+def test_another_confidence_writes_the_report_and_a_run_of_its_own(computed):
+    folder = folder_of(computed, "tiny")
+    first = run(computed)
     assert (folder / "report.html").read_text() == f"{first.plan.digest} 0.95"
-    second = run(project, make(confidence=0.8))
+    assert record._current(folder, first.plan.digest) == first.published.summary
+    assert record._current(folder, "0" * len(first.plan.digest)) is None
+    second = run(computed, make(seeds=[0], confidence=0.8))
     assert (second.computed, second.published.written_now, second.published.tracked_now) == (0, True, True)
     assert (folder / "report.html").read_text() == f"{second.plan.digest} 0.8"
     found = Summary.load(folder)
@@ -314,50 +254,35 @@ def test_another_confidence_writes_the_report_and_a_run_of_its_own(project):
     before, after = (pd.DataFrame(done.published.summary.task("lab").rows) for done in (first, second))
     assert (after["uar"] == before["uar"]).all()
     assert (after["ci_high"] - after["ci_low"] < before["ci_high"] - before["ci_low"]).all()
-    runs = Tracker.connect(project).runs(kind=STUDY, status="FINISHED")
+    runs = Tracker.connect(computed).runs(kind=STUDY, status="FINISHED")
     assert {r.data.tags[record.DIGEST] for r in runs} == {first.plan.digest, second.plan.digest}
 
 
-def test_a_report_of_another_digest_is_not_the_current_one(project):
-    first = run(project)
-    folder = folder_of(project, "tiny")
-    assert record._current(folder, first.plan.digest) == first.published.summary
-    assert record._current(folder, "0" * len(first.plan.digest)) is None
-
-
-def other(*arguments, **options):
-    cell = fakes.quick(*arguments, **options)
-    return replace(cell, metrics=cell.metrics | {"seconds": 7.0})
-
-
-def test_recompute_replaces_sound_cells(project):
-    first = run(project)
-    store = CellStore.of(project.root)
-    assert run(project, cell=other).computed == 0
-    assert {store.load(key).metrics["seconds"] for key in first.plan.cells} == {2.0}
-    assert run(project, cell=other, recompute=True).computed == CELLS
-    assert {store.load(key).metrics["seconds"] for key in first.plan.cells} == {7.0}
-
-
 def all_right(task, split, fold, method, candidates, **options):
-    """The same cell with every prediction right."""
+    """The same cell with every prediction right, and other seconds."""
     cell = fakes.quick(task, split, fold, method, candidates, **options)
     frame = cell.evidence.assign(y_pred=cell.evidence["y_true"])
     for name in task.classes:
         frame[f"p_{name}"] = np.where(frame["y_true"] == name, 0.97, 0.03 / (len(task.classes) - 1))
-    return replace(cell, evidence=frame)
+    return replace(cell, evidence=frame, metrics=cell.metrics | {"seconds": 7.0})
 
 
-def test_cells_that_come_out_different_when_computed_anew_are_published(project):
-    first = run(project)
-    assert not run(project, recompute=True).published.tracked_now
-    second = run(project, cell=all_right, recompute=True)
+@pytest.mark.usefixtures("short_report", "without_ray")
+def test_cells_computed_anew_replace_sound_ones_and_are_published_if_they_come_out_different(computed):
+    first = run(computed)
+    store = CellStore.of(computed.root)
+    assert run(computed, cell=all_right).computed == 0
+    assert {store.load(key).metrics["seconds"] for key in first.plan.cells} == {2.0}
+    again = run(computed, recompute=True)
+    assert (again.computed, again.published.tracked_now) == (CELLS // 2, False)
+    second = run(computed, cell=all_right, recompute=True)
+    assert {store.load(key).metrics["seconds"] for key in first.plan.cells} == {7.0}
     assert second.plan.digest == first.plan.digest
-    assert second.published.written_now
+    assert (second.computed, second.published.written_now) == (CELLS // 2, True)
     assert second.published.tracked_now
-    scores = {row["method"]: row["uar"] for row in Summary.load(folder_of(project, "tiny")).tasks[0].rows}
+    scores = {row["method"]: row["uar"] for row in Summary.load(folder_of(computed, "tiny")).tasks[0].rows}
     assert scores["raw"] == 1.0
-    third = run(project).published
+    third = run(computed).published
     assert not third.tracked_now
     assert third.summary.run_id == second.published.summary.run_id != first.published.summary.run_id
 
@@ -366,8 +291,8 @@ def test_cells_that_come_out_different_when_computed_anew_are_published(project)
 
 
 @pytest.mark.parametrize(("which", "said"), [("all", "2"), ("one", "0, 2")])
-def test_evidence_of_another_fold_is_refused(made, tmp_path, which, said):
-    planned, store = plan(made, make()), CellStore.of(tmp_path)
+def test_evidence_of_another_fold_is_refused(untouched, tmp_path, which, said):
+    planned, store = plan(untouched, make()), CellStore.of(tmp_path)
     key = next(key for key in planned.cells if (key.method, key.fold) == ("jmml", 0))
     task = planned.tasks[key.task]
     cell = fakes.quick(task.data, task.split, key.fold, key.method, task.candidates, seed=key.seed)

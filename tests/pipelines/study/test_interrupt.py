@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 
 from pipelines.run_tags import STUDY
+from pipelines.study.cells import CellStore
 from pipelines.study.plan import plan
 from pipelines.study.summary import folder_of
 from pipelines.tracking import Tracker
+from tests import forked
 from tests.pipelines.study.studies import CELLS, make
-from tests.pipelines.sweep.projects import write_project
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
@@ -35,7 +34,7 @@ PROGRAM = textwrap.dedent(
 
     slow = fakes.SlowFrom(Path(sys.argv[2]), "jmml")
     try:
-        run_study(Project(Path(sys.argv[1])), make(), console=Console(), workers=2, cell=slow)
+        run_study(Project(Path(sys.argv[1])), make(), console=Console(), workers=int(sys.argv[3]), cell=slow)
     except JMMLError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
@@ -43,44 +42,45 @@ PROGRAM = textwrap.dedent(
 )
 
 
-@pytest.fixture
-def project(tmp_path):
-    return write_project(tmp_path / "project")
+def kept_cells(project):
+    return len(list(CellStore.of(project.root).folder.glob("??/*/cell.json")))
 
 
-def cached(project):
-    return len(plan(project, make()).cached)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_leaves_finished_cells_and_no_run(project, tmp_path, number):
-    calls = tmp_path / "calls"
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-c", PROGRAM, str(project.root), str(calls)],
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGKILL, 1)]
+)
+def test_a_signal_leaves_finished_cells_and_no_run(project, tmp_path, number, workers):
+    out, errors = tmp_path / "out", tmp_path / "err"
+    process = forked.script(
+        PROGRAM,
+        [str(project.root), str(tmp_path / "calls"), str(workers)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        out=out,
+        err=errors,
     )
-    until = time.monotonic() + 120
-    while cached(project) < 2 * len(FAST):  # both workers are at a slow one
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.2)
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)  # as a terminal does: the workers get it too
-    else:
-        process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    kept = cached(project)
-    assert kept == 2 * len(FAST)
+    try:
+        until(
+            lambda: kept_cells(project) == workers * len(FAST),
+            "every worker is at a slow cell",
+            alive=lambda: process.poll() is None,
+            seconds=120,
+            poll_s=0.1,
+        )
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: the workers get it too
+        else:
+            process.send_signal(number)
+        until(lambda: process.poll() is not None, "the study is over")
+    finally:
+        process.kill()
+    kept = workers * len(FAST)
     if number != signal.SIGKILL:
-        assert process.returncode == 130, errors
-        (line,) = errors.strip().splitlines()  # nothing but our own message
+        assert process.returncode == 130, errors.read_text()
+        (line,) = errors.read_text().strip().splitlines()  # nothing but our own message
         assert f"study tiny: interrupted after {kept} of {CELLS} cells, which are kept" in line
         assert line.endswith("Run the same command again to go on")
     assert Tracker.connect(project).runs(kind=STUDY) == []
     assert not folder_of(project, "tiny").exists()
-    assert len(plan(project, make()).missing) == CELLS - kept
+    planned = plan(project, make())
+    assert (len(planned.cached), len(planned.missing)) == (kept, CELLS - kept)
