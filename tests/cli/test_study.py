@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -9,15 +11,14 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.study import _definitions, _finished
+from pipelines import lineage
+from pipelines.project import Project
 from pipelines.study import record
-from pipelines.study.cells import CellStore
 from pipelines.study.definition import GUIDE, READY_MADE
-from pipelines.study.plan import plan
 from pipelines.study.runner import run_study
-from pipelines.study.summary import folder_of
+from pipelines.tracking import Tracker
 from tests.cli import console
-from tests.pipelines.study import fakes
-from tests.pipelines.study.studies import CELLS, METHODS, make
+from tests.pipelines.study.studies import CELLS, METHODS, compute_all, make
 from tests.pipelines.sweep.projects import write_project
 
 
@@ -25,34 +26,51 @@ def run(capfd, *args: str) -> tuple[int, str, str]:
     return console.run(capfd, "study", *args)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    """The report, which has tests of its own, is empty; what is installed is looked up once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "write_report", lambda folder, results: (folder / "report.html").write_text(""))
+        patch.setattr(lineage, "installed", functools.cache(lineage.installed))
+        yield
+
+
 @pytest.fixture(scope="module")
 def computed(tmp_path_factory):
-    """A project in whose cache every cell of a study lies, so that nothing starts Ray; and the definition's file."""
+    """A project in whose cache every cell of a study lies, and whose store is empty. Not to be changed."""
     project = write_project(tmp_path_factory.mktemp("cli") / "project")
-    planned = plan(project, make())
-    for key in planned.cells:
-        task = planned.tasks[key.task]
-        cell = fakes.quick(task.data, task.split, key.fold, key.method, task.candidates, seed=key.seed)
-        CellStore.of(project.root).save(key, cell)
-    path = project.root / "tiny.yaml"
-    path.write_text(make().to_yaml())
-    return project, str(path)
+    compute_all(project)
+    (project.root / "tiny.yaml").write_text(make().to_yaml())
+    Tracker.connect(project).experiment()
+    return project
+
+
+@pytest.fixture(scope="module")
+def published(computed, tmp_path_factory):
+    """The same after the study was run to its end, and its summary. Not to be changed."""
+    project = Project(shutil.copytree(computed.root, tmp_path_factory.mktemp("published") / "project"))
+    return project, run_study(project, project.root / "tiny.yaml", quiet=True).published.summary
 
 
 @pytest.fixture
-def here(computed, monkeypatch):
-    project, path = computed
+def here(published, monkeypatch):
+    """The study is finished; the value is its definition's file."""
+    project, _ = published
     monkeypatch.setenv("JMML_PROJECT", str(project.root))
-    monkeypatch.setattr(
-        record, "write_report", lambda folder, results: (folder / "report.html").write_text("")
-    )
-    return path
+    return str(project.root / "tiny.yaml")
 
 
 @pytest.fixture
-def finished(computed, here):
-    project, path = computed
-    return run_study(project, path, quiet=True).published.summary
+def finished(published):
+    return published[1]
+
+
+@pytest.fixture
+def own(published, tmp_path, monkeypatch):
+    """A copy of the project with the finished study, to be changed."""
+    project = Project(shutil.copytree(published[0].root, tmp_path / "project"))
+    monkeypatch.setenv("JMML_PROJECT", str(project.root))
+    return project
 
 
 @pytest.mark.parametrize(
@@ -64,8 +82,8 @@ def test_every_command_explains_itself(command):
     assert "Usage:" in result.output
 
 
-def test_dry_run_prints_the_plan_and_writes_nothing(capfd, computed, here):
-    project, _ = computed
+def test_dry_run_prints_the_plan_and_writes_nothing(capfd, published, here):
+    project, _ = published
     before = sorted(project.root.rglob("*"))
     code, out, err = run(capfd, "run", here, "--dry-run", "--workers", "3")
     assert (code, err) == (0, "")
@@ -79,25 +97,23 @@ def test_dry_run_prints_the_plan_and_writes_nothing(capfd, computed, here):
     assert sorted(project.root.rglob("*")) == before
 
 
-def test_a_dry_run_loads_no_ray_and_no_mlflow(computed, here, monkeypatch):
-    import subprocess
-
+def test_a_dry_run_loads_no_ray_and_no_mlflow(here):
     code = (
         "import sys; sys.argv = ['jmml', 'study', 'run', sys.argv[1], '--dry-run']\n"
         "from cli.app import main\n"
-        "main()\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "sys.exit(' '.join({'ray', 'mlflow'} & set(sys.modules)) or 0)"
     )
-    check = (
-        "sys.exit(repr({'ray', 'mlflow'} & set(sys.modules)) if {'ray', 'mlflow'} & set(sys.modules) else 0)"
-    )
-    code = code.replace("main()\n", f"try: main()\nexcept SystemExit: pass\n{check}\n")
     done = subprocess.run([sys.executable, "-c", code, here], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "cells" in done.stdout
 
 
-def test_run_prints_the_contrast_first_then_the_table_and_the_report(capfd, here):
-    code, out, err = run(capfd, "run", here, "--again")
+def test_run_prints_the_contrast_first_then_the_table_and_the_report(capfd, computed, tmp_path, monkeypatch):
+    project = Project(shutil.copytree(computed.root, tmp_path / "project"))
+    monkeypatch.setenv("JMML_PROJECT", str(project.root))
+    path = str(project.root / "tiny.yaml")
+    code, out, err = run(capfd, "run", path)
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("lab: JMML 0.")
@@ -107,11 +123,12 @@ def test_run_prints_the_contrast_first_then_the_table_and_the_report(capfd, here
     assert lines[-3].startswith(f"0 cells computed, {CELLS} cached")
     assert lines[-2].startswith("tracked as run ")
     assert lines[-1].startswith("report: ")
-    code, out, _ = run(capfd, "run", here)
-    assert "already tracked as run " in out
+    assert "already tracked as run " in run(capfd, "run", path)[1]
+    assert "\ntracked as run " in run(capfd, "run", path, "--again")[1]
 
 
-def test_overrides_keep_the_results_of_other_settings(capfd, computed, here, finished):
+def test_overrides_keep_the_results_of_other_settings(capfd, own, finished):
+    here = str(own.root / "tiny.yaml")
     name = f"tiny-{finished.digest[:8]}"
     _, out, _ = run(capfd, "run", here, "-s", "seeds=0", "--dry-run")
     assert f"a report of other settings lies under tiny; it will be kept as {name}" in out
@@ -124,9 +141,6 @@ def test_overrides_keep_the_results_of_other_settings(capfd, computed, here, fin
     assert run(capfd, "show", "tiny")[1] != out
     _, out, _ = run(capfd, "list")
     assert name in out
-    folder = folder_of(computed[0], "tiny")
-    for place in folder.parent.iterdir():
-        shutil.rmtree(place)
 
 
 def test_run_and_list_point_to_the_guide():
@@ -208,9 +222,8 @@ def test_completion(here, finished):
     assert _finished("x") == []
 
 
-def test_nothing_finished_yet(capfd, tmp_path, monkeypatch):
-    project = write_project(tmp_path / "project")
-    monkeypatch.setenv("JMML_PROJECT", str(project.root))
+def test_nothing_finished_yet(capfd, computed, monkeypatch):
+    monkeypatch.setenv("JMML_PROJECT", str(computed.root))
     code, out, _ = run(capfd, "list")
     assert code == 0
     assert "no study is finished yet. Next: jmml study run worlds" in out

@@ -12,11 +12,8 @@ import pytest
 from pipelines import lineage
 from pipelines.project import Project
 from pipelines.study import record, workers
-from pipelines.study.cells import CellStore
-from pipelines.study.plan import plan
-from tests.pipelines.study import fakes
 from tests.pipelines.study.inline import Inline
-from tests.pipelines.study.studies import make
+from tests.pipelines.study.studies import compute_all
 from tests.pipelines.sweep.projects import write_project
 from tests.pipelines.tracked import _store
 
@@ -46,11 +43,7 @@ def untouched(tmp_path_factory):
 def complete(untouched, tmp_path_factory):
     """The same with every cell of ``make()`` in its cache, none of them published. Not to be changed."""
     project = Project(shutil.copytree(untouched.root, tmp_path_factory.mktemp("complete") / "project"))
-    planned = plan(project, make())
-    for key in planned.cells:
-        task = planned.tasks[key.task]
-        cell = fakes.quick(task.data, task.split, key.fold, key.method, task.candidates, seed=key.seed)
-        CellStore.of(project.root).save(key, cell)
+    compute_all(project)
     return project
 
 

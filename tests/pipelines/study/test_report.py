@@ -76,9 +76,19 @@ def test_all_files_are_there_and_nothing_else(folder: Path) -> None:
     assert sorted(path.name for path in (folder / "figures").iterdir()) == expected
 
 
+@pytest.fixture(scope="module")
+def without_reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyResults, Path]:
+    """A study that has nothing to compare with, and its report."""
+    alone = reported.study({"label": reported.cells({"jec-ssl": 0.4, "jmml": 1.0})})
+    path = tmp_path_factory.mktemp("alone") / "report"
+    report.write_report(path, alone)
+    return alone, path
+
+
 def test_equal_results_give_equal_bytes_and_other_files_stay(
-    results: StudyResults, folder: Path, tmp_path: Path
+    without_reference: tuple[StudyResults, Path], tmp_path: Path
 ) -> None:
+    results, folder = without_reference
     (tmp_path / "evidence.parquet").write_text("kept")
     (tmp_path / "table.csv").write_text("old")
     report.write_report(tmp_path, results)
@@ -301,13 +311,12 @@ def test_what_the_captions_say(results: StudyResults, page: Page) -> None:
     assert "and that p corrected for all comparisons (Holm)" in text
 
 
-def test_a_study_without_a_reference_is_still_reported(tmp_path: Path) -> None:
-    alone = reported.study({"label": reported.cells({"jec-ssl": 0.4, "jmml": 1.0})})
-    report.write_report(tmp_path, alone)
-    names = {path.name for path in (tmp_path / "figures").iterdir()}
+def test_a_study_without_a_reference_is_still_reported(without_reference: tuple[StudyResults, Path]) -> None:
+    _, folder = without_reference
+    names = {path.name for path in (folder / "figures").iterdir()}
     assert "label-speakers.png" not in names
-    assert {"label-differences.png", "label-confusion.png"} <= names
-    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert {"label-differences.png", "label-confusion.png", "label-embedding.png"} <= names
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert "The study has nothing to compare the claim with." in page.text
     assert "How to read the controls" not in page.text
 
