@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
 from pipelines.project import Project
+from tests import forked
 
 SOURCE = Path(__file__).parents[2]
 FOLDERS = ("jmml", "pipelines", "cli", ".dvc")
-LITTER = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")  # of Python and of DVC
+# Of DVC, and what Python is just writing; compiled modules are taken along, or every stage would compile them anew.
+LITTER = shutil.ignore_patterns("*.pyc.*", "cache", "tmp", "config.local")
 FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", ".dvcignore", ".gitignore")
 NOT_INHERITED = frozenset(
     ("JMML_PROJECT", "JMML_DEBUG", "MLFLOW_TRACKING_URI", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
@@ -41,20 +48,47 @@ class Workspace:
         return Project(self.root)
 
     def run(self, *command: str, code: int = 0, stderr: bool = False) -> str:
-        """Run a command in the folder; its standard output, followed by its standard error if wanted.
+        """Run a command in the folder; its standard output, followed by its standard error if wanted."""
+        done = subprocess.run(
+            command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + (done.stderr if stderr else "")
 
-        The interpreter of the tests comes first on the path, and the code in the folder first in Python's.
-        """
-        env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | {
+    @property
+    def environment(self) -> dict[str, str]:
+        """The interpreter of the tests comes first on the path, and the code in the folder first in Python's."""
+        return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": str(self.root),
             "GIT_CONFIG_GLOBAL": os.devnull,
             **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "test@localhost" for who in ("AUTHOR", "COMMITTER")},
         }
-        done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == code, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + (done.stderr if stderr else "")
+
+    def jmml(self, *words: str) -> Any:
+        """``jmml WORDS --json`` in a process that begins with everything imported; what it prints, parsed."""
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            process = forked.command(
+                [*words, "--json"], cwd=self.root, env=self.environment, out=out, err=err
+            )
+            code = process.wait()
+            assert code == 0, f"jmml {' '.join(words)}\n{out.read_text()}\n{err.read_text()}"
+            return json.loads(out.read_text())
+
+    def dvc(self, *words: str) -> str:
+        """What ``dvc WORDS`` prints, run in this process: for commands that start none."""
+        from dvc.cli import main
+
+        plain = patch.dict(os.environ, {"DVC_TEST": "1"})  # or DVC puts back the original standard output
+        with plain, contextlib.chdir(self.root), contextlib.redirect_stdout(io.StringIO()) as out:
+            assert main(list(words)) == 0
+        return out.getvalue()
+
+    def changed(self) -> set[str]:
+        """The stages that ``dvc repro`` would run, or run again."""
+        return set(json.loads(self.dvc("status", "--json")))
 
     def commit(self) -> None:
         self.run("git", "add", "--all")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import runpy
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +20,12 @@ from jmml.errors import DataError, ModelError, ProtocolError
 from jmml.evaluation import evidence as evidence_io
 from jmml.recogniser import EmotionRecogniser
 from pipelines.project import Project
-from pipelines.stages.evaluate import evaluate
+from pipelines.stages import train as train_stage
+from pipelines.stages.evaluate import collect, evaluate
 from pipelines.stages.split import split
 from pipelines.stages.train import train
 from pipelines.task import read_task
-from tests.pipelines.stages.conftest import Build
+from tests.pipelines.stages.conftest import Build, make_project
 
 Wanted = Callable[[pd.DataFrame], pd.Series]
 
@@ -107,12 +111,21 @@ def test_split_before_features(build: Build) -> None:
 # train and evaluate -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def trained(build: Build) -> Project:
-    project = build()
-    split(project)
-    train(project)
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A trained project, not to be changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_stage, "cpu_count", lambda: 1)
+        project = make_project(tmp_path_factory.mktemp("trained"))
+        split(project)
+        train(project)
     return project
+
+
+@pytest.fixture
+def trained(trained_once: Project, tmp_path: Path) -> Project:
+    """A trained project of its own, where ``build`` builds."""
+    return Project(shutil.copytree(trained_once.root, tmp_path, dirs_exist_ok=True))
 
 
 def test_trains_every_cell_and_scores_it(trained: Project) -> None:
@@ -149,8 +162,8 @@ def test_trains_every_cell_and_scores_it(trained: Project) -> None:
 
 
 def test_a_model_that_saw_its_test_speakers_is_refused(trained: Project) -> None:
-    evaluate(trained)
-    good = (trained.results_dir / "metrics.json").read_bytes()
+    good = b"{}"
+    (trained.results_dir / "metrics.json").write_bytes(good)
     card = trained.cell_dir("raw", 0, 0) / "recogniser.json"
     content = json.loads(card.read_text())
     tested = Split.load(trained.split_path).speech[0].test[0]
@@ -179,8 +192,7 @@ def test_test_labels_do_not_reach_the_predictions(trained: Project) -> None:
     """Labels of the held-out speakers, permuted in the features on disk: every probability stays the same."""
 
     def probabilities() -> np.ndarray:
-        evaluate(trained)
-        evidence = evidence_io.load(trained.results_dir / "evidence.parquet")
+        evidence, _, _ = collect(trained)
         rows = evidence[evidence["fold"] == 0].sort_values(["method", "seed", "modality", "id"])
         return rows[[f"p_{name}" for name in evidence_io.classes_of(evidence)]].to_numpy()
 
@@ -223,3 +235,22 @@ def test_a_failure_in_training_keeps_the_models_of_before(trained: Project, buil
         train(project)
     assert failure.value.__notes__ == ["method 'raw', fold 0, seed 0"]
     assert contents() == before
+
+
+def test_every_mistake_in_the_settings_is_reported_at_once(
+    build: Build, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = build()
+    path = project.params_path
+    path.write_text(path.read_text().replace("  k: 3", "  k: three").replace("  bootstrap:", "  bootstrapp:"))
+    monkeypatch.setenv("JMML_PROJECT", str(project.root))
+    monkeypatch.delitem(sys.modules, "pipelines.stages.split")
+    monkeypatch.setattr(sys, "argv", ["split"])
+    with pytest.raises(SystemExit) as stopped:  # as `python -m` runs it
+        runpy.run_module("pipelines.stages.split", run_name="__main__")
+    assert stopped.value.code == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: {path}: method.stage2.k: expected an integer, got 'three'",
+        f"error: {path}: evaluation.bootstrapp: unknown key; did you mean 'bootstrap'? "
+        "(valid: bootstrap, confidence, methods)",
+    ]
