@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jmml.config import SyntheticConfig
 from tests.e2e.workspace import Workspace, make_workspace
@@ -26,6 +27,14 @@ def demonstrate(workspace: Workspace) -> dict[str, float]:
 
 def test_the_demo_ends_in_a_prediction(first_run: tuple[Workspace, str], tmp_path: Path) -> None:
     workspace = first_run[0].copy(tmp_path / "demo project")
+    path = workspace.root / "pipelines/sweep/definitions/demo.yaml"
+    search = yaml.safe_load(path.read_text())
+    search["budget"]["trials"] = 3
+    search["space"] |= {
+        "stage1.r": {"int": [3, 6]},
+        "stage2.k": {"choice": [2]},
+    }  # what the small corpora carry
+    path.write_text(yaml.safe_dump(search))
     assert set(demonstrate(workspace)) == {"raw", "jec-ssl", "jmml", "one-hot"}
 
 
@@ -35,7 +44,7 @@ def test_the_demo_from_nothing_on_its_own_corpora(tmp_path: Path) -> None:
         tmp_path / "demo project",
         synthetic=SyntheticConfig().model_dump(),
         protocol={"inner_folds": 3},
-        method={"stage2": {"k": 6}},
+        method={"stage1": {"epochs": 30}, "stage2": {"k": 6, "epochs": 40}},
     )
     scores = demonstrate(workspace)
     # The synthetic task is neither trivial nor hopeless; chance is 0.25.

@@ -38,6 +38,7 @@ def nemo_part(tmp_path_factory) -> Path:
 
 def test_from_recordings_to_a_promoted_model(reproduced: Workspace, nemo_part: Path) -> None:
     workspace = reproduced
+    workspace.edit(method={"stage1": {"epochs": 15}, "stage2": {"epochs": 20}})
     assert workspace.jmml("data", "add", "nemo", str(nemo_part), "--use")["groups"] == 6
     workspace.run("dvc", "repro")
     scores = {row["method"]: row["uar"] for row in workspace.jmml("results")["methods"]}
@@ -45,7 +46,8 @@ def test_from_recordings_to_a_promoted_model(reproduced: Workspace, nemo_part: P
     # Six speakers, four quadrants: above chance, and far below the 0.78 that a leak between speakers gives.
     assert all(0.25 < uar < 0.75 for uar in scores.values()), scores
 
-    swept = workspace.jmml("sweep", "run", "quick", "-s", "trials=4", "-s", "stage2.k=int(2,4)")
+    carried = ("-s", "stage1.r=int(4,7)", "-s", "stage2.k=int(2,3)")
+    swept = workspace.jmml("sweep", "run", "quick", "-s", "trials=4", *carried)
     assert swept["trials"]["finished"] + swept["trials"]["stopped"] == 4
     version = workspace.jmml("model", "register")["version"]
     assert workspace.jmml("model", "promote")["version"] == version

@@ -32,7 +32,8 @@ NOT_INHERITED = frozenset(
 SMALL = {
     "synthetic": {"speakers": 4, "repetitions": 1, "subjects": 4, "trials": 8, "trial_s": 4.0},
     "protocol": {"seeds": [0], "inner_folds": 2},
-    "method": {"stage2": {"k": 3}},  # 32 training utterances carry no more than 4
+    # 32 training utterances carry no more than k = 4.
+    "method": {"stage1": {"epochs": 6}, "stage2": {"k": 3, "epochs": 8}},
     "evaluation": {"bootstrap": 200},
 }
 
