@@ -73,7 +73,7 @@ def compute(
     blocks = plan.blocks()
     size = sum(data_bytes(task.data) for task in plan.tasks.values())
     cpus = min(plan.workers, len(blocks))
-    with first_interrupt() as interrupted, ray_session(cpus=cpus, gpus=gpus, data_bytes=size):
+    with first_interrupt() as interrupted, ray_session(cpus=cpus, gpus=gpus, data_bytes=size, note=note):
         pool = Pool(plan, cell, gpus=gpus, workers=cpus)
         try:
             pool.run(blocks, finished, interrupted, note)

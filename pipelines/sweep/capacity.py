@@ -66,6 +66,7 @@ def ray_for(
     trials: int,
     address: str | None = None,
     on_death: Callable[[str], None] = lambda reason: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Capacity]:
     """Ray for the length of a block: the cluster at ``address`` or ``RAY_ADDRESS``, else this machine alone.
 
@@ -73,6 +74,7 @@ def ray_for(
     ----------
     trials : how many the sweep wants, extensions included.
     on_death : called in another thread, with what happened, when Ray itself dies meanwhile.
+    note : see :func:`pipelines.sweep.session.ray_session`.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def ray_for(
     concurrent = definition.trials_at_a_time(cpus=cpus, gpus=gpus, trials=trials)
     started = max(1, math.ceil(concurrent * definition.resources.cpus))
     with (
-        session.ray_session(cpus=started, gpus=gpus, data_bytes=data_bytes(plan.task)),
+        session.ray_session(cpus=started, gpus=gpus, data_bytes=data_bytes(plan.task), note=note),
         session.ray_watch(on_death),
     ):
         yield Capacity(concurrent, cpus, gpus, None)

@@ -42,11 +42,19 @@ _LOOK_SECONDS = 1.0
 _LEAVE_SECONDS = 1.0  # for what Ray has started to go by itself
 _PATIENCE_SECONDS = 10.0  # a cluster's head may be busy, or away for a moment
 _SERVICES = ("raylet", "gcs_server")
+_TRIES = 3  # to start Ray on a busy machine
+_TOO_SLOW = "timed out during startup"  # what Ray says of a node that was not there in time
 
 
 @contextmanager
 def ray_session(
-    *, cpus: int, gpus: int = 0, data_bytes: int = 0, address: str | None = None, user: str | None = None
+    *,
+    cpus: int,
+    gpus: int = 0,
+    data_bytes: int = 0,
+    address: str | None = None,
+    user: str | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[None]:
     """Ray for the length of a block.
 
@@ -59,6 +67,7 @@ def ray_session(
     ----------
     address : HOST:PORT of a cluster's head, or ``auto`` for the one of this machine.
     user : name that `jmml cluster status` shows for what runs in the session.
+    note : is told, in a line, what is waited for when a start takes longer than usual.
 
     Raises
     ------
@@ -88,25 +97,54 @@ def ray_session(
         with _authentication(secret), _no_dumps():
             try:
                 with termination_as_exit():
-                    _start(options, origin(address) if resolved else None)
+                    _start(options, origin(address) if resolved else None, note)
                     yield
             finally:
                 with suppress(KeyboardInterrupt, SystemExit), later():  # it ends as it is
                     _end()
 
 
-def _start(options: Mapping[str, Any], cluster: str | None) -> None:
-    """``ray.init``, whole: broken off half-way it leaves processes behind, or ends this one with a crash."""
-    try:
-        with later(), _no_handler(), _silent():
-            ray.init(**options)
-    except Exception as error:  # of the class itself, where a part of it does not come up
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if cluster is not None:
-            raise SweepError(
-                f"cannot join the Ray cluster: {reason}", where=cluster, fix="look at `jmml cluster status`"
-            ) from error
-        raise SweepError(f"cannot start Ray: {reason}", fix="free memory or disk, try again") from error
+def _start(options: Mapping[str, Any], cluster: str | None, note: Callable[[str], None]) -> None:
+    """``ray.init``, whole: broken off half-way it leaves processes behind, or ends this one with a crash.
+
+    Ray gives a node of its own half a minute to come up, whatever else the machine does, and has no setting for it.
+    Another try finds Ray's files in memory, and the machine perhaps less busy.
+    """
+    for left in range(_TRIES - 1, -1, -1):
+        before = {child.pid for child in psutil.Process().children()}
+        try:
+            with later(), _no_handler(), _silent():
+                ray.init(**options)
+            return
+        except Exception as error:  # of the class itself, where a part of it does not come up
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if cluster is not None:
+                raise SweepError(
+                    f"cannot join the Ray cluster: {reason}",
+                    where=cluster,
+                    fix="look at `jmml cluster status`",
+                ) from error
+            _discard(before)
+            if _TOO_SLOW not in reason or not left:
+                raise SweepError(
+                    f"cannot start Ray: {reason}", fix="free memory or disk, try again"
+                ) from error
+            load = os.getloadavg()[0]
+            note(f"waiting for Ray, which did not start within 30 s (load {load:.0f}); trying again")
+
+
+def _discard(before: set[int]) -> None:
+    """End what a start that failed has left, which belongs to no session that could be shut down."""
+    ray.shutdown()
+    left: list[psutil.Process] = []
+    for child in psutil.Process().children():
+        if child.pid not in before:
+            with suppress(psutil.Error):
+                left += [child, *child.children(recursive=True)]
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=_LEAVE_SECONDS)
 
 
 def _end() -> None:

@@ -110,14 +110,15 @@ class Turn:
                 raise SweepError("was driven by someone else meanwhile", where=where, fix="try again")
             tracker = Tracker.connect(self.project)
             origin = lineage.collect(self.project, list(self.plan.corpora))
-            if shown is not None:
-                doing = f"joining Ray at {self.address}" if self.address else "starting Ray"
-                shown.print(
-                    f"sweep {self.folder.name}: {doing}", soft_wrap=True, highlight=False, markup=False
-                )
+
+            def note(text: str) -> None:
+                if shown is not None:
+                    shown.print(f"sweep {self.folder.name}: {text}", soft_wrap=True)
+
+            note(f"joining Ray at {self.address}" if self.address else "starting Ray")
             with (
                 ray_for(
-                    self.plan, trials=self.total, address=self.address, on_death=self._ray_died
+                    self.plan, trials=self.total, address=self.address, on_death=self._ray_died, note=note
                 ) as capacity,
                 self.folder.opened() as journal,
             ):

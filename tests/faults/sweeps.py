@@ -46,7 +46,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
 }
 # What a driver says besides an error: trials, what happens now, trouble with the store.
 PROGRESS = re.compile(
-    r"sweep \S+: (starting|joining) Ray|trial \d+/\d+ |refitting trial |writing |MLflow cannot be written "
+    r"sweep \S+: (starting|joining|waiting for) Ray|trial \d+/\d+ |refitting trial |writing |MLflow cannot be written "
     r"|waiting |(\S+ )?best of "
 )
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from jmml.errors import SweepError
@@ -47,6 +48,44 @@ def test_an_address_beats_the_environment(monkeypatch):
         ):
             pass
     assert "leave out --address" in str(caught.value)
+
+
+SLOW = "The current node timed out during startup. This could happen because some of the raylet failed"
+
+
+def starts(monkeypatch, *failures):
+    """``ray.init`` that fails so, one after the other, and leaves a process behind each time."""
+    left, coming = [], list(failures)
+
+    def init(**options):
+        if coming:
+            left.append(subprocess.Popen(["sleep", "100"]))
+            raise Exception(coming.pop(0))
+
+    monkeypatch.setattr(session.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(session.ray, "init", init)
+    monkeypatch.setattr(session.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(session, "_make_token", lambda: None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return left
+
+
+def test_a_start_that_a_busy_machine_makes_too_slow_is_tried_again_and_leaves_nothing(monkeypatch):
+    left, notes = starts(monkeypatch, SLOW, SLOW), []
+    with ray_session(cpus=1, note=notes.append):
+        assert len(left) == 2
+        assert not any(psutil.pid_exists(process.pid) for process in left)
+    assert len(notes) == 2
+    assert all(note.startswith("waiting for Ray") for note in notes)
+
+
+@pytest.mark.parametrize(("failures", "tries"), [([SLOW] * 3, 3), (["No space left on device"], 1)])
+def test_a_start_that_fails_for_good_is_one_line(monkeypatch, failures, tries):
+    left = starts(monkeypatch, *failures, "never reached")
+    with pytest.raises(SweepError, match=r"cannot start Ray: .*try again"), ray_session(cpus=1):
+        pass
+    assert len(left) == tries
+    assert not any(psutil.pid_exists(process.pid) for process in left)
 
 
 def test_what_fits():
