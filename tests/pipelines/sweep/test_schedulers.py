@@ -10,7 +10,7 @@ import pytest
 
 from jmml.experiment import search_trial
 from jmml.search import prepare_folds
-from pipelines.sweep import journal
+from pipelines.sweep import journal, trainable
 from pipelines.sweep.driver import Driver
 from pipelines.sweep.folder import SweepFolder
 from pipelines.sweep.reading import check
@@ -196,6 +196,31 @@ def test_a_sweep_of_trials_that_wait_is_taken_up_and_comes_out_the_same(
     assert [(e["trial"], e["epoch"], e["source"]) for e in events(project, name, "mutate")] == [
         (e["trial"], e["epoch"], e["source"]) for e in events(project, kind, "mutate")
     ]
+
+
+def test_a_checkpoint_that_is_ahead_of_the_journal_after_a_power_failure_is_not_taken_up(
+    project, monkeypatch
+):
+    monkeypatch.setattr(trainable, "CHECKPOINT_SECONDS", 0.0)
+    expected = outcome(sweep(project, make(name="undisturbed", trials=2, concurrent=1)))
+    left, real = itertools.count(1), Driver.reported
+
+    def reported(driver, *args, **options):
+        if next(left) == 5:
+            raise Leave(KeyboardInterrupt())
+        return real(driver, *args, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedSweepError):
+        patch.setattr(Driver, "reported", reported)
+        sweep(project, make(name="ahead", trials=2, concurrent=1))
+    folder = SweepFolder.of(project, "ahead")
+    ((_, epoch, _),) = trainable.checkpoint_epochs(next(folder.checkpoints.iterdir()))
+    assert epoch == 4
+    lines = folder.journal.read_bytes().splitlines(keepends=True)
+    reports = [place for place, line in enumerate(lines) if b'"e":"report"' in line]
+    folder.journal.write_bytes(b"".join(lines[: reports[2]]))  # the disk has the first two
+    with without_ray():
+        assert outcome(resume_sweep(project, "ahead", quiet=True)) == expected
 
 
 @pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
