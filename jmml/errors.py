@@ -50,7 +50,7 @@ class JMMLError(Exception):
         if expected is not None:
             line += f"; expected {expected}"
         if fix is not None:
-            line += f". {fix[:1].upper()}{fix[1:]}"
+            line = f"{line.rstrip(' .')}. {fix[:1].upper()}{fix[1:]}"
         super().__init__(printable(" ".join(line.split())))
 
     @property

@@ -72,6 +72,7 @@ def add(
     source, target = Path(path).expanduser().absolute(), project.raw_dir / name
     in_place = source.resolve() == target.resolve()
     check_name(project, name, source, in_place=in_place)
+    _refuse_links(project, target)
     chosen = choose_adapter(name, source, adapter)
     reads = choose_modality(chosen, modality)
     corpus = open_corpus(name, chosen, reads)
@@ -197,6 +198,26 @@ def _track(project: Project, target: Path, undo: ExitStack) -> str:
         repo.scm_context.quiet = True  # its advice on what to commit goes to stdout, where JSON may be wanted
         (stage,) = repo.add(str(target))
         return str(stage.outs[0].hash_info.value)
+
+
+def _refuse_links(project: Project, target: Path) -> None:
+    """DVC tracks nothing behind a symbolic link: say so before anything is read, and how data get onto another disk.
+
+    Raises
+    ------
+    ProjectError : ``data``, ``data/raw`` or the corpus's own folder is a link.
+    """
+    for folder in (target, *target.parents):
+        if folder == project.root:
+            return
+        if folder.is_symlink():
+            raise ProjectError(
+                f"is a symbolic link (to {folder.readlink()}), and DVC tracks nothing behind one",
+                where=folder,
+                expected="a folder",
+                fix="put a folder in its place; `dvc cache dir PATH` and `dvc config cache.type symlink` keep the "
+                "files on another disk",
+            )
 
 
 @contextmanager

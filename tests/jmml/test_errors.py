@@ -7,7 +7,7 @@ import re
 import pytest
 
 from jmml import errors
-from jmml.errors import ConfigError, DataError, JMMLError, RecordingError, nearest
+from jmml.errors import ConfigError, DataError, JMMLError, ProjectError, RecordingError, nearest
 
 CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, JMMLError)]
 
@@ -50,3 +50,8 @@ def test_errors_cross_process_borders(error):
 def test_nearest_suggests_or_lists():
     assert nearest("alpa", ["alpha", "beta"]).startswith("did you mean 'alpha'?")
     assert nearest("zzz", ["alpha", "beta"]) == "valid: alpha, beta"
+
+
+@pytest.mark.parametrize("what", ["is no file", "is no file.", "is no file..."])
+def test_a_message_that_ends_with_a_full_stop_gets_no_second_one(what):
+    assert str(ProjectError(what, fix="make one")) == "is no file. Make one"

@@ -353,6 +353,27 @@ def test_left_overs_of_a_killed_run_are_explained(project: Project, corpus: Path
     add(project, "mine", project.raw_dir / "mine")
 
 
+@pytest.mark.parametrize("place", ["data", "data/raw", "data/raw/mine"])
+def test_a_symbolic_link_on_the_way_is_named_before_anything_is_written(
+    project: Project, corpus: Path, tmp_path: Path, place: str
+) -> None:
+    link = project.root / place
+    elsewhere = tmp_path / "disk"
+    if link.exists():
+        shutil.move(link, elsewhere)
+    else:
+        shutil.copytree(corpus, elsewhere)
+    link.symlink_to(elsewhere)
+    before = project.params_path.read_text()
+    with pytest.raises(ProjectError) as caught:
+        add(project, "mine", project.raw_dir / "mine" if place.endswith("mine") else corpus)
+    message = str(caught.value)
+    assert message.startswith(f"{link}: is a symbolic link")
+    assert "dvc cache dir" in message
+    assert "git init" not in message
+    assert project.params_path.read_text() == before
+
+
 def test_without_dvc_the_next_step_is_named(project: Project, corpus: Path) -> None:
     shutil.rmtree(project.root / ".dvc")
     before = state(project.root)
