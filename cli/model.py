@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table, say
+from cli.output import JsonFlag, elsewhere, print_json, print_table, say
 
 app = typer.Typer(help="Models: register, list, promote, roll back.", no_args_is_help=True)
 VersionArgument = Annotated[int | None, typer.Argument(help="Version number.", show_default=False)]
@@ -45,13 +45,19 @@ def list_(json: JsonFlag = False) -> None:
     """List the versions with their aliases and held-out scores."""
     from pipelines.project import Project
     from pipelines.registry import list_versions
+    from pipelines.store import redacted
 
-    entries = list_versions(Project.find())
+    project = Project.find()
+    entries = list_versions(project)
     if json:
         print_json([entry.as_dict() for entry in entries])
         return
     if not entries:
-        say("no versions yet. Next: jmml sweep run demo, then jmml model register")
+        say(
+            f"no versions yet in {redacted(project.tracking_uri)}",
+            *elsewhere("MLFLOW_TRACKING_URI", "your team's store"),
+            "Next: jmml sweep run demo, then jmml model register",
+        )
         return
     columns = ["version", "aliases", "run", "test UAR", "95 % interval", "raw", "one-hot", "created"]
     print_table(columns, [entry.cells() for entry in entries], left=3)

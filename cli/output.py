@@ -75,6 +75,11 @@ def say(*lines: str, err: bool = False) -> None:
         print(printable(line), file=sys.stderr if err else sys.stdout)
 
 
+def elsewhere(variable: str, what: str) -> list[str]:
+    """Under an empty list: where a colleague's entries would be looked for, unless that is where it was looked."""
+    return [] if os.environ.get(variable) else [f"Where others have some: set {variable} to {what}"]
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout; NaN is written as null."""
     print(_escaped(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)))

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, console, print_json, print_yaml, say
+from cli.output import JsonFlag, console, elsewhere, print_json, print_yaml, say
 from cli.sweep.arguments import Name, found
 
-NOTHING_YET = "no sweep yet. Next: jmml sweep run quick --dry-run"
+FIRST = "jmml sweep run quick --dry-run"
 
 
 def list_(
@@ -43,7 +43,10 @@ def list_(
     elif not damaged:
         whose = " of yours" if mine else f" of team {team}" if team else ""
         place = shared_folder(project) / "sweeps"
-        say(f"no sweep{whose} in {place}; without --mine and --team: all" if whose else NOTHING_YET)
+        if whose:
+            say(f"no sweep{whose} in {place}; without --mine and --team: all")
+        else:
+            say(f"no sweep yet in {place}", *elsewhere("JMML_SHARED", "your team's folder"), f"Next: {FIRST}")
     for problem in damaged:
         say(problem, err=True)
 

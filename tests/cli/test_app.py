@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from tests.cli.console import run
 from tests.jmml.tasks import small_params
+from tests.pipelines.tracked import make_project
 
 COMMANDS = [
     (),
@@ -120,3 +122,19 @@ def test_version(capfd):
     code, out, _ = run(capfd, "--version")
     assert code == 0
     assert out.startswith("jmml ")
+
+
+def test_an_empty_registry_says_where_it_looked_and_where_a_team_has_its_own(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    project = make_project(tmp_path / "project")
+    monkeypatch.chdir(project.root)
+    _, out, _ = run(capfd, "model", "list")
+    assert out.splitlines() == [
+        f"no versions yet in {project.tracking_uri}",
+        "Where others have some: set MLFLOW_TRACKING_URI to your team's store",
+        "Next: jmml sweep run demo, then jmml model register",
+    ]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", project.tracking_uri)
+    assert "set MLFLOW_TRACKING_URI" not in run(capfd, "model", "list")[1]

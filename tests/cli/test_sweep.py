@@ -23,7 +23,7 @@ from pipelines.sweep.plan import fingerprint, plan
 from pipelines.sweep.reading import check
 from tests.cli import console
 from tests.pipelines.sweep.projects import definition, write_project
-from tests.pipelines.sweep.scripts import Script, long_sweep
+from tests.pipelines.sweep.scripts import Script, bare_project, long_sweep
 
 COMMANDS = ("run", "list", "show", "watch", "stop", "resume", "extend", "best", "export", "report")
 
@@ -403,9 +403,22 @@ def test_list(capfd, here):
     assert run(capfd, "list", "--mine")[0] == 0
 
 
-def test_no_sweep_yet_says_what_to_do(capfd, here, tmp_path, monkeypatch):
+def test_no_sweep_yet_says_where_it_looked_and_what_to_do(capfd, tmp_path, monkeypatch):
+    project = bare_project(tmp_path)
+    monkeypatch.chdir(project.root)
+    monkeypatch.delenv("JMML_SHARED", raising=False)
+    code, out, err = run(capfd, "list")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        f"no sweep yet in {project.mlruns_dir / 'sweeps'}",
+        "Where others have some: set JMML_SHARED to your team's folder",
+        "Next: jmml sweep run quick --dry-run",
+    ]
     monkeypatch.setenv("JMML_SHARED", str(tmp_path))
-    assert run(capfd, "list") == (0, "no sweep yet. Next: jmml sweep run quick --dry-run\n", "")
+    assert run(capfd, "list")[1].splitlines() == [
+        f"no sweep yet in {tmp_path / 'sweeps'}",
+        "Next: jmml sweep run quick --dry-run",
+    ]
 
 
 def test_show(capfd, here):
