@@ -90,6 +90,9 @@ def test_a_truncated_recording_stops_the_stage_and_leaves_the_manifest(project: 
         ingest(project, "talk")
     assert project.manifest_path("talk").read_bytes() == good
     assert list(project.manifests_dir.iterdir()) == [project.manifest_path("talk")]
+    with pytest.raises(RecordingError, match=file.name):
+        featurize(project, "talk")
+    assert not project.features_path("talk").exists()
 
 
 def test_a_corpus_of_the_other_modality_is_refused(project: Project) -> None:

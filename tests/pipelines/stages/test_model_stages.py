@@ -140,6 +140,7 @@ def test_trains_every_cell_and_scores_it(trained: Project) -> None:
         for fold in (0, 1)
         for seed in (0, 1)
     ]
+    assert histories[0]["edcc_cae"] != histories[1]["edcc_cae"]  # each seed its own
     for frame, column, part, metric in (
         (stage1, "jec_ssl/eeg/loss", "jec_ssl/eeg", "loss"),
         (stage2, "jmml/edcc_cae/rho_train", "edcc_cae", "rho_train"),
