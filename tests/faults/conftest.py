@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from filelock import FileLock
+from threadpoolctl import threadpool_limits
 
 from pipelines.project import Project
+from pipelines.sweep.runner import run_sweep
+from tests.pipelines.sweep.inline import without_ray
 
 pytest.register_assert_rewrite("tests.faults.same")
 
@@ -28,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
-    """What comes of an undisturbed sweep; the processes of pytest-xdist share it."""
+    """What comes of an undisturbed sweep, which runs in this process without Ray; those of pytest-xdist share it."""
     base = tmp_path_factory.getbasetemp()
     base = base.parent if base.name.startswith("popen-") else base
 
@@ -38,7 +42,11 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcom
             if not kept.exists():
                 made = make_project(base / f"undisturbed-{algorithm}")
                 calm = Sweep(made, "calm", shared=made.root / "shared", algorithm=algorithm)
-                calm.run().succeeds()
+                with pytest.MonkeyPatch.context() as patch, threadpool_limits(1), without_ray(order=1):
+                    patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+                    patch.setenv("JMML_SHARED", str(calm.shared))
+                    torch.set_num_threads(1)  # as in the processes that are compared with it
+                    run_sweep(made, made.root / f"{algorithm}.yaml", name=calm.name, quiet=True)
                 kept.write_bytes(pickle.dumps(outcome(calm)))
         return pickle.loads(kept.read_bytes())  # noqa: S301 - written above
 
