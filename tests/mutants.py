@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import multiprocessing
 import os
 import re
 import shutil
@@ -36,16 +35,6 @@ PRODUCT = ("jmml", "pipelines", "cli")
 LONGEST_S = 900.0  # for the tests of one fault; what hangs for so long is noticed by a person, too
 NOTHING_TO_RUN = 5  # pytest's exit code where no test is selected
 HARNESS = (3, 4)  # where it failed itself
-LIBRARIES = [
-    "torch._dynamo",
-    "sklearn.linear_model",
-    "scipy.stats",
-    "pandas",
-    "mlflow.pyfunc",
-    "librosa",
-    "mne",
-    "pytest",
-]
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -180,44 +169,29 @@ def _copy(root: Path) -> None:
 
 
 def _first_failure(root: Path, files: list[Path], *, timeout: float) -> str:
-    """The first test of ``files`` that fails; empty where all pass.
-
-    Pytest runs in a process that has the libraries imported, and nothing of the product.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
-    log = root.parent / "log"
-    process = context.Process(target=_run_pytest, args=(str(root), [str(path) for path in files], str(log)))
-    process.start()
-    process.join(timeout)
-    if process.exitcode is None:
-        assert process.pid is not None
+    """The first test of ``files`` that fails; empty where all pass."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *map(str, files)]
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        process.join()
-        raise subprocess.TimeoutExpired("pytest", timeout)
-    if process.exitcode in (0, NOTHING_TO_RUN):
+        process.communicate()
+        raise
+    if process.returncode in (0, NOTHING_TO_RUN):
         return ""
-    out = log.read_text(errors="replace")
-    if process.exitcode in HARNESS:
+    if process.returncode in HARNESS:
         raise RuntimeError(f"pytest did not run: {out}")
     found = FIRST_FAILURE.search(out)
-    return found[1] if found else (out.strip().splitlines() or [f"exit code {process.exitcode}"])[-1]
-
-
-def _run_pytest(root: str, files: list[str], log: str) -> None:
-    """In the child: pytest on ``files`` of the copy in ``root``."""
-    os.setsid()
-    os.chdir(root)
-    os.environ |= {"PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
-    sys.path.insert(0, root)
-    for name in [name for name in sys.modules if name.split(".")[0] in (*PRODUCT, "tests")]:
-        del sys.modules[name]
-    with Path(log).open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    import pytest
-
-    sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files]))
+    return found[1] if found else (out.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
 
 
 def main() -> int:
