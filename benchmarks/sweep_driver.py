@@ -1,8 +1,8 @@
 """What a sweep's driver does itself for each report, without Ray: simulated trials, up to ten thousand.
 
-Journal, state and search take every report as they do in a sweep (:class:`pipelines.sweep.driver.Driver`), several
-trials at a time; a second reader follows the journal as the shipper and `jmml sweep watch` do; and every hundred trials
-one frame of the live view is drawn. Times are of the processor, memory is of this process.
+Journal, state and search take every report as they do in a sweep (:class:`pipelines.sweep.decide.driver.Driver`),
+several trials at a time; a second reader follows the journal as the shipper and `jmml sweep watch` do; and every
+hundred trials one frame of the live view is drawn. Times are of the processor, memory is of this process.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rich.console import Console
 from sweep_sides import SIMULATED_EPOCHS, simulated_trial
 
 from jmml.config import MethodConfig
-from pipelines.sweep.driver import Assignment, Driver
-from pipelines.sweep.journal import Follower, Journal
-from pipelines.sweep.reading import check
-from pipelines.sweep.search import build_search
-from pipelines.sweep.spaces import configure
-from pipelines.sweep.state import SweepState
-from pipelines.sweep.table import view
-from pipelines.sweep.tally import Tally
+from pipelines.definitions.spaces import configure
+from pipelines.sweep.decide.driver import Assignment, Driver
+from pipelines.sweep.decide.search import build_search
+from pipelines.sweep.definition.reading import check
+from pipelines.sweep.record.journal import Follower, Journal
+from pipelines.sweep.record.state import SweepState
+from pipelines.sweep.record.tally import Tally
+from pipelines.sweep.show.table import view
 
 CONCURRENT = 16
 SPACE = {

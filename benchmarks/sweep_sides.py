@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.project import Project
+from pipelines.workspace.project import Project
 
 SIMULATED_EPOCHS = 10
 
@@ -26,8 +26,8 @@ SIMULATED_EPOCHS = 10
 def ours(root: Path, request: dict[str, Any], **options: Any) -> dict[str, Any]:
     from sweep_task import define
 
-    from pipelines.sweep.folder import SweepFolder
-    from pipelines.sweep.journal import read
+    from pipelines.sweep.record.folder import SweepFolder
+    from pipelines.sweep.record.journal import read
     from pipelines.sweep.runner import run_sweep
 
     project = Project(root)
@@ -78,7 +78,7 @@ def bare_trial(
     import torch
     from sweep_task import epochs
 
-    from pipelines.sweep.spaces import configure
+    from pipelines.definitions.spaces import configure
 
     torch.set_num_threads(1)
     trial: dict[str, Any] = {"start": time.time(), "times": [], "scores": []}

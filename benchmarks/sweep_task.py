@@ -23,10 +23,10 @@ from jmml.evaluation.metrics import uar
 from jmml.models.jec_ssl import JECSSL
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import TaskData, evaluated_part, load_task, make_inner_split, make_split, training_part
-from pipelines.project import Project
-from pipelines.sweep.definition import SweepDefinition
-from pipelines.sweep.reading import check
-from pipelines.sweep.search import build_search
+from pipelines.sweep.decide.search import build_search
+from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.definition.reading import check
+from pipelines.workspace.project import Project
 
 EMOTION = {"HVHA": "happiness", "HVLA": "neutral", "LVHA": "anger", "LVLA": "sadness"}
 RATINGS = {"HVHA": (7.0, 7.0), "HVLA": (7.0, 3.0), "LVHA": (3.0, 7.0), "LVLA": (3.0, 3.0)}

@@ -22,8 +22,8 @@ from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from sweep_task import configurations, define, epochs, training_of
 
-from pipelines.project import Project
-from pipelines.sweep.spaces import configure
+from pipelines.definitions.spaces import configure
+from pipelines.workspace.project import Project
 
 
 def train(config: dict[str, Any]) -> None:

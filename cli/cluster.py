@@ -10,7 +10,7 @@ import typer
 from cli.output import JsonFlag, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from pipelines.sweep.gcs import Cluster
+    from pipelines.compute.cluster_info import Cluster
 
 app = typer.Typer(help="Ray clusters for sweeps: start, join, look, end.", no_args_is_help=True)
 
@@ -55,7 +55,7 @@ def up(
 
       $ jmml cluster up --cpus 0 --node-ip 10.0.0.5
     """
-    from pipelines.cluster import nodes
+    from pipelines.compute import nodes
 
     cluster, token, started = nodes.up(
         port=port, dashboard_port=dashboard_port, cpus=cpus, gpus=gpus, node_ip=node_ip
@@ -84,7 +84,7 @@ def join(
 
       $ jmml cluster join 10.0.0.5:6379 --token-file ~/cluster.token --cpus 8 --gpus 1
     """
-    from pipelines.cluster import nodes
+    from pipelines.compute import nodes
 
     cluster, node = nodes.join(address, token_file=token_file, cpus=cpus, gpus=gpus)
     say(
@@ -104,7 +104,7 @@ def status(
     json: JsonFlag = False,
 ) -> None:
     """Nodes, CPUs and GPUs in total and free, and who uses them."""
-    from pipelines.cluster import nodes
+    from pipelines.compute import nodes
 
     cluster = nodes.status(address, token_file=token_file)
     columns = ("node", "host", "role", "jmml", "CPUs", "free", "GPUs", "free")
@@ -171,7 +171,7 @@ def down(
 
       $ jmml cluster down --force
     """
-    from pipelines.cluster import nodes
+    from pipelines.compute import nodes
 
     if not force:
         nodes.require_unused(address)

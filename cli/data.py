@@ -43,8 +43,8 @@ def add(
 
       $ jmml data add lab-eeg ~/lab/features.parquet --adapter table --modality eeg
     """
-    from pipelines.datasets import add as add_corpus
-    from pipelines.project import Project
+    from pipelines.corpora.datasets import add as add_corpus
+    from pipelines.workspace.project import Project
 
     result = add_corpus(
         Project.find(), name, path, adapter=adapter, modality=modality, use=use, skip_bad=skip_bad
@@ -59,8 +59,8 @@ def add(
 @app.command("list")
 def list_(json: JsonFlag = False) -> None:
     """List the corpora of this project and the state of each."""
-    from pipelines.datasets import list_corpora
-    from pipelines.project import Project
+    from pipelines.corpora.datasets import list_corpora
+    from pipelines.workspace.project import Project
 
     rows = list_corpora(Project.find())
     if json:
@@ -84,8 +84,8 @@ def show(
 
       $ jmml data show synthetic-speech
     """
-    from pipelines.datasets import show as show_corpus
-    from pipelines.project import Project
+    from pipelines.corpora.datasets import show as show_corpus
+    from pipelines.workspace.project import Project
 
     summary = show_corpus(Project.find(), name)
     if json:
@@ -108,8 +108,8 @@ def verify(
 
       $ jmml data verify nemo
     """
-    from pipelines.datasets import verify as verify_corpora
-    from pipelines.project import Project
+    from pipelines.corpora.datasets import verify as verify_corpora
+    from pipelines.workspace.project import Project
 
     report = verify_corpora(Project.find(), name)
     if json:
@@ -135,8 +135,8 @@ def utterance(
 
       $ jmml data utterance out/fresh.wav --emotion sadness
     """
-    from pipelines.datasets import write_utterance
-    from pipelines.project import Project
+    from pipelines.corpora.datasets import write_utterance
+    from pipelines.workspace.project import Project
 
     line = write_utterance(Project.find(), path, emotion=emotion, speaker_seed=speaker_seed, force=force)
     say(line)

@@ -28,8 +28,8 @@ def register(
 
       $ jmml model register
     """
-    from pipelines.project import Project
-    from pipelines.registry import register as register_model
+    from pipelines.registry.promotion import register as register_model
+    from pipelines.workspace.project import Project
 
     entry = register_model(Project.find(), run)
     if json:
@@ -43,9 +43,9 @@ def register(
 @app.command("list")
 def list_(json: JsonFlag = False) -> None:
     """List the versions with their aliases and held-out scores."""
-    from pipelines.project import Project
-    from pipelines.registry import list_versions
-    from pipelines.store import redacted
+    from pipelines.registry.promotion import list_versions
+    from pipelines.tracking.store import redacted
+    from pipelines.workspace.project import Project
 
     project = Project.find()
     entries = list_versions(project)
@@ -75,8 +75,8 @@ def promote(version: VersionArgument = None, json: JsonFlag = False) -> None:
 
       $ jmml model promote 3
     """
-    from pipelines.project import Project
-    from pipelines.registry import promote as promote_model
+    from pipelines.registry.promotion import promote as promote_model
+    from pipelines.workspace.project import Project
 
     promotion = promote_model(Project.find(), version)
     if json:
@@ -91,8 +91,8 @@ def promote(version: VersionArgument = None, json: JsonFlag = False) -> None:
 @app.command()
 def rollback(json: JsonFlag = False) -> None:
     """Give the `champion` alias back to the version that held it before."""
-    from pipelines.project import Project
-    from pipelines.registry import rollback as roll_back
+    from pipelines.registry.promotion import rollback as roll_back
+    from pipelines.workspace.project import Project
 
     promotion = roll_back(Project.find())
     if json:

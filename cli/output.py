@@ -43,7 +43,7 @@ def encode_what_can_be() -> None:
 
 def unexpected(error: Exception) -> int:
     """One line for a fault of the program itself, and where its traceback is kept; the exit code."""
-    from pipelines.values import without_secrets
+    from pipelines.workspace.values import without_secrets
 
     lines = without_secrets(str(error)).strip().splitlines()
     what = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
@@ -57,7 +57,7 @@ def unexpected(error: Exception) -> int:
 
 def _kept(error: Exception) -> str:
     """Write the traceback into a file that its owner alone can read; the file's path, or what stands for it."""
-    from pipelines.values import without_secrets
+    from pipelines.workspace.values import without_secrets
 
     text = without_secrets("".join(traceback.format_exception(error)))
     try:
@@ -101,7 +101,7 @@ def _escaped(document: str) -> str:
 
 def console() -> Console:
     """The console of standard output; wide enough for a table when the output is a pipe."""
-    from pipelines.terminal import PlainConsole
+    from pipelines.reporting.terminal import PlainConsole
 
     return PlainConsole(width=None if sys.stdout.isatty() else 120)
 

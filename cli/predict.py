@@ -37,8 +37,8 @@ def predict(
 
       $ jmml predict call.wav --model models:/jmml/3 --enrol same_speaker/
     """
-    from pipelines.predict import predict_files
-    from pipelines.project import Project
+    from pipelines.registry.predict import predict_files
+    from pipelines.workspace.project import Project
 
     result = predict_files(Project.find(), files, model, enrol=enrol or [])
     if json:

@@ -14,8 +14,8 @@ def results(json: JsonFlag = False) -> None:
 
       $ jmml results --json
     """
-    from pipelines.project import Project
-    from pipelines.results import load_comparison
+    from pipelines.stages.comparison import load_comparison
+    from pipelines.workspace.project import Project
 
     comparison = load_comparison(Project.find())
     if json:

@@ -12,15 +12,15 @@ app = typer.Typer(help="Studies: methods, peers and controls compared.", no_args
 
 
 def _definitions(incomplete: str) -> list[str]:
-    from pipelines.study.definition import READY_MADE
+    from pipelines.study.define.model import READY_MADE
 
     return [name for name in sorted(READY_MADE) if name.startswith(incomplete)]
 
 
 def _finished(incomplete: str) -> list[str]:
     from jmml.errors import JMMLError
-    from pipelines.project import Project
-    from pipelines.study.summary import finished
+    from pipelines.study.publish.summary import finished
+    from pipelines.workspace.project import Project
 
     try:
         return [study.name for study in finished(Project.find()) if study.name.startswith(incomplete)]
@@ -73,13 +73,13 @@ def run(
 
       $ jmml study run my_study.yaml --workers 8
     """
-    from pipelines.project import Project
-    from pipelines.study.definition import load_definition
+    from pipelines.study.define.model import load_definition
+    from pipelines.workspace.project import Project
 
     project = Project.find()
     loaded = load_definition(definition, overrides=settings or [], base=project.params.method)
     if dry_run:
-        from pipelines.study.plan import plan
+        from pipelines.study.define.plan import plan
 
         planned = plan(project, loaded, workers=workers, recompute=recompute)
         if json:
@@ -88,7 +88,7 @@ def run(
             for line in planned.lines():
                 say(line)
         return
-    from pipelines.study.runner import run_study
+    from pipelines.study.run.runner import run_study
 
     result = run_study(project, loaded, workers=workers, recompute=recompute, again=again, quiet=json)
     if json:
@@ -102,9 +102,9 @@ def run(
 @app.command("list")
 def list_(json: JsonFlag = False) -> None:
     """Ready-made definitions, and studies that were run to their end; docs/studies.md: how to write your own."""
-    from pipelines.project import Project
-    from pipelines.study.definition import GUIDE, READY_MADE, load_definition
-    from pipelines.study.summary import finished
+    from pipelines.study.define.model import GUIDE, READY_MADE, load_definition
+    from pipelines.study.publish.summary import finished
+    from pipelines.workspace.project import Project
 
     definitions = [load_definition(name) for name in READY_MADE]
     done = finished(Project.find())
@@ -153,8 +153,8 @@ def show(
 
       $ jmml study show worlds --task trial --json
     """
-    from pipelines.project import Project
-    from pipelines.study.summary import REPORT, folder_of, read
+    from pipelines.study.publish.summary import REPORT, folder_of, read
+    from pipelines.workspace.project import Project
 
     project = Project.find()
     found = read(project, name)

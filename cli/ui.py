@@ -22,7 +22,7 @@ def ui(
 
       $ jmml ui --port 5050
     """
-    from pipelines.project import Project
-    from pipelines.ui import serve
+    from pipelines.tracking.ui import serve
+    from pipelines.workspace.project import Project
 
     serve(Project.find(), port=port, announce=say)

@@ -24,7 +24,7 @@ from mlflow.utils import requirements_utils
 
 import cli.app
 import jmml.experiment
-import pipelines.registry
+import pipelines.registry.promotion
 
 mpl.use("agg")
 Figure().savefig(io.BytesIO())  # finds the fonts

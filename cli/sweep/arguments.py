@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pipelines.sweep.folder import SweepFolder
+    from pipelines.sweep.record.folder import SweepFolder
 
 
 def definitions(incomplete: str) -> list[str]:
@@ -25,8 +25,8 @@ def definitions(incomplete: str) -> list[str]:
 def sweeps(incomplete: str) -> list[str]:
     """Names of sweeps that there are."""
     from jmml.errors import JMMLError
-    from pipelines.project import Project
-    from pipelines.sweep.folder import SweepFolder
+    from pipelines.sweep.record.folder import SweepFolder
+    from pipelines.workspace.project import Project
 
     try:
         return [f.name for f in SweepFolder.all(Project.find()) if f.name.startswith(incomplete)]
@@ -36,8 +36,8 @@ def sweeps(incomplete: str) -> list[str]:
 
 def settings(incomplete: str) -> list[str]:
     """What can be set, by its beginning: parts of a definition and settings of the method."""
-    from pipelines.sweep.definition import KEYS
-    from pipelines.sweep.spaces import OPTIONS, valid_keys
+    from pipelines.definitions.spaces import OPTIONS, valid_keys
+    from pipelines.sweep.definition.model import KEYS
 
     parts = [f"{key}.{part}" if part else key for key in KEYS if key != "space" for part in KEYS[key] or [""]]
     names = sorted({*parts, *valid_keys()})
@@ -46,8 +46,8 @@ def settings(incomplete: str) -> list[str]:
 
 def found(name: str, *, starting: bool = False) -> SweepFolder:
     """The sweep of that name, one that only ``starting`` where asked for; :class:`SweepError` has the nearest one."""
-    from pipelines.project import Project
-    from pipelines.sweep.folder import SweepFolder
+    from pipelines.sweep.record.folder import SweepFolder
+    from pipelines.workspace.project import Project
 
     return SweepFolder.find(Project.find(), name, starting=starting)
 

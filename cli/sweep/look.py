@@ -27,10 +27,10 @@ def list_(
 
       $ jmml sweep list --mine --json
     """
-    from pipelines.project import Project
-    from pipelines.sweep.columns import fitted
-    from pipelines.sweep.folder import shared_folder, user
-    from pipelines.sweep.listing import columns, listed
+    from pipelines.reporting.columns import fitted
+    from pipelines.sweep.record.folder import shared_folder, user
+    from pipelines.sweep.show.listing import columns, listed
+    from pipelines.workspace.project import Project
 
     project = Project.find()
     found, damaged = listed(project, user=user() if mine else None, team=team)
@@ -66,8 +66,8 @@ def show(
 
       $ jmml sweep show quick --trials all --json
     """
-    from pipelines.sweep.columns import fitted, labelled
-    from pipelines.sweep.listing import Description
+    from pipelines.reporting.columns import fitted, labelled
+    from pipelines.sweep.show.listing import Description
 
     count = _count(trials)
     description = Description.of(found(name))
@@ -101,7 +101,7 @@ def watch(
 
       $ jmml sweep watch quick --once
     """
-    from pipelines.sweep.watch import watch as follow
+    from pipelines.sweep.show.watch import watch as follow
 
     folder = found(name, starting=True)
     try:
@@ -125,8 +125,8 @@ def best(
 
       $ jmml sweep best quick --yaml
     """
-    from pipelines.sweep.listing import best_method, method_of, trial_dict
-    from pipelines.sweep.table import best_text, table
+    from pipelines.sweep.show.listing import best_method, method_of, trial_dict
+    from pipelines.sweep.show.table import best_text, table
 
     if json and yaml:
         raise typer.BadParameter(

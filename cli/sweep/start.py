@@ -11,8 +11,8 @@ from cli.output import JsonFlag, print_json, print_table, say
 from cli.sweep.arguments import Address, DryRun, Name, Settings, Submit, definitions, found, free
 
 if TYPE_CHECKING:
-    from pipelines.sweep.outcome import SweepResult
-    from pipelines.sweep.rehearsal import Rehearsal
+    from pipelines.sweep.execute.outcome import SweepResult
+    from pipelines.sweep.show.dry_run import Rehearsal
 
 NewName = Annotated[str | None, typer.Option(help="Name of the sweep; the definition's if not given.")]
 Team = Annotated[
@@ -50,20 +50,20 @@ def run(
 
       $ jmml sweep run my_sweep.yaml --address 10.0.0.5:6379 --submit
     """
-    from pipelines.project import Project
-    from pipelines.sweep.naming import unused
-    from pipelines.sweep.reading import load_definition
+    from pipelines.sweep.definition.reading import load_definition
+    from pipelines.sweep.execute.naming import unused
+    from pipelines.workspace.project import Project
 
     project = Project.find()
     loaded = load_definition(definition, overrides=settings or [], name=name, project=project)
     if dry_run:
-        from pipelines.sweep.rehearsal import rehearse_run
+        from pipelines.sweep.show.dry_run import rehearse_run
 
         _would(rehearse_run(project, loaded, name=name, address=address, submitted=submit), json)
         return
     own = unused(project, loaded.name, exact=name is not None).name
     if submit:
-        from pipelines.sweep.plan import plan
+        from pipelines.sweep.definition.plan import plan
 
         plan(project, loaded)  # what is wrong is said here, not in the job
         words = ["run", _whole(definition), *_repeated(settings), "--name", own, *_option("--team", team)]
@@ -87,15 +87,15 @@ def stop(
 
       $ jmml sweep stop quick
     """
-    from pipelines.project import Project
-    from pipelines.sweep.stopping import stop_sweep
+    from pipelines.sweep.execute.stopping import stop_sweep
+    from pipelines.workspace.project import Project
 
     folder = found(name, starting=True)
     if folder.held and not json:
         say(f"asking {folder.holder_text()} to stop sweep {name}; waiting")
     said = stop_sweep(Project.find(), name, wait_s=wait)
     if json:
-        from pipelines.sweep.folder import status
+        from pipelines.sweep.record.folder import status
 
         now = status(folder, folder.state()) if folder.begun else "stopped"
         print_json({"name": name, "status": now, "message": said})
@@ -135,12 +135,12 @@ def resume(
 
       $ jmml sweep resume quick -s budget.hours=12 --accept-changes
     """
-    from pipelines.project import Project
+    from pipelines.workspace.project import Project
 
     project = Project.find()
     free(name, dry_run=dry_run)
     if dry_run:
-        from pipelines.sweep.rehearsal import rehearse_resume
+        from pipelines.sweep.show.dry_run import rehearse_resume
 
         rehearsal = rehearse_resume(
             project,
@@ -186,12 +186,12 @@ def extend(
 
       $ jmml sweep extend quick --trials 50
     """
-    from pipelines.project import Project
+    from pipelines.workspace.project import Project
 
     project = Project.find()
     free(name, dry_run=dry_run)
     if dry_run:
-        from pipelines.sweep.rehearsal import rehearse_extend
+        from pipelines.sweep.show.dry_run import rehearse_extend
 
         _would(rehearse_extend(project, name, trials, address=address, submitted=submit), json)
     elif submit:
@@ -224,9 +224,9 @@ def _finished(result: SweepResult, json: bool) -> None:
 
 def _submit(words: list[str], name: str, address: str | None, json: bool) -> None:
     """Hand the command to the cluster and wait until it has begun; how to follow and end it."""
-    from pipelines.project import Project
-    from pipelines.sweep.folder import SweepFolder
-    from pipelines.sweep.jobs import await_start, submit
+    from pipelines.compute.jobs import await_start, submit
+    from pipelines.sweep.record.folder import SweepFolder
+    from pipelines.workspace.project import Project
 
     project = Project.find()
     folder = SweepFolder.of(project, name)

@@ -47,8 +47,8 @@ def export(
 
       $ jmml sweep export quick --epochs --output quick.parquet
     """
-    from pipelines.sweep.export import export as write
-    from pipelines.wording import many
+    from pipelines.reporting.wording import many
+    from pipelines.sweep.record.export import export as write
 
     folder = found(name)
     kind = _format(format_, output)
@@ -74,8 +74,8 @@ def report(
 
       $ jmml sweep report quick
     """
-    from pipelines.project import Project
-    from pipelines.sweep.report import write_report
+    from pipelines.sweep.show.report import write_report
+    from pipelines.workspace.project import Project
 
     found(name)
     path = write_report(Project.find(), name, output=output)

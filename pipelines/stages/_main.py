@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from jmml.errors import JMMLError, ProjectError
-from pipelines.project import Project
+from pipelines.workspace.project import Project
 
 
 def main(stage: Callable[..., str], argv: list[str] | None = None) -> int:

@@ -11,9 +11,9 @@ from jmml.data.corpora import read_table
 from jmml.data.features.extract import extract_corpus
 from jmml.data.manifest import Manifest
 from jmml.data.table import FeatureTable
-from pipelines.corpora import open_corpus
-from pipelines.project import Project
+from pipelines.corpora.scan import open_corpus
 from pipelines.stages._main import main
+from pipelines.workspace.project import Project
 
 
 def featurize(project: Project, corpus: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from pipelines.corpora import admit, open_corpus
-from pipelines.progress import progress_bar
-from pipelines.project import Project
+from pipelines.corpora.progress import progress_bar
+from pipelines.corpora.scan import admit, open_corpus
 from pipelines.stages._main import main
+from pipelines.workspace.project import Project
 
 
 def ingest(project: Project, corpus: str) -> str:

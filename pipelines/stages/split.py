@@ -6,9 +6,9 @@ import json
 import sys
 
 from jmml.files import atomic_path
-from pipelines.project import Project
 from pipelines.stages._main import main
-from pipelines.task import draw_split, fingerprint, read_task
+from pipelines.workspace.project import Project
+from pipelines.workspace.task import draw_split, fingerprint, read_task
 
 
 def split(project: Project) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from jmml.data.synthetic import write_synthetic_eeg, write_synthetic_speech
-from pipelines.project import Project
 from pipelines.stages._main import main
+from pipelines.workspace.project import Project
 
 
 def synthesize(project: Project) -> str:

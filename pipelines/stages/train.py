@@ -17,11 +17,11 @@ from jmml.experiment import fit_fold
 from jmml.files import atomic_folder
 from jmml.models.jec_ssl import JECSSL
 from jmml.task import TaskData
-from pipelines.progress import progress_bar
-from pipelines.project import Project
+from pipelines.corpora.progress import progress_bar
 from pipelines.stages._main import main
-from pipelines.summary import History, training_curves
-from pipelines.task import methods_of, read_split, read_task
+from pipelines.stages.summary import History, training_curves
+from pipelines.workspace.project import Project
+from pipelines.workspace.task import methods_of, read_split, read_task
 
 
 def train(project: Project) -> str:

@@ -1,7 +1,7 @@
 """The sweeps of a project: begin one, go on with one from wherever it was left, add trials.
 
 A sweep that was interrupted, stopped or killed goes on with :func:`resume_sweep` as if nothing had been; what one
-session does is :class:`pipelines.sweep.turn.Turn`.
+session does is :class:`pipelines.sweep.execute.sweep_session.Turn`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from uuid import uuid4
 from rich.console import Console
 
 from jmml.experiment import search_trial
-from pipelines.project import Project
-from pipelines.sweep.continuing import check_changes, settings, to_extend, to_resume
-from pipelines.sweep.definition import SweepDefinition
-from pipelines.sweep.folder import user
-from pipelines.sweep.naming import unused
-from pipelines.sweep.outcome import SweepResult
-from pipelines.sweep.plan import plan
-from pipelines.sweep.reading import load_definition
-from pipelines.sweep.trainable import Points
-from pipelines.sweep.turn import Turn
+from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.definition.plan import plan
+from pipelines.sweep.definition.reading import load_definition
+from pipelines.sweep.execute.continuing import check_changes, settings, to_extend, to_resume
+from pipelines.sweep.execute.naming import unused
+from pipelines.sweep.execute.outcome import SweepResult
+from pipelines.sweep.execute.sweep_session import Turn
+from pipelines.sweep.execute.trainable import Points
+from pipelines.sweep.record.folder import user
+from pipelines.workspace.project import Project
 
 
 def run_sweep(
@@ -44,7 +44,7 @@ def run_sweep(
 
     Parameters
     ----------
-    source, overrides : see :func:`pipelines.sweep.plan.plan`.
+    source, overrides : see :func:`pipelines.sweep.definition.plan.plan`.
     name : of the sweep. Without one it has the definition's, followed by a number when that is taken.
     team : whose sweep it is; default: the environment variable ``JMML_TEAM``.
     address : of a Ray cluster; default: ``RAY_ADDRESS``, else this machine.
@@ -54,7 +54,7 @@ def run_sweep(
 
     Raises
     ------
-    ConfigError, DataError, ProtocolError : before anything starts, see :func:`pipelines.sweep.plan.plan`.
+    ConfigError, DataError, ProtocolError : before anything starts, see :func:`pipelines.sweep.definition.plan.plan`.
     TrackingError : the tracking store cannot be reached at the start, or has not taken everything at the end.
     SweepError : the name is taken, Ray cannot start, a trial asks for more than there is, or every trial failed;
         :class:`InterruptedSweepError` after Ctrl-C or a request to stop.

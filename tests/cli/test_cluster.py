@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from jmml.errors import SweepError
-from pipelines.cluster import nodes, record
-from pipelines.sweep.gcs import Cluster
+from pipelines.compute import nodes, started_nodes
+from pipelines.compute.cluster_info import Cluster
 from tests.cli import console
 
 
@@ -35,11 +35,13 @@ def test_a_port_that_is_none(port):
 def cluster(monkeypatch, tmp_path):
     """A node on record whose cluster has the users in this list; what is ended is in the other."""
     users, ended = ["team", "wide"], []
-    node = record.Started("head", os.getpid(), record.identity(os.getpid()), "10.0.0.5:6379", "x", "log", "x")
+    node = started_nodes.Started(
+        "head", os.getpid(), started_nodes.identity(os.getpid()), "10.0.0.5:6379", "x", "log", "x"
+    )
     answer = Cluster("10.0.0.5:6379", True, "2", "3", None, (), ())
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(record, "read", lambda: [node])
+    monkeypatch.setattr(started_nodes, "read", lambda: [node])
     monkeypatch.setattr(nodes, "ask", lambda *args, **options: replace(answer, users=tuple(users)))
     monkeypatch.setattr(nodes, "end", lambda node: ended.append(node) or True)
     return users, ended

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from cli.app import app
 from jmml.errors import ModelError
 from jmml.printable import printable
-from pipelines.project import Project
-from pipelines.terminal import PlainConsole
+from pipelines.reporting.terminal import PlainConsole
+from pipelines.workspace.project import Project
 from tests.cli.console import run
 from tests.pipelines.sweep.scripts import Script, bare_project
 
@@ -88,7 +88,7 @@ def test_names_in_a_prediction_are_shown_as_they_are(
         file=HOSTILE, emotion="anger", meaning="anger", probabilities={"anger": 0.5, "joy": 0.5}
     )
     found = SimpleNamespace(model=HOSTILE, method="jmml", label_space="discrete", predictions=[item])
-    monkeypatch.setattr("pipelines.predict.predict_files", lambda *args, **options: found)
+    monkeypatch.setattr("pipelines.registry.predict.predict_files", lambda *args, **options: found)
     code, out, err = run(capfd, "predict", "x.wav")
     assert (code, err) == (0, "")
     assert_harmless(out)
@@ -164,7 +164,7 @@ def test_commands_print_in_one_way(path: Path) -> None:
     "path", sorted((ROOT / "pipelines").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT))
 )
 def test_the_platform_has_one_kind_of_console(path: Path) -> None:
-    if path != ROOT / "pipelines" / "terminal.py":
+    if path != ROOT / "pipelines" / "reporting" / "terminal.py":
         assert "Console" not in calls(path.read_text())
 
 
@@ -198,7 +198,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_kept(
     def fails(*args: object, **options: object) -> None:
         raise ZeroDivisionError(f"at http://ada:geheim@host\n{HOSTILE}")
 
-    monkeypatch.setattr("pipelines.results.load_comparison", fails)
+    monkeypatch.setattr("pipelines.stages.comparison.load_comparison", fails)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code, out, err = run(capfd, "results")
     assert (code, out) == (1, "")

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.study import _definitions, _finished
-from pipelines import lineage
-from pipelines.project import Project
-from pipelines.study import record
-from pipelines.study.definition import GUIDE, READY_MADE
-from pipelines.study.runner import run_study
-from pipelines.tracking import Tracker
+from pipelines.study.define.model import GUIDE, READY_MADE
+from pipelines.study.publish import record
+from pipelines.study.run.runner import run_study
+from pipelines.tracking.tracker import Tracker
+from pipelines.workspace import lineage
+from pipelines.workspace.project import Project
 from tests.cli import console
 from tests.pipelines.study.studies import CELLS, METHODS, compute_all, make
 from tests.pipelines.sweep.projects import write_project

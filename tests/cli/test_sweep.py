@@ -16,11 +16,13 @@ from cli.app import app
 from cli.sweep.arguments import definitions, settings, sweeps
 from jmml.config import MethodConfig
 from jmml.errors import ConfigError, SweepError
-from pipelines.sweep import jobs, runner, stopping
-from pipelines.sweep.folder import SweepFolder
-from pipelines.sweep.gcs import Cluster, NodeState
-from pipelines.sweep.plan import fingerprint, plan
-from pipelines.sweep.reading import check
+from pipelines.compute import jobs
+from pipelines.compute.cluster_info import Cluster, NodeState
+from pipelines.sweep import runner
+from pipelines.sweep.definition.plan import fingerprint, plan
+from pipelines.sweep.definition.reading import check
+from pipelines.sweep.execute import stopping
+from pipelines.sweep.record.folder import SweepFolder
 from tests.cli import console
 from tests.pipelines.sweep.projects import definition, write_project
 from tests.pipelines.sweep.scripts import Script, bare_project, long_sweep
@@ -246,8 +248,8 @@ def test_a_dry_run_says_which_name_it_gets(capfd, here, done):
 def test_what_a_cluster_has_room_for_is_known_without_joining_it(capfd, here, called, monkeypatch):
     node = NodeState("a", "10.0.0.5", 1, "lab", True, 8, 0, 8, 0, {})
     cluster = Cluster("10.0.0.5:6379", True, "2", "3", None, (node, replace(node, id="b")), ())
-    monkeypatch.setattr("pipelines.sweep.capacity.ask", lambda *args, **options: cluster)
-    monkeypatch.setattr("pipelines.sweep.session.admitted", lambda address, where: {})
+    monkeypatch.setattr("pipelines.sweep.execute.capacity.ask", lambda *args, **options: cluster)
+    monkeypatch.setattr("pipelines.compute.ray_session.admitted", lambda address, where: {})
     words = ("run", str(here.root / "tiny.yaml"), "--name", "new", "--dry-run", "--address", "10.0.0.5:6379")
     assert run(capfd, *words, "-s", "resources.cpus=8")[0] == 0
     code, out, _ = run(capfd, *words, "-s", "resources.cpus=9")
@@ -452,7 +454,7 @@ def test_ctrl_c_ends_the_watching_alone(capfd, here, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.sweep.watch.watch", interrupted)
+    monkeypatch.setattr("pipelines.sweep.show.watch.watch", interrupted)
     code, _, err = run(capfd, "watch", "tiny")
     assert code == 0
     assert "the sweep is not touched; end it with `jmml sweep stop tiny`" in err
@@ -516,7 +518,7 @@ def test_export_takes_the_format_from_the_name(capfd, here, monkeypatch, tmp_pat
         return 3
 
     module = SimpleNamespace(export=write)
-    monkeypatch.setitem(sys.modules, "pipelines.sweep.export", module)
+    monkeypatch.setitem(sys.modules, "pipelines.sweep.record.export", module)
     assert run(capfd, "export", "tiny")[:2] == (0, "wrote 3 rows to tiny.csv\n")
     assert run(capfd, "export", "tiny", "-o", str(tmp_path / "a.parquet"), "--epochs")[0] == 0
     assert run(capfd, "export", "tiny", "-o", str(tmp_path / "table"), "--format", "json", "--json")[0] == 0
@@ -538,7 +540,7 @@ def test_report_says_where_it_is(capfd, here, monkeypatch, tmp_path):
     module = SimpleNamespace(
         write_report=lambda project, name, output=None: output or tmp_path / f"{name}.html"
     )
-    monkeypatch.setitem(sys.modules, "pipelines.sweep.report", module)
+    monkeypatch.setitem(sys.modules, "pipelines.sweep.show.report", module)
     assert run(capfd, "report", "tiny")[1] == f"report: {tmp_path / 'tiny.html'}\n"
     _, out, _ = run(capfd, "report", "tiny", "--output", "x.html", "--json")
     assert json.loads(out) == {"name": "tiny", "file": "x.html"}

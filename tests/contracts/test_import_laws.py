@@ -10,14 +10,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = {"jmml": set(), "pipelines": {"jmml"}, "cli": {"jmml", "pipelines"}}
 HOMES = {
-    "ray": ("pipelines/sweep/", "pipelines/study/"),
-    "mlflow": (
-        "pipelines/tracking.py",
-        "pipelines/store_errors.py",
-        "pipelines/registry.py",
-        "pipelines/serving.py",
+    "ray": (
+        "pipelines/compute/",
+        "pipelines/sweep/decide/",
+        "pipelines/sweep/execute/",
+        "pipelines/study/run/",
     ),
-    "dvc": ("pipelines/lineage.py", "pipelines/datasets.py", "pipelines/stages/"),
+    "mlflow": (
+        "pipelines/tracking/tracker.py",
+        "pipelines/tracking/store_errors.py",
+        "pipelines/registry/promotion.py",
+        "pipelines/tracking/serving.py",
+    ),
+    "dvc": ("pipelines/workspace/lineage.py", "pipelines/corpora/datasets.py", "pipelines/stages/"),
     "typer": ("cli/",),
 }
 HEAVY = {
@@ -80,10 +85,10 @@ def test_module_keeps_the_laws(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("jmml/x.py", "import pipelines.project"),
+        ("jmml/x.py", "import pipelines.workspace.project"),
         ("pipelines/x.py", "from cli import app"),
         ("jmml/x.py", "def f():\n    import ray"),
-        ("pipelines/predict.py", "from mlflow import pyfunc"),
+        ("pipelines/registry/predict.py", "from mlflow import pyfunc"),
         ("pipelines/sweep/x.py", "import dvc.api"),
         ("pipelines/x.py", "import typer"),
         ("jmml/data/x.py", "from jmml.models import jec_ssl"),

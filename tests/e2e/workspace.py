@@ -17,13 +17,14 @@ from unittest.mock import patch
 
 import yaml
 
-from pipelines.project import Project
+from pipelines.workspace.project import Project
 from tests import forked
 
 SOURCE = Path(__file__).parents[2]
 FOLDERS = ("jmml", "pipelines", "cli", ".dvc")
-# Of DVC, and what Python is just writing; compiled modules are taken along, or every stage would compile them anew.
-LITTER = shutil.ignore_patterns("*.pyc.*", "cache", "tmp", "config.local")
+# What Python is just writing; compiled modules are taken along, or every stage would compile them anew.
+LITTER = shutil.ignore_patterns("*.pyc.*")
+LITTER_OF_DVC = shutil.ignore_patterns("cache", "tmp", "config.local")
 FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", ".dvcignore", ".gitignore")
 NOT_INHERITED = frozenset(
     ("JMML_PROJECT", "JMML_DEBUG", "MLFLOW_TRACKING_URI", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
@@ -116,7 +117,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 def make_workspace(root: Path, **settings: object) -> Workspace:
     """Copy the code under test into ``root``, apply small settings (then ``settings``), commit."""
     for name in FOLDERS:
-        shutil.copytree(SOURCE / name, root / name, ignore=LITTER)
+        shutil.copytree(SOURCE / name, root / name, ignore=LITTER_OF_DVC if name == ".dvc" else LITTER)
     for name in FILES:
         shutil.copy(SOURCE / name, root / name)
     workspace = Workspace(root)

@@ -13,8 +13,8 @@ import torch
 from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
-from pipelines.project import Project
 from pipelines.sweep.runner import run_sweep
+from pipelines.workspace.project import Project
 from tests.pipelines.sweep.inline import without_ray
 
 pytest.register_assert_rewrite("tests.faults.same")

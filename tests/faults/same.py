@@ -9,10 +9,10 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from pipelines.gates import EVIDENCE_DIGEST, MODEL_DIGEST
-from pipelines.run_tags import ERROR, SWEEP, SWEEP_ID, TRIAL, TRIAL_ID
-from pipelines.sweep.journal import Event
-from pipelines.tracking import Run, Tracker
+from pipelines.registry.gates import EVIDENCE_DIGEST, MODEL_DIGEST
+from pipelines.sweep.record.journal import Event
+from pipelines.tracking.run_tags import ERROR, SWEEP, SWEEP_ID, TRIAL, TRIAL_ID
+from pipelines.tracking.tracker import Run, Tracker
 from tests.faults.sweeps import Sweep
 
 RUN_STATUS = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}

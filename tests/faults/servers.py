@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from pipelines import ui
+from pipelines.tracking import ui
 from tests import forked, waiting
 from tests.pipelines.tracked import free_port
 

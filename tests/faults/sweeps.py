@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import yaml
 
-from pipelines.project import Project
-from pipelines.sweep.folder import SweepFolder
-from pipelines.sweep.journal import Event, Follower
+from pipelines.sweep.record.folder import SweepFolder
+from pipelines.sweep.record.journal import Event, Follower
+from pipelines.workspace.project import Project
 from tests import forked, waiting
 from tests.jmml.tasks import small_method
 from tests.pipelines.sweep.projects import definition, write_project

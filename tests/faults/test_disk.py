@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.sweep.journal import encode
+from pipelines.sweep.record.journal import encode
 from tests.faults.same import assert_same
 from tests.faults.sweeps import WORKER
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from pipelines.run_tags import SWEEP_ID
-from pipelines.sweep.stopping import stop_sweep
+from pipelines.sweep.execute.stopping import stop_sweep
+from pipelines.tracking.run_tags import SWEEP_ID
 from tests.faults.same import assert_same, runs_of
 from tests.faults.sweeps import AGENTS, RAYLET, Child, Sweep
 

@@ -25,13 +25,13 @@ import yaml
 
 from cli.app import main as command
 from jmml.errors import JMMLError
-from pipelines.project import Project
-from pipelines.sweep.definition import SweepDefinition
-from pipelines.sweep.driver import Driver
-from pipelines.sweep.reading import check
+from pipelines.compute.ray_session import ray_session
+from pipelines.sweep.decide.driver import Driver
+from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.definition.reading import check
+from pipelines.sweep.execute.tuning import Leave
 from pipelines.sweep.runner import run_sweep
-from pipelines.sweep.session import ray_session
-from pipelines.sweep.tuning import Leave
+from pipelines.workspace.project import Project
 from tests.jmml.tasks import small_method
 from tests.pipelines.study.studies import study
 from tests.pipelines.sweep.projects import definition, write_project

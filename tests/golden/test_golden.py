@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from jmml.recogniser import EmotionRecogniser
-from pipelines.project import Project
-from pipelines.registry import resolve
-from pipelines.study.cells import CELL, CellStore, Key
-from pipelines.sweep.memo import _load
+from pipelines.cache.cells import CELL, CellStore, Key
+from pipelines.cache.stage1 import _load
+from pipelines.registry.promotion import resolve
+from pipelines.workspace.project import Project
 from tests.cli.console import run
 from tests.golden.make import LOOKS, SWEEPS
 
@@ -95,7 +95,7 @@ def test_the_champion_recognises(project: Project) -> None:
 
 def test_the_evidence_of_the_study_is_as_it_was(project: Project, tmp_path: Path) -> None:
     """The published folder is whole; without one file it is not."""
-    from pipelines.study.summary import Summary
+    from pipelines.study.publish.summary import Summary
 
     folder = project.results_dir / "studies" / "tiny"
     assert Summary.load(folder).name == "tiny"

@@ -45,7 +45,7 @@ class Session:
         self._is_open = False
 
     def open(self) -> None:
-        from pipelines.sweep.session import ray_session
+        from pipelines.compute.ray_session import ray_session
 
         if not self._is_open:
             patiently(lambda: self._open.enter_context(ray_session(cpus=2)))
@@ -93,7 +93,7 @@ class Nodes:
 
     def up(self) -> str:
         """The head's address."""
-        from pipelines.cluster import nodes
+        from pipelines.compute import nodes
 
         found, _, _ = patiently(
             lambda: nodes.up(port=self.port, dashboard_port=self.dashboard, cpus=1, gpus=0)
@@ -103,7 +103,7 @@ class Nodes:
 
 @pytest.fixture(scope="session")
 def nodes_of_this_process() -> Iterator[Nodes]:
-    from pipelines.cluster import nodes
+    from pipelines.compute import nodes
 
     found = Nodes(Path(tempfile.mkdtemp(prefix="jc")))  # short: Ray's sockets lie below it
     yield found

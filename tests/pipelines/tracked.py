@@ -24,10 +24,11 @@ from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import View
-from pipelines import gates, ui
-from pipelines.lineage import DatasetRef, Lineage
-from pipelines.project import Project
-from pipelines.tracking import Tracker
+from pipelines.registry import gates
+from pipelines.tracking import ui
+from pipelines.tracking.tracker import Tracker
+from pipelines.workspace.lineage import DatasetRef, Lineage
+from pipelines.workspace.project import Project
 from tests.waiting import until
 
 SPLIT = "aa" * 8

@@ -146,7 +146,7 @@ def test_damaged_missing_and_foreign_classifier_files_are_named(tmp_path: Path) 
 
 
 def test_a_chain_of_loaded_parts_predicts_the_same_bits(tmp_path: Path) -> None:
-    """A process that never trained does so in ``tests/pipelines/test_serving.py``."""
+    """A process that never trained does so in ``tests/pipelines/tracking/test_serving.py``."""
     X, y = features()
     stage1 = JECSSL(p=4, r=4, hidden=8, epochs=2).fit(X, y)
     u = stage1.transform(X)

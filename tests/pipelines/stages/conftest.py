@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.project import Project
 from pipelines.stages import train as train_stage
+from pipelines.workspace.project import Project
 from tests.jmml.tasks import gaussian_table, small_params
 
 Build = Callable[..., Project]

@@ -14,10 +14,10 @@ from jmml.data.features import speech as speech_features
 from jmml.data.manifest import Manifest
 from jmml.data.table import FeatureTable
 from jmml.errors import CorpusError, DataError, RecordingError
-from pipelines.project import Project
 from pipelines.stages.featurize import featurize
 from pipelines.stages.ingest import ingest
 from pipelines.stages.synthesize import synthesize
+from pipelines.workspace.project import Project
 
 SETTINGS = {
     "synthetic": {"speakers": 2, "repetitions": 1, "subjects": 2, "trials": 4, "trial_s": 2.0},

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from jmml.errors import ConfigError, DataError, ProtocolError
-from pipelines.project import Project
 from pipelines.stages._main import main
+from pipelines.workspace.project import Project
 
 
 @pytest.fixture(autouse=True)

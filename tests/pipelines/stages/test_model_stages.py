@@ -19,12 +19,12 @@ from jmml.data.table import FeatureTable
 from jmml.errors import DataError, ModelError, ProtocolError
 from jmml.evaluation import evidence as evidence_io
 from jmml.recogniser import EmotionRecogniser
-from pipelines.project import Project
 from pipelines.stages import train as train_stage
 from pipelines.stages.evaluate import collect, evaluate
 from pipelines.stages.split import split
 from pipelines.stages.train import train
-from pipelines.task import read_task
+from pipelines.workspace.project import Project
+from pipelines.workspace.task import read_task
 from tests.pipelines.stages.conftest import Build, make_project
 
 Wanted = Callable[[pd.DataFrame], pd.Series]

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines import lineage
-from pipelines.project import Project
-from pipelines.study import record, workers
+from pipelines.study.publish import record
+from pipelines.study.run import workers
+from pipelines.workspace import lineage
+from pipelines.workspace.project import Project
 from tests.pipelines.study.inline import Inline
 from tests.pipelines.study.studies import compute_all
 from tests.pipelines.sweep.projects import write_project

@@ -20,8 +20,8 @@ from jmml.evaluation.evidence import evidence_frame
 from jmml.evaluation.leakage import Certificate
 from jmml.methods import METHODS
 from jmml.task import TaskData
-from pipelines.study.cells import CellStore
-from pipelines.study.certificates import expected_objects
+from pipelines.cache.cells import CellStore
+from pipelines.study.publish.certificates import expected_objects
 from tests.waiting import until
 
 STRENGTH = {"raw": 0.3, "jec-ssl": 0.4, "jmml": 0.5, "one-hot": 0.6, "prototypes": 0.45}

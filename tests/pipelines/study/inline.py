@@ -1,7 +1,7 @@
 """Ray as the pool of a study uses it, in this process: two blocks run side by side, results come in a seeded order.
 
-Everything of :mod:`pipelines.study.workers` runs but Ray itself: blocks are started, their streams waited for, results
-taken one by one, failures raised as Ray raises them.
+Everything of :mod:`pipelines.study.run.workers` runs but Ray itself: blocks are started, their streams waited for,
+results taken one by one, failures raised as Ray raises them.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.project import Project
-from pipelines.study.cells import CellStore
-from pipelines.study.definition import StudyDefinition, check
-from pipelines.study.plan import plan
+from pipelines.cache.cells import CellStore
+from pipelines.study.define.model import StudyDefinition, check
+from pipelines.study.define.plan import plan
+from pipelines.workspace.project import Project
 from tests.pipelines.study import fakes
 
 METHODS = ["raw", "jec-ssl", "jmml", "one-hot"]

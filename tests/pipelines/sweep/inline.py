@@ -26,12 +26,12 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from jmml.task import TaskData
-from pipelines.sweep import trainable, tuning, turn
-from pipelines.sweep.capacity import Capacity
-from pipelines.sweep.display import Display
-from pipelines.sweep.driver import Driver
-from pipelines.sweep.search import build_scheduler
-from pipelines.sweep.trainable import TrialSettings, run_trial
+from pipelines.sweep.decide.driver import Driver
+from pipelines.sweep.decide.search import build_scheduler
+from pipelines.sweep.execute import sweep_session, trainable, tuning
+from pipelines.sweep.execute.capacity import Capacity
+from pipelines.sweep.execute.trainable import TrialSettings, run_trial
+from pipelines.sweep.show.display import Display
 
 CPUS = 2
 _this = threading.local()  # .worker: of the thread that runs a trial
@@ -47,8 +47,8 @@ def without_ray(*, order: int = 0) -> Iterator[None]:
 
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turn, "ray_for", machine)
-        patch.setattr(turn, "refit", partial(turn.refit, worker_start_s=math.inf))
+        patch.setattr(sweep_session, "ray_for", machine)
+        patch.setattr(sweep_session, "refit", partial(sweep_session.refit, worker_start_s=math.inf))
         patch.setattr(tuning, "run", partial(run, order=order))
         patch.setattr(trainable, "tune", SimpleNamespace(report=lambda values: _this.worker.report(values)))
         try:
@@ -68,7 +68,7 @@ def run(
     room: Callable[[], int],
     order: int,
 ) -> None:
-    """In place of :func:`pipelines.sweep.tuning.run`."""
+    """In place of :func:`pipelines.sweep.execute.tuning.run`."""
     rng, names, numbers = np.random.default_rng(order), itertools.count(1), {}
     proposals = tuning._Proposals(driver, numbers)
     reports = tuning._Reports(driver, numbers, display, wanted_to_stop, room, settings.checkpoints)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.sweep import journal
-from pipelines.sweep.journal import Event, Journal
-from pipelines.sweep.spaces import Configuration, Dimension
-from pipelines.sweep.state import SweepState
+from pipelines.definitions.spaces import Configuration, Dimension
+from pipelines.sweep.record import journal
+from pipelines.sweep.record.journal import Event, Journal
+from pipelines.sweep.record.state import SweepState
 
 SPACE: dict[str, dict[str, Any]] = {
     "stage1.p": {"kind": "choice", "values": [4, 8, 16]},

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from jmml.task import load_task, make_split
-from pipelines.project import Project
+from pipelines.workspace.project import Project
 from tests.jmml.tasks import gaussian_table, small_method, small_params
 from tests.pipelines import tracked
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jmml.config import MethodConfig
-from pipelines.project import Project
-from pipelines.sweep.folder import SweepFolder
-from pipelines.sweep.journal import Event, Journal
-from pipelines.sweep.state import SweepState
+from pipelines.sweep.record.folder import SweepFolder
+from pipelines.sweep.record.journal import Event, Journal
+from pipelines.sweep.record.state import SweepState
+from pipelines.workspace.project import Project
 
 START = 1_780_000_000_000  # ms since 1970
 DEFINITION: dict[str, Any] = {

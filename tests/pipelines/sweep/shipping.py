@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from jmml.config import MethodConfig
-from pipelines.project import Project
-from pipelines.sweep import journal, shipper
-from pipelines.sweep.folder import SweepFolder
-from pipelines.sweep.shipment import trial_name
-from pipelines.sweep.shipper import Shipper
-from pipelines.tracking import Tracker
+from pipelines.sweep.record import journal
+from pipelines.sweep.record.folder import SweepFolder
+from pipelines.sweep.sync import mlflow_sync
+from pipelines.sweep.sync.mlflow_sync import Shipper
+from pipelines.sweep.sync.run_updates import trial_name
+from pipelines.tracking.tracker import Tracker
+from pipelines.workspace.project import Project
 from tests.pipelines.tracked import make_lineage
 
 RUN = "f" * 32
@@ -147,12 +148,12 @@ def assert_arrived(tracker: Tracker, run_id: str, folder: SweepFolder) -> None:
     assert set(points) == wanted_points
 
 
-def ship(root: Path, name: str, ready: Signal, chunk: int = shipper.CHUNK) -> None:
+def ship(root: Path, name: str, ready: Signal, chunk: int = mlflow_sync.CHUNK) -> None:
     """Ship the journal of a project's sweep, in a process of its own."""
-    shipper.CHUNK = chunk
+    mlflow_sync.CHUNK = chunk
     project = Project(root)
     tracker = Tracker.connect(project)
-    shipping = shipper.Shipper(
+    shipping = mlflow_sync.Shipper(
         SweepFolder.of(project, name), tracker, open_run(tracker, name), every=0.05, pause=0.2
     )
     ready.set()

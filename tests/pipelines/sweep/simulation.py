@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from jmml.config import MethodConfig
-from pipelines.sweep.definition import SweepDefinition
-from pipelines.sweep.driver import Assignment, Driver
-from pipelines.sweep.journal import Journal
-from pipelines.sweep.search import build_search
-from pipelines.sweep.spaces import configure
-from pipelines.sweep.state import SweepState
+from pipelines.definitions.spaces import configure
+from pipelines.sweep.decide.driver import Assignment, Driver
+from pipelines.sweep.decide.search import build_search
+from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.record.journal import Journal
+from pipelines.sweep.record.state import SweepState
 
 BASE = MethodConfig()
 

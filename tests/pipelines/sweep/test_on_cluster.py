@@ -17,12 +17,12 @@ import pytest
 import yaml
 
 from jmml.errors import SweepError
-from pipelines.cluster import nodes, record
-from pipelines.cluster import token as tokens
-from pipelines.sweep import jobs, journal
-from pipelines.sweep.folder import SweepFolder
-from pipelines.sweep.reading import check
-from pipelines.sweep.search import build_search
+from pipelines.compute import jobs, nodes, started_nodes
+from pipelines.compute import token as tokens
+from pipelines.sweep.decide.search import build_search
+from pipelines.sweep.definition.reading import check
+from pipelines.sweep.record import journal
+from pipelines.sweep.record.folder import SweepFolder
 from tests import forked
 from tests.cli.console import run
 from tests.pipelines.sweep.projects import definition, write_project
@@ -39,10 +39,10 @@ DRIVE = """
     from pathlib import Path
     import ray
     from jmml.errors import JMMLError
-    from pipelines.project import Project
-    from pipelines.sweep.reading import check
+    from pipelines.workspace.project import Project
+    from pipelines.sweep.definition.reading import check
     from pipelines.sweep.runner import resume_sweep, run_sweep
-    from pipelines.sweep.turn import Turn
+    from pipelines.sweep.execute.sweep_session import Turn
     from tests.pipelines.sweep import fakes
 
     what, root, address, folder, text = sys.argv[1:]
@@ -161,7 +161,7 @@ def test_a_node_that_joins_is_used_and_one_that_dies_changes_nothing(project, tm
     assert shown["token"] is True
     assert nodes.status().users == ("moving",)
 
-    started = next(node for node in record.read() if node.role == "worker")
+    started = next(node for node in started_nodes.read() if node.role == "worker")
     cut_power(started)
     driver.let_go()
     code, out, err = driver.ends()
@@ -245,7 +245,7 @@ def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_where_there_is_ra
     changes = {"name": "beheaded", "trials": 4, "concurrent": 1}
     driver = Drives(project, tmp_path / "seen", hold=True, **changes)
     driver.until(lambda: driver.places, "a trial on the head")
-    head = next(node for node in record.read() if node.role == "head")
+    head = next(node for node in started_nodes.read() if node.role == "head")
     gcs = [p for p in psutil.Process(head.pid).children(recursive=True) if p.name() == "gcs_server"]
     gcs[0].send_signal(signal.SIGKILL)
     code, _, err = driver.ends()

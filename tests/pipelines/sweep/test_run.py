@@ -21,22 +21,23 @@ from jmml.config import MethodConfig, validate
 from jmml.errors import ModelError, SweepError, TrackingError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
-from pipelines import lineage
-from pipelines.gates import Candidate, judge
-from pipelines.run_tags import PARENT, SWEEP, TRIAL
-from pipelines.serving import weights_folder
-from pipelines.sweep import journal, turn
-from pipelines.sweep.continuing import settings
-from pipelines.sweep.folder import SweepFolder, stage1_folder
-from pipelines.sweep.plan import plan
-from pipelines.sweep.reading import check
-from pipelines.sweep.refit import _fit_seed_in_worker
+from pipelines.definitions.spaces import configure
+from pipelines.registry.gates import Candidate, judge
+from pipelines.sweep.definition.plan import plan
+from pipelines.sweep.definition.reading import check
+from pipelines.sweep.execute import sweep_session
+from pipelines.sweep.execute.continuing import settings
+from pipelines.sweep.execute.refit import _fit_seed_in_worker
+from pipelines.sweep.execute.stopping import stop_sweep
+from pipelines.sweep.execute.sweep_session import InterruptedSweepError
+from pipelines.sweep.execute.trainable import PlaceError
+from pipelines.sweep.record import journal
+from pipelines.sweep.record.folder import SweepFolder, stage1_folder
 from pipelines.sweep.runner import extend_sweep, resume_sweep, run_sweep
-from pipelines.sweep.spaces import configure
-from pipelines.sweep.stopping import stop_sweep
-from pipelines.sweep.trainable import PlaceError
-from pipelines.sweep.turn import InterruptedSweepError
-from pipelines.tracking import Tracker
+from pipelines.tracking.run_tags import PARENT, SWEEP, TRIAL
+from pipelines.tracking.serving import weights_folder
+from pipelines.tracking.tracker import Tracker
+from pipelines.workspace import lineage
 from tests.pipelines.sweep import fakes
 from tests.pipelines.sweep.inline import without_ray
 from tests.pipelines.sweep.projects import SEEDS, definition, write_project
@@ -247,7 +248,7 @@ def test_the_same_seed_gives_the_same_sweep(finished, project):
 
 def test_refitting_in_workers_gives_the_same_evidence(finished, project):
     planned = finished.plan
-    there = turn.refit(
+    there = sweep_session.refit(
         planned.task,
         planned.split,
         planned.definition.protocol.outer_fold,
@@ -350,8 +351,8 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
         driver.reported(1, 1, {"score": 0.5, "points": {"val_uar": 0.5}})
         driver.ended(1)
 
-    monkeypatch.setattr(turn.Turn, "_search", search)
-    monkeypatch.setattr(turn, "refit", stop)
+    monkeypatch.setattr(sweep_session.Turn, "_search", search)
+    monkeypatch.setattr(sweep_session, "refit", stop)
     with pytest.raises(expected) as caught:
         sweep(
             project,

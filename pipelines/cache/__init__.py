@@ -1,0 +1,1 @@
+"""Results kept by content: trained first stages, and cells of studies."""

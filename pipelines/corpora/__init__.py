@@ -1,0 +1,1 @@
+"""Corpora under DVC: adding, admitting, scanning and verifying them."""

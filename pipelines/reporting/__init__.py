@@ -1,0 +1,1 @@
+"""What reports, tables and terminals share: HTML pages, wording of numbers, text in columns."""

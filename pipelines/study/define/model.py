@@ -1,0 +1,238 @@
+"""A study, as written in a YAML file: which methods are compared, on which tasks, with which seeds and budget.
+
+    name: worlds
+    tasks:
+      label-only: {world: label}                       synthetic, made in memory
+      nemo: {speech: nemo, eeg: deap}                  corpora of params.yaml
+      mine: {project: true}                            the task of params.yaml
+    methods: [all]                                     or names; `peers` and `controls` stand for several
+    seeds: [0, 1, 2, 3, 4]
+    tuning: {trials: 4, space: {stage2.lr: {loguniform: [1e-3, 1e-2]}}}
+
+Whatever a definition does not name keeps its value from ``params.yaml``. All problems of a definition are
+reported at once, before anything starts. Entries can be overridden by ``key=value`` texts, see
+:mod:`pipelines.definitions.study_overrides`. Every key is explained in docs/studies.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from jmml.config import (
+    ControlName,
+    LabelSpace,
+    MethodConfig,
+    MethodName,
+    Normalisation,
+    PeerName,
+    PositiveInt,
+    Section,
+    load_yaml,
+    validate,
+)
+from jmml.errors import ConfigError, nearest
+from pipelines.definitions.shipped import ready_made, resolve
+from pipelines.definitions.spaces import Dimension
+from pipelines.definitions.study_overrides import override
+from pipelines.study.define.checks import (
+    LABEL_ONLY,
+    contradictions,
+    method_problems,
+    method_sections,
+    part_of,
+    settings_problems,
+    space_problems,
+)
+
+METHODS: tuple[str, ...] = get_args(MethodName)
+GROUPS: dict[str, tuple[str, ...]] = {
+    "all": METHODS,
+    "peers": get_args(PeerName),
+    "controls": get_args(ControlName),
+}
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+
+Seed = Annotated[int, Field(ge=0)]
+
+
+def _each_once(values: list[int]) -> list[int]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(str, twice))} is named more than once; name each seed once")
+    return values
+
+
+class StudyTask(Section):
+    """Where the data of one task come from, and how it is evaluated.
+
+    Attributes
+    ----------
+    project : the task of ``params.yaml``.
+    world : a synthetic world made in memory (``jmml.data.synthetic.worlds``), in which EEG carries the label
+        alone or the single trial too; with ``people``, ``trials`` (of each) and ``seed`` (of the world).
+    speech, eeg : corpora of ``params.yaml``, whose features ``dvc repro`` has made; without ``eeg`` only
+        methods that need none can be compared.
+    pairing : ``instance`` needs recordings that both modalities share.
+    method : settings of the method for this task alone, as in ``params.yaml``.
+    """
+
+    project: bool = False
+    world: Literal["label", "trial"] | None = None
+    people: Annotated[int, Field(ge=2)] | None = None
+    trials: PositiveInt | None = None
+    seed: Seed | None = None
+    speech: str | None = None
+    eeg: str | None = None
+    label_space: LabelSpace | None = None
+    pairing: Literal["class", "instance"] | None = None
+    groups_per_fold: PositiveInt | None = None
+    method: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StudyTask:
+        sources = [name for name in ("project", "world", "speech") if getattr(self, name)]
+        if len(sources) != 1:
+            found = " and ".join(sources) or ("eeg alone" if self.eeg else "none")
+            raise ValueError(f"expected one of project: true, world and speech, got {found}")
+        for names, owner in ((("people", "trials", "seed"), "world"), (("eeg",), "speech")):
+            strange = [name for name in names if getattr(self, name) is not None]
+            if strange and sources != [owner]:
+                raise ValueError(f"{', '.join(strange)} belongs to a task with {owner}")
+        if self.world and self.label_space:
+            raise ValueError("label_space: a world has its own")
+        return self
+
+
+class Tuning(Section):
+    """One budget for every method: ``trials`` configurations, drawn once, the first one being the defaults.
+
+    Each is scored on inner folds at every epoch; ``seed`` is that of the draw.
+    """
+
+    trials: PositiveInt = 1
+    inner_folds: Annotated[int, Field(ge=2)] | None = None
+    seed: Seed = 0
+    space: dict[str, Dimension] = Field(default_factory=dict)
+
+
+class StudyDefinition(Section):
+    """One study: methods x tasks x outer folds x seeds.
+
+    Attributes
+    ----------
+    methods : in the order of every table; names and groups (:data:`GROUPS`) as written are expanded.
+    claim : the method whose difference to the best label-only control is the primary contrast.
+    audit : which cells are fitted a second time with the labels and features of the evaluated people spoilt,
+        to see that nothing notices: the first fold and seed of each method (``sample``), ``all`` or ``none``.
+    bootstrap, confidence : resamples of speakers behind every interval, and its level.
+    """
+
+    name: Annotated[str, Field(pattern=_NAME)]
+    description: str = ""
+    tasks: Annotated[dict[Annotated[str, Field(pattern=_NAME)], StudyTask], Field(min_length=1)]
+    methods: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: list(METHODS))
+    claim: str = "jmml"
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_each_once)] = Field(
+        default_factory=lambda: [0, 1, 2, 3, 4]
+    )
+    groups_per_fold: PositiveInt | None = None
+    normalisation: Normalisation | None = None
+    tuning: Tuning = Field(default_factory=Tuning)
+    method: dict[str, Any] = Field(default_factory=dict)
+    audit: Literal["none", "sample", "all"] = "sample"
+    bootstrap: Annotated[int, Field(ge=100)] = 10_000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+    @field_validator("methods")
+    @classmethod
+    def _expanded(cls, names: list[str]) -> list[str]:
+        known = [*METHODS, *GROUPS]
+        strange = [name for name in names if name not in known]
+        if strange:
+            raise ValueError(
+                "; ".join(f"unknown method '{name}'; {nearest(name, known)}" for name in strange)
+            )
+        chosen = {method for name in names for method in GROUPS.get(name, (name,))}
+        return [method for method in METHODS if method in chosen]
+
+    @field_validator("claim")
+    @classmethod
+    def _claims_something(cls, name: str) -> str:
+        if name not in METHODS:
+            raise ValueError(f"unknown method '{name}'; {nearest(name, METHODS)}")
+        if name in LABEL_ONLY:
+            raise ValueError(
+                f"'{name}' is a label-only control itself; name the method that is claimed to gain"
+            )
+        return name
+
+    def to_yaml(self) -> str:
+        """The definition as a file, overrides included; reading it gives the same definition."""
+        return yaml.safe_dump(self.plain(), sort_keys=False)
+
+    def plain(self) -> dict[str, Any]:
+        """The definition as plain values; entries of tasks that say nothing are left out."""
+        data = self.model_dump(mode="json")
+        data["tasks"] = {
+            name: task.model_dump(mode="json", exclude_defaults=True) for name, task in self.tasks.items()
+        }
+        data["tuning"]["space"] = {key: {d.kind: list(d.values)} for key, d in self.tuning.space.items()}
+        return data
+
+
+def load_definition(
+    source: str | Path, *, overrides: Sequence[str] = (), base: MethodConfig | None = None
+) -> StudyDefinition:
+    """Read, override and check a definition.
+
+    Parameters
+    ----------
+    source : a YAML file, or the name of a definition that ships with the project (:data:`READY_MADE`).
+    overrides : texts for :func:`pipelines.definitions.study_overrides.override`.
+    base : the method of ``params.yaml``, to find out at once what contradicts it.
+
+    Raises
+    ------
+    ConfigError : everything that is wrong with it, at once.
+    """
+    path = resolve(source, READY_MADE, what="study")
+    data = load_yaml(path)
+    if not isinstance(data, dict):
+        held = {type(None): "is empty", list: "holds a list"}.get(type(data), "holds a single value")
+        example = f"Start from {READY_MADE['quick']}, or from the example in {GUIDE}"
+        raise ConfigError([f"the file {held}; expected a mapping with name and tasks. {example}"], where=path)
+    problems = [
+        problem for text in overrides if (problem := override(data, text, keys=StudyDefinition.model_fields))
+    ]
+    definition = check(data, where=path, problems=problems)
+    if base is not None and (problems := settings_problems(definition, base, overrides)):
+        raise ConfigError(problems, where=path)
+    return definition
+
+
+def check(data: dict[str, Any], *, where: object = None, problems: Sequence[str] = ()) -> StudyDefinition:
+    """The definition in ``data``, or one :class:`ConfigError` with ``problems`` and all its own."""
+    found = list(problems)
+    definition: StudyDefinition | None = None
+    try:
+        definition = validate(StudyDefinition, data)
+    except ConfigError as error:
+        found += error.problems
+    found += space_problems(part_of(data, "tuning", "space"))
+    for place, entry in method_sections(data):
+        found += method_problems(place, entry)
+    if definition is not None:
+        found += contradictions(definition)
+    if found or definition is None:
+        raise ConfigError(found, where=where)
+    return definition
+
+
+# Definitions that come with the project, by name.
+READY_MADE: dict[str, Path] = ready_made(str(Path(__file__).parent))
+GUIDE = "docs/studies.md"

@@ -1,0 +1,203 @@
+"""The tasks of a study: where their data come from, their folds, and the candidates every method is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jmml.config import MethodConfig, Params, validate
+from jmml.data.splits import Split
+from jmml.data.synthetic.worlds import world_params, world_tables
+from jmml.data.table import FeatureTable
+from jmml.errors import ConfigError, ProtocolError
+from jmml.methods import METHODS
+from jmml.task import TaskData, load_task, make_inner_split, make_split, training_part
+from pipelines.definitions import spaces
+from pipelines.study.define.checks import merged
+from pipelines.study.define.model import StudyDefinition, StudyTask
+from pipelines.study.publish.results import TaskText
+from pipelines.workspace.project import Project
+from pipelines.workspace.task import SPLIT_SEED, check_pairs, with_task
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One task with its data.
+
+    Attributes
+    ----------
+    candidates : the configurations that every method is given; the first one holds the defaults.
+    corpora : those of ``params.yaml`` that it reads, none for a synthetic world.
+    """
+
+    name: str
+    data: TaskData
+    split: Split
+    candidates: tuple[MethodConfig, ...]
+    corpora: tuple[str, ...]
+
+    @property
+    def text(self) -> TaskText:
+        """Title and description in the report."""
+        data, context = self.data, self.data.context
+        source = " with ".join(
+            str(context[f"{m}_corpus"]) for m in ("speech", "eeg") if f"{m}_corpus" in context
+        )
+        held_out = max(len(fold.test) for fold in self.split.speech)
+        description = {
+            "data": source,
+            "size": _size_of(data),
+            "label space": data.label_space,
+            "outer folds": f"{len(self.split)}, {held_out} speaker{'' if held_out == 1 else 's'} each",
+            "pairing": self.candidates[0].stage2.pairing if data.eeg is not None else "no EEG",
+            "normalisation": data.normalisation,
+        }
+        return TaskText(title=self.name, description=description)
+
+    def __str__(self) -> str:
+        text = _size_of(self.data)
+        pairing = self.candidates[0].stage2.pairing
+        return f"{text}; {self.data.label_space}, {len(self.split)} folds, {pairing} pairs"
+
+
+def draw_candidates(definition: StudyDefinition, base: MethodConfig) -> tuple[spaces.Configuration, ...]:
+    """The configurations besides the defaults, once for all tasks and methods: that is the equal budget."""
+    tuning = definition.tuning
+    wanted = tuning.trials - 1
+    if not wanted:
+        return ()
+    plain = base.model_dump(mode="python")
+    everything = spaces.draw(
+        tuning.space, int(min(tuning.trials, spaces.size(tuning.space))), seed=tuning.seed
+    )
+    others = [values for values in everything if any(_setting(plain, key) != v for key, v in values.items())]
+    if len(others) < wanted:
+        raise ConfigError(
+            [
+                f"tuning.trials: {tuning.trials}, but the space holds {len(others)} configurations besides the defaults"
+            ],
+            where=f"study {definition.name}",
+        )
+    return tuple(others[:wanted])
+
+
+def inner_folds(definition: StudyDefinition, params: Params) -> int:
+    """Inner folds of every search; those of ``params.yaml`` unless the definition says otherwise."""
+    return definition.tuning.inner_folds or params.protocol.inner_folds
+
+
+def plan_task(
+    project: Project,
+    definition: StudyDefinition,
+    drawn: Sequence[spaces.Configuration],
+    name: str,
+    task: StudyTask,
+) -> PlannedTask:
+    """Read the data of a task, draw its folds and settle its candidates.
+
+    Raises
+    ------
+    ConfigError : settings contradict each other, or those of ``params.yaml``, somewhere in the space.
+    DataError, ProtocolError : features are missing, or the data cannot carry methods, pairing or folds.
+    """
+    params, corpora = _params(project, definition, task)
+    problems = spaces.corner_problems(definition.tuning.space, params.method) if drawn else []
+    if problems:
+        raise ConfigError([f"tuning.{problem}" for problem in problems])
+    candidates = (params.method, *(spaces.configure(params.method, values) for values in drawn))
+    if task.world is not None:
+        data = load_task(params, *world_tables(task.world, **_size(task)))
+    else:
+        tables = [FeatureTable.load(project.features_path(corpus)) for corpus in corpora]
+        data = load_task(params, tables[0], tables[1] if len(tables) > 1 else None)
+    if data.eeg is None and (needing := [name for name in definition.methods if METHODS[name].eeg]):
+        raise ProtocolError(
+            f"{', '.join(needing)} need{'s' if len(needing) == 1 else ''} EEG and the task has none",
+            where=f"task {name}",
+            fix="give it eeg, or leave these methods out",
+        )
+    check_pairs(data, {params.method.stage2.pairing}, where=f"task {name}")
+    return PlannedTask(name, data, _folds(definition, params, name, task, data), candidates, corpora)
+
+
+def _folds(definition: StudyDefinition, params: Params, name: str, task: StudyTask, data: TaskData) -> Split:
+    """The outer folds, once inner folds can be drawn in each of them with every seed."""
+    where = f"task {name}"
+    try:
+        split = make_split(data, groups_per_fold=params.protocol.groups_per_fold, seed=SPLIT_SEED)
+        for fold in range(len(split)):
+            where = f"task {name}, inner folds of outer fold {fold}"
+            training = training_part(data, split, fold)
+            for seed in definition.seeds:
+                make_inner_split(training, n_folds=inner_folds(definition, params), seed=seed)
+    except ProtocolError as error:
+        raise ProtocolError(
+            error.what,
+            where=where if error.where is None else f"{where}, {error.where}",
+            expected=error.expected,
+            fix=error.fix and _in_words_of_a_study(error.fix, name, world=task.world is not None),
+        ) from None
+    return split
+
+
+def _in_words_of_a_study(fix: str, name: str, *, world: bool) -> str:
+    """A next step that speaks of ``params.yaml``, with the keys of a study's definition."""
+    words = {
+        "protocol.groups_per_fold": f"groups_per_fold (of the study or of tasks.{name})",
+        "protocol.inner_folds": "tuning.inner_folds",
+    }
+    if world:
+        words |= {
+            "add speakers": f"raise tasks.{name}.people",
+            "add recordings of other people": f"raise tasks.{name}.people",
+            "drop or merge the class with corpora.<name>.labels": f"raise tasks.{name}.trials",
+        }
+    for theirs, ours in words.items():
+        fix = fix.replace(theirs, ours)
+    return fix
+
+
+def _params(project: Project, definition: StudyDefinition, task: StudyTask) -> tuple[Params, tuple[str, ...]]:
+    """The settings under which a task runs, and the corpora of ``params.yaml`` that it reads."""
+    base = project.params
+    pairing = {"stage2": {"pairing": task.pairing}} if task.pairing else {}
+    method = merged(base.method, definition.method, task.method, pairing)
+    protocol = {
+        "groups_per_fold": task.groups_per_fold
+        or definition.groups_per_fold
+        or base.protocol.groups_per_fold,
+        "normalisation": definition.normalisation or ("none" if task.world else base.protocol.normalisation),
+    }
+    if task.world is not None:
+        data = world_params(task.world, method, pairing=task.pairing or "instance").model_dump(mode="python")
+        data["protocol"] |= protocol
+        return validate(Params, data), ()
+    speech, eeg = (base.task.speech, base.task.eeg) if task.project else (str(task.speech), task.eeg)
+    corpora = tuple(corpus for corpus in (speech, eeg) if corpus)
+    for corpus in corpora:
+        project.corpus(corpus)
+    params = with_task(
+        base, speech=speech, eeg=eeg, label_space=task.label_space, method=method, protocol=protocol
+    )
+    return params, corpora
+
+
+def _size(task: StudyTask) -> dict[str, Any]:
+    """What a definition says of a world; the rest keeps the world's defaults."""
+    named = {"people": task.people, "trials": task.trials, "seed": task.seed}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _setting(settings: Any, key: str) -> Any:
+    for part in key.split(".", 2):
+        settings = settings.get(part) if isinstance(settings, dict) else None
+    return settings
+
+
+def _size_of(data: TaskData) -> str:
+    text = f"{len(data.speech)} utterances of {len(set(data.speech.groups))} speakers"
+    if data.eeg is None:
+        return text
+    text += f", {len(data.eeg)} EEG rows of {len(set(data.eeg.groups))} subjects"
+    return text + (", parallel" if data.parallel else ", recorded apart")

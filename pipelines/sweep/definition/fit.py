@@ -1,0 +1,255 @@
+"""Whether a definition fits the project that it is to run in: its corpora, their versions, the folds, the space.
+
+Everything that is wrong is found together. What cannot be known is left out: the folds of corpora that are not there,
+or whether a cluster has the GPUs that a trial asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from jmml.config import Modality, Params
+from jmml.data.splits import Split
+from jmml.data.table import FeatureTable
+from jmml.errors import ConfigError, CorpusError, DataError, JMMLError, ProjectError, ProtocolError, nearest
+from jmml.models.pairs import ROWS_PER_DIMENSION
+from jmml.task import TaskData, make_inner_split, make_split, training_part
+from pipelines.definitions.spaces import Space
+from pipelines.sweep.definition.model import CorpusRef, SweepDefinition
+from pipelines.sweep.definition.reading import check_against
+from pipelines.workspace import lineage
+from pipelines.workspace.project import Project
+from pipelines.workspace.task import SPLIT_SEED, check_pairs, read_split, read_task, with_task
+
+MODALITIES: tuple[Modality, Modality] = ("speech", "eeg")
+_SHORT = 12  # digits of a digest that are shown
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a definition runs on.
+
+    Attributes
+    ----------
+    params : the project's settings with those that the definition names.
+    training : the task without the groups of the outer fold.
+    corpora : names of the corpora, speech and EEG.
+    """
+
+    params: Params
+    task: TaskData
+    split: Split
+    training: TaskData
+    corpora: tuple[str, str]
+
+
+def fit(project: Project, definition: SweepDefinition) -> Fit:
+    """Params, data and folds of a checked definition.
+
+    Raises
+    ------
+    JMMLError : of the kind of its only problem; :class:`ConfigError` with all problems where there are several.
+    """
+    found, problems = _examined(project, definition, wrong=())
+    if len(problems) == 1:
+        raise problems[0]
+    if problems or found is None:
+        raise ConfigError(list(_texts(problems)), where=definition.name)
+    return found
+
+
+def misfits(project: Project, definition: SweepDefinition, wrong: Collection[str]) -> list[str]:
+    """What :func:`fit` would say of a definition some of whose keys are ``wrong`` and have their defaults meanwhile.
+
+    Nothing is said of what depends on these, nor of data that cannot be read.
+    """
+    return list(_texts(_examined(project, definition, wrong)[1]))
+
+
+def _texts(problems: Sequence[JMMLError]) -> list[str]:
+    texts: list[str] = []
+    for problem in problems:
+        texts += problem.problems if isinstance(problem, ConfigError) else [str(problem)]
+    return list(dict.fromkeys(texts))
+
+
+def _examined(
+    project: Project, definition: SweepDefinition, wrong: Collection[str]
+) -> tuple[Fit | None, list[JMMLError]]:
+    sections = {key.partition(".")[0] for key in wrong}
+    problems: list[JMMLError] = []
+    try:
+        check_against(definition, project.params.method, wrong)
+    except ConfigError as error:
+        problems.append(error)
+    names = {modality: _corpus(project, definition, modality, wrong, problems) for modality in MODALITIES}
+    speech, eeg = names["speech"], names["eeg"]
+    if speech is None or eeg is None:
+        return None, problems
+    try:
+        params = _merged(project, definition, speech, eeg)
+        task = read_task(project, params)
+        split = _split(project, params, task)
+    except JMMLError as error:
+        return None, problems if wrong else [*problems, error]
+    fold = definition.protocol.outer_fold
+    if sections & {"corpora"} or {"protocol", "protocol.groups_per_fold", "protocol.label_space"} & set(
+        wrong
+    ):
+        return None, problems  # the folds would be others
+    if fold >= len(split):
+        text = f"protocol.outer_fold: {fold}, but the split has folds 0 to {len(split) - 1}"
+        return None, [*problems, ConfigError([text], where=definition.name)]
+    training = training_part(task, split, fold)
+    if "protocol" not in sections and not sections & {"space", "seed"}:
+        problems += _of_the_data(definition, params, task, training)
+    return Fit(params, task, split, training, (speech, eeg)), problems
+
+
+def _corpus(
+    project: Project,
+    definition: SweepDefinition,
+    modality: Modality,
+    wrong: Collection[str],
+    problems: list[JMMLError],
+) -> str | None:
+    """Name of the corpus of a modality; None where it cannot be used, which is added to ``problems``."""
+    where = f"corpora.{modality}"
+    if {"corpora", where, f"{where}.name"} & set(wrong):
+        return None
+    ref: CorpusRef | None = getattr(definition.corpora, modality)
+    name: str | None = ref.name if ref is not None and ref.name else getattr(project.params.task, modality)
+    if name is None:
+        problems.append(
+            ProtocolError(
+                "a sweep searches both stages and needs EEG",
+                fix="set task.eeg in params.yaml, or corpora.eeg in the definition",
+            )
+        )
+        return None
+    corpus = project.params.corpora.get(name)
+    if corpus is None:
+        known = [other for other, entry in project.params.corpora.items() if entry.modality == modality]
+        problems.append(
+            CorpusError(
+                f"unknown corpus '{name}'; {nearest(name, known)}",
+                where=where,
+                fix=f"name one of params.yaml, or add it with `jmml data add {name} PATH`",
+            )
+        )
+        return None
+    if corpus.modality != modality:
+        problems.append(
+            ConfigError([f"{where}: corpus '{name}' holds {corpus.modality}"], where=definition.name)
+        )
+        return None
+    try:
+        _check_features(project, name, ref, where)
+    except DataError as error:
+        problems.append(error)
+        return None
+    return name
+
+
+def _of_the_data(
+    definition: SweepDefinition, params: Params, task: TaskData, training: TaskData
+) -> list[JMMLError]:
+    """What the training part cannot carry."""
+    problems: list[JMMLError] = []
+    try:
+        inner = make_inner_split(training, n_folds=params.protocol.inner_folds, seed=definition.seed)
+        parts = [training_part(training, inner, number) for number in range(len(inner))]
+        if found := _too_wide(definition.space, params, parts):
+            problems.append(ConfigError(found, where=definition.name))
+    except ProtocolError as error:
+        problems.append(error)
+    searched = definition.space.get("stage2.pairing")
+    pairings = {str(value) for value in searched.values} if searched else {params.method.stage2.pairing}
+    try:
+        check_pairs(task, pairings)
+    except ProtocolError as error:
+        problems.append(error)
+    return problems
+
+
+def _merged(project: Project, definition: SweepDefinition, speech: str, eeg: str) -> Params:
+    """The project's settings with those that the definition names."""
+    base = project.params
+    return with_task(
+        base,
+        speech=speech,
+        eeg=eeg,
+        label_space=definition.protocol.label_space,
+        protocol=definition.protocol.model_dump(mode="python", exclude={"label_space", "outer_fold"}),
+    )
+
+
+def _check_features(project: Project, corpus: str, ref: CorpusRef | None, where: str) -> None:
+    """:class:`DataError` when the features of a corpus are not there, or not of the version that is named."""
+    path = project.features_path(corpus)
+    if not path.is_file():
+        there = sorted(name for name in project.params.corpora if project.features_path(name).is_file())
+        raise DataError(
+            f"features of '{corpus}' are missing; there are {', '.join(there) or 'none'}",
+            where=where,
+            fix="run `dvc repro`, or `dvc pull` where a remote has them",
+        )
+    if ref is None or ref.version is None:
+        return
+    found = {"content": FeatureTable.load(path).digest}
+    try:
+        for recorded in lineage.versions(project, corpus):
+            found["features" if recorded.context == "features" else "recordings"] = recorded.dvc_hash
+    except ProjectError as error:
+        remark = f" ({error.what})"
+    else:
+        remark = ""
+    if not any(value.startswith(ref.version) for value in found.values()):
+        here = ", ".join(f"{what} {value[:_SHORT]}" for what, value in found.items())
+        raise DataError(
+            f"version {ref.version} of '{corpus}' is not the one here: {here}{remark}",
+            where=where,
+            fix="get it with `git checkout REVISION -- dvc.lock` and `dvc checkout`, or name the version that is here",
+        )
+
+
+def _split(project: Project, params: Params, task: TaskData) -> Split:
+    """The outer folds of the project where they are those of the sweep, else drawn in the same way."""
+    own = project.params
+    if params.task == own.task and params.protocol.groups_per_fold == own.protocol.groups_per_fold:
+        return read_split(project, task)
+    return make_split(task, groups_per_fold=params.protocol.groups_per_fold, seed=SPLIT_SEED)
+
+
+def _too_wide(space: Space, params: Params, parts: Sequence[TaskData]) -> list[str]:
+    """Where the space allows more components than the data can carry; such trials could only fail."""
+
+    def reach(key: str, default: int) -> tuple[int, int]:
+        values = [int(v) for v in space[key].corners() if v is not None] if key in space else [default]
+        return min(values), max(values)
+
+    method, problems = params.method, []
+    narrowest, r = reach("stage1.p", method.stage1.p)[0], reach("stage1.r", method.stage1.r)[1]
+    classes = len(parts[0].classes)
+    limits = {f"(C + 1) p of {classes} classes and stage1.p = {narrowest}": (classes + 1) * narrowest}
+    for part in parts:
+        for name, view in (("speech", part.speech), ("eeg", part.eeg)):
+            assert view is not None
+            limits[f"features of {name}"] = view.X.shape[1]
+            rows = f"rows of {name} in an inner fold, less one"
+            limits[rows] = min(limits.get(rows, len(view) - 1), len(view) - 1)
+    tightest = min(limits, key=lambda what: limits[what])
+    if r > limits[tightest]:
+        problems.append(
+            f"space: it allows stage1.r = {r}, but the data carry at most {limits[tightest]} ({tightest}); narrow it"
+        )
+    k, pairs = reach("stage2.k", method.stage2.k)[1], min(len(part.speech) for part in parts)
+    searched = space.get("stage2.lam_c")
+    correlates = any(searched.corners()) if searched else method.stage2.lam_c > 0
+    if correlates and ROWS_PER_DIMENSION * k > pairs:
+        problems.append(
+            f"space: it allows stage2.k = {k}, which takes {ROWS_PER_DIMENSION * k} pairs, and an inner fold has "
+            f"{pairs}; narrow it"
+        )
+    return problems

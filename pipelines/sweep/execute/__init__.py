@@ -1,0 +1,1 @@
+"""A session of a sweep on Ray: trials, refit, continuing and stopping."""

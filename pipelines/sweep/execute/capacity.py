@@ -1,0 +1,121 @@
+"""How many trials fit at a time, on this machine or on a cluster, and Ray for as long as they run."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from jmml.errors import SweepError
+from pipelines.compute import ray_session
+from pipelines.compute.cluster_info import ask, origin, resolve
+from pipelines.compute.machine import cpus_here, gpus_here
+from pipelines.compute.nodes import token_for
+from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.definition.plan import Plan, data_bytes
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a sweep works with: trials at a time, CPUs and GPUs of machine or cluster, the cluster's address."""
+
+    concurrent: int
+    cpus: float
+    gpus: float
+    address: str | None
+
+
+LOOK_SECONDS = 3.0
+
+
+class Room:
+    """How many trials fit at a time as machines join a cluster and leave it; asked as often as one likes.
+
+    Parameters
+    ----------
+    trials : how many the sweep wants, extensions included.
+    found : what fits now.
+    """
+
+    def __init__(self, definition: SweepDefinition, *, trials: int, found: Capacity) -> None:
+        self._definition, self._trials = definition, trials
+        self._concurrent, self._fixed = found.concurrent, found.address is None
+        self._looked = time.monotonic()
+
+    def __call__(self) -> int:
+        if self._fixed or time.monotonic() - self._looked < LOOK_SECONDS:
+            return self._concurrent
+        self._looked = time.monotonic()
+        there = ray_session.available()
+        try:
+            self._concurrent = self._definition.trials_at_a_time(
+                cpus=there.cpus, gpus=there.gpus, trials=self._trials
+            )
+        except SweepError:  # not even one fits now: it waits for a machine
+            self._concurrent = 1
+        return self._concurrent
+
+
+@contextmanager
+def ray_for(
+    plan: Plan,
+    *,
+    trials: int,
+    address: str | None = None,
+    on_death: Callable[[str], None] = lambda reason: None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Iterator[Capacity]:
+    """Ray for the length of a block: the cluster at ``address`` or ``RAY_ADDRESS``, else this machine alone.
+
+    Parameters
+    ----------
+    trials : how many the sweep wants, extensions included.
+    on_death : called in another thread, with what happened, when Ray itself dies meanwhile.
+    note : see :func:`pipelines.compute.ray_session.ray_session`.
+
+    Raises
+    ------
+    SweepError : Ray cannot be reached or started, or a trial asks for more than any machine has.
+    """
+    definition = plan.definition
+    address = address or os.environ.get("RAY_ADDRESS")
+    if resolve(address):
+        with (
+            ray_session.ray_session(cpus=1, address=address, user=definition.name),
+            ray_session.ray_watch(on_death),
+        ):
+            ray_session.check_fits(definition.resources.cpus, definition.resources.gpus)
+            found = ray_session.available()
+            concurrent = definition.trials_at_a_time(cpus=found.cpus, gpus=found.gpus, trials=trials)
+            yield Capacity(concurrent, found.cpus, found.gpus, address)
+        return
+    cpus, gpus = cpus_here(), gpus_here(definition)
+    concurrent = definition.trials_at_a_time(cpus=cpus, gpus=gpus, trials=trials)
+    started = max(1, math.ceil(concurrent * definition.resources.cpus))
+    with (
+        ray_session.ray_session(cpus=started, gpus=gpus, data_bytes=data_bytes(plan.task), note=note),
+        ray_session.ray_watch(on_death),
+    ):
+        yield Capacity(concurrent, cpus, gpus, None)
+
+
+def check_room(definition: SweepDefinition, *, trials: int, address: str | None = None) -> None:
+    """Whether :func:`ray_for` would find room for a trial, found out without Ray.
+
+    Raises
+    ------
+    SweepError : as there.
+    """
+    address = address or os.environ.get("RAY_ADDRESS")
+    cpus, gpus = float(cpus_here()), float(gpus_here(definition))
+    if resolved := resolve(address):
+        ray_session.admitted(resolved, origin(address))
+        nodes = ask(resolved, token_for(resolved), where=origin(address)).nodes
+        sizes = tuple((node.cpus, node.gpus) for node in nodes)
+        cpus, gpus = sum(size[0] for size in sizes), sum(size[1] for size in sizes)
+        there = ray_session.Resources(cpus=cpus, gpus=gpus, nodes=len(sizes), largest=sizes)
+        ray_session.check_fits(definition.resources.cpus, definition.resources.gpus, there)
+    definition.trials_at_a_time(cpus=cpus, gpus=gpus, trials=trials)

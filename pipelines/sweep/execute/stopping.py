@@ -1,0 +1,83 @@
+"""Ending a sweep from outside: its driver is asked to; what a driver that died left open is closed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pipelines.sweep.execute.environment import patience
+from pipelines.sweep.record.folder import (
+    SweepFolder,
+    share_with_team,
+    shared_folder,
+    status,
+    this_driver,
+    user,
+)
+from pipelines.sweep.record.state import SweepState
+from pipelines.sweep.show.table import kept
+from pipelines.workspace.project import Project
+
+if TYPE_CHECKING:
+    from pipelines.tracking.tracker import Status, Tracker
+
+
+def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
+    """Ask the driver of a sweep to end; where it died, or could not reach MLflow, close what it left open.
+
+    What happened, in one line.
+
+    Raises
+    ------
+    SweepError : there is no such sweep.
+    TrackingError : the driver died, and the store that has its open runs cannot be reached.
+    """
+    folder = SweepFolder.find(project, name, starting=True)
+    share_with_team(shared_folder(project))
+    if folder.held:
+        who = folder.holder_text()
+        folder.ask_to_stop()
+        until = time.monotonic() + wait_s
+        while folder.held:
+            if time.monotonic() > until:
+                return f"asked {who} to stop; it has not ended yet, see `jmml sweep watch {name}`"
+            time.sleep(0.2)
+        if not folder.begun:
+            return f"sweep {name} has stopped before it began; nothing is left of it"
+        return f"sweep {name} has stopped; {kept(folder.state())}. Go on with `jmml sweep resume {name}`"
+    state = folder.state()
+    if state.closed and state.closed["state"] == "finished":  # which it is once MLflow has everything
+        return f"sweep {name} is not running: finished, {kept(state)}"
+    from pipelines.tracking.tracker import Tracker  # seconds, which only these need
+
+    with folder.hold():
+        state = folder.state()
+        died = not state.closed
+        left_open = _close(folder, state, Tracker.connect(project))
+    if not died and not left_open:
+        return f"sweep {name} is not running: {status(folder, state)}, {kept(state)}"
+    why = "its driver had died" if died else "MLflow had been away"
+    return f"sweep {name}: {why}; its runs are closed, {kept(state)}. Go on with `jmml sweep resume {name}`"
+
+
+def _close(folder: SweepFolder, state: SweepState, tracker: Tracker) -> bool:
+    """Bring what is left of a sweep that nobody drives into MLflow, and close its runs; whether any was open."""
+    from pipelines.sweep.sync.mlflow_sync import Shipper
+
+    if not state.closed:
+        with folder.opened() as journal:
+            journal.append(
+                "session", **this_driver(), mode="stop", concurrent=0, cpus=0, gpus=0, address=None
+            )
+            journal.append("close", state="stopped", reason=f"its driver had died; closed by {user()}")
+    run_id = state.run_id or tracker.find_sweep(state.id)  # it may have died before it noted the run
+    if run_id is None or tracker.run(run_id).info.status != "RUNNING":
+        return False
+    status: Status = "FAILED" if state.closed and state.closed["state"] == "failed" else "KILLED"
+    shipper = Shipper(folder, tracker, run_id)
+    shipper.start()
+    shipper.drain(patience_s=patience())
+    shipper.stop()
+    tracker.close_children(run_id, "KILLED")
+    tracker.finish(run_id, status)
+    return True

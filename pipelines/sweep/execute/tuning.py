@@ -1,0 +1,267 @@
+"""Ray Tune at the service of a driver: it starts workers, brings reports, and applies the scheduler.
+
+Nothing is kept in Tune's own state. Its snapshots are switched off (in a test of ours they lost finished trials when
+the driver was killed between two of them), its retries serve dead workers and nodes alone, and a trial that fails by
+itself says so in a last report.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial as RayTrial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.search import Searcher
+
+from jmml.errors import JMMLError
+from jmml.task import TaskData
+from pipelines.sweep.decide.driver import Driver
+from pipelines.sweep.decide.search import CONFIGURATION, METRIC, MODE, NUMBER, TIME, build_scheduler
+from pipelines.sweep.execute.trainable import (
+    ERROR,
+    FATAL,
+    LEG,
+    PAYLOAD,
+    PlaceError,
+    TrialSettings,
+    forget_checkpoints,
+    run_trial,
+)
+from pipelines.sweep.record.state import Trial
+from pipelines.sweep.show.display import Display
+
+MAX_DEATHS = 5  # of the workers and nodes of one trial
+
+
+class Leave(BaseException):
+    """Ends Tune's loop from a callback; Tune would wrap an :class:`Exception`."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def run(
+    driver: Driver,
+    training: TaskData,
+    settings: TrialSettings,
+    *,
+    folder: Path,
+    display: Display,
+    wanted_to_stop: Callable[[], BaseException | None],
+    room: Callable[[], int],
+) -> None:
+    """Run trials until the driver has no more; returns when none is at work.
+
+    A trial whose worker died may be left to the driver at the end: call it again until :attr:`Driver.finished`.
+
+    Parameters
+    ----------
+    training : the task without the outer fold. Only this goes into the object store, once per machine: workers
+        cannot see the outer fold's groups.
+    folder : for Tune's working files, deleted at the end.
+    wanted_to_stop : asked between two steps of Tune's loop; what it returns is raised.
+    room : how many trials fit at a time, asked between two steps.
+
+    Raises
+    ------
+    JMMLError : the journal cannot be written, or every trial fails.
+    KeyboardInterrupt, SystemExit : what ``wanted_to_stop`` returned.
+    """
+    definition = driver.definition
+    numbers: dict[str, int] = {}
+    resources = {"cpu": definition.resources.cpus}
+    if definition.resources.gpus:
+        resources["gpu"] = definition.resources.gpus
+    left: BaseException | None = None
+    trainable = tune.with_parameters(run_trial, training=training, settings=settings)
+    try:
+        tune.Tuner(
+            tune.with_resources(trainable, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=_Proposals(driver, numbers),
+                scheduler=build_scheduler(definition, driver.state, definition.max_epochs(driver.base)),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=lambda trial: trial.trial_id,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=str(folder),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
+                callbacks=[
+                    _Reports(driver, numbers, display, wanted_to_stop, room, settings.checkpoints),
+                    _Silence(),
+                ],
+            ),
+        ).fit()
+    except Leave as leave:
+        left = leave.cause.with_traceback(None)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if left is not None:
+        gc.collect()  # with Tune's objects go its workers, which would keep their CPUs in a session that goes on
+        raise left
+
+
+class _Proposals(Searcher):
+    """The driver, as Tune asks a search: a configuration, None for later, or that there are no more.
+
+    No more than ``driver.concurrent`` are with Tune at a time. What Tune calls a trial is one leg of ours where trials
+    wait for each other.
+
+    Parameters
+    ----------
+    numbers : the number of each trial by Tune's identifier, entered here.
+    """
+
+    def __init__(self, driver: Driver, numbers: dict[str, int]) -> None:
+        super().__init__(metric=METRIC, mode=MODE)
+        self.driver, self.numbers = driver, numbers
+        self.live: set[str] = set()
+
+    def suggest(self, trial_id: str) -> Any:
+        if len(self.live) >= self.driver.concurrent:
+            return None
+        proposal = self.driver.next()
+        if proposal is None:
+            return None
+        if proposal == "over":
+            return Searcher.FINISHED
+        self.numbers[trial_id] = proposal.number
+        self.live.add(trial_id)
+        return {
+            NUMBER: proposal.number,
+            CONFIGURATION: dict(proposal.configuration),
+            LEG: proposal.leg,
+        }
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self.live.discard(trial_id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes a file with all it was given, and the driver is live."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal has it."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the journal has it."""
+
+
+class _Reports(tune.Callback):
+    """What Tune's loop tells the driver; called in the driver's process, never in a worker."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        numbers: dict[str, int],
+        display: Display,
+        wanted_to_stop: Callable[[], BaseException | None],
+        room: Callable[[], int],
+        checkpoints: Path,
+    ) -> None:
+        self.driver, self.numbers, self.display = driver, numbers, display
+        self.wanted_to_stop, self.room, self.checkpoints = wanted_to_stop, room, checkpoints
+        self.deaths: Counter[int] = Counter()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as above."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        number = self.numbers[trial.trial_id]
+        self._do(lambda: self.driver.started(number, dict(trial.config[CONFIGURATION])))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if FATAL in result:
+            raise Leave(PlaceError(result[ERROR]))
+        if ERROR in result:
+            return
+        number = self.numbers[trial.trial_id]
+        payload = {METRIC: float(result[METRIC]), **json.loads(result[PAYLOAD])}
+        self._do(lambda: self.driver.reported(number, int(result[TIME]), payload))
+
+    def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        last = trial.last_result or {}
+        rung = trial.config[LEG].until
+        known = self.driver.state.trials.get(self.numbers[trial.trial_id])
+        if ERROR not in last and rung and known is not None and rung <= known.epoch < known.epochs:
+            self._do(lambda: self.driver.rested(known.number, rung))
+            self._light(trial)
+        else:
+            self._over(trial, last.get(ERROR))
+
+    def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        number = self.numbers[trial.trial_id]
+        self.deaths[number] += 1
+        if max(self.deaths[number], trial.run_metadata.num_failures) > MAX_DEATHS:
+            self._over(trial, death_line(trial))
+        else:  # its worker died before the trial had begun: Tune does not try again then
+            self._do(lambda: self.driver.again(number, dict(trial.config[CONFIGURATION])))
+
+    def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
+        self._do(self.driver.tick)
+        self.driver.concurrent = self.room()
+        for ended in self._do(self.driver.settle):
+            self._tidy(ended)
+        if (reason := self.wanted_to_stop()) is not None:
+            raise Leave(reason)
+
+    def _over(self, trial: RayTrial, error: str | None) -> None:
+        number = self.numbers[trial.trial_id]
+        if number not in self.driver.state.trials:  # failed before it could start
+            self._do(lambda: self.driver.started(number, dict(trial.config[CONFIGURATION])))
+        self._tidy(self._do(lambda: self.driver.ended(number, error=error)))
+        self._light(trial)
+
+    def _tidy(self, trial: Trial) -> None:
+        """After the end of a trial: its line, and its checkpoints, unless others may go on from them."""
+        self.display.ended(trial)
+        if self.driver.definition.pbt is None:
+            forget_checkpoints(self.checkpoints, trial.number)
+
+    def _light(self, trial: RayTrial) -> None:
+        # What Tune would keep of every trial to the end: tens of kilobytes each.
+        trial.run_metadata.metric_analysis.clear()
+        trial.run_metadata.metric_n_steps.clear()
+        trial.run_metadata.last_result = {}
+
+    def _do(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except JMMLError as error:
+            raise Leave(error) from error
+
+
+class _Silence(TrialProgressCallback):
+    """In place of Tune's own, which prints the last result of every trial that ends, whatever its verbosity."""
+
+    def on_trial_result(self, *args: Any, **info: Any) -> None:
+        """Nothing is printed."""
+
+    on_trial_error = on_trial_complete = on_trial_result
+
+
+def death_line(trial: RayTrial) -> str:
+    """Why Tune gave a trial up: its workers died, or could not be started."""
+    text = ""
+    if trial.error_file and Path(trial.error_file).is_file():
+        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reason = lines[-1] if lines else "no reason given"
+    return f"its workers died {trial.run_metadata.num_failures} times: {reason}"

@@ -1,0 +1,1 @@
+"""A sweep as people see it: tables, progress, dry runs and the report."""

@@ -1,0 +1,64 @@
+"""What a figure of the report is, and what several of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from pipelines.sweep.record.history import Record
+from pipelines.sweep.record.state import Trial
+from pipelines.sweep.show.charts import svg
+from pipelines.sweep.show.charts.svg import Axis, element
+
+MAX_SINGLE = 500  # trials up to which every point is an element of its own, for the pointer
+RANGE = 50.0  # a cost that varies by more is drawn in its logarithm
+WIDE, TALL = 900.0, 380.0  # a picture as wide as the page
+WIDE_BOX = (52.0, 34.0, WIDE - 20, TALL - 48)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure with what it says.
+
+    Attributes
+    ----------
+    panels : pictures; several are laid out side by side as far as there is room.
+    wide : is scrolled where there is too little room, in place of being shrunk.
+    readout : has a line for the trial under the pointer.
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: list[Markup] = field(default_factory=list)
+    wide: bool = False
+    readout: bool = False
+    legend: Markup | None = None
+
+
+def score_name(record: Record) -> str:
+    """What a score is, in words."""
+    lower = record.setting("objective", "score") == "lower-bound"
+    return "lower bound of the inner-fold UAR" if lower else "inner-fold UAR"
+
+
+def scatter(trials: Sequence[Trial], points: dict[int, tuple[float, float]]) -> list[Markup]:
+    """Points of trials, those that ran to the end in colour and on top."""
+    parts = []
+    for class_ in ("early", "full"):
+        members = [t for t in trials if (t.status == "finished") == (class_ == "full")]
+        placed = [(t.number, points[t.number]) for t in members if t.number in points]
+        if len(trials) <= MAX_SINGLE:
+            circles = [element("circle", cx=x, cy=y, r=3, data_n=number) for number, (x, y) in placed]
+            parts.append(element("g", *circles, class_=f"dots {class_}"))
+        elif placed:
+            data = svg.dots(point for _, point in placed)
+            parts.append(element("path", d=data, class_=f"many {class_}"))
+    return parts
+
+
+def cost_axis(costs: Sequence[float]) -> Axis:
+    """The scale of multiply-adds."""
+    return Axis.between(costs, log=min(costs) > 0 and max(costs) > RANGE * min(costs))

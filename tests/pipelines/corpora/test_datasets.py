@@ -1,0 +1,474 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from dvc.repo import Repo
+
+from jmml.config import load_params
+from jmml.errors import (
+    ConfigError,
+    CorpusError,
+    DataError,
+    JMMLError,
+    LabelError,
+    ProjectError,
+    RecordingError,
+    UnsafeFileError,
+)
+from pipelines.corpora import datasets
+from pipelines.corpora.datasets import add, list_corpora, show, verify
+from pipelines.stages.ingest import ingest
+from pipelines.workspace.project import Project
+
+SOURCE = Path(__file__).parents[3]
+PARAMS = """\
+# the corpora of this test
+corpora:
+  old:
+    adapter: ravdess
+    modality: speech
+    path: data/raw/old
+
+task:
+  speech: old   # in use
+  eeg: null
+"""
+
+
+def write_ravdess(root: Path, actors: int = 2, emotions: tuple[int, ...] = (1, 3, 4, 5)) -> Path:
+    """Noise in the layout of RAVDESS: one utterance per actor and emotion, 0.3 s at 8 kHz."""
+    rng = np.random.default_rng(0)
+    for actor in range(1, actors + 1):
+        folder = root / f"Actor_{actor:02d}"
+        folder.mkdir(parents=True)
+        for emotion in emotions:
+            signal = rng.uniform(-0.1, 0.1, 2400)
+            soundfile.write(folder / f"03-01-{emotion:02d}-01-01-01-{actor:02d}.wav", signal, 8000)
+    return root
+
+
+def state(root: Path) -> dict[str, bytes]:
+    """Every file of a project outside of the stores of git and DVC."""
+    stores = (root / ".git", root / ".dvc")
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not any(store in path.parents for store in stores)
+    }
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project under Git and DVC with one corpus. Not to be changed."""
+    root = tmp_path_factory.mktemp("datasets") / "project"
+    root.mkdir()
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    Repo.init(str(root)).close()
+    (root / "params.yaml").write_text(PARAMS)
+    (root / "dvc.yaml").write_text("stages: {}\n")
+    shutil.copy(SOURCE / ".gitignore", root)
+    write_ravdess(root / "data/raw/old")
+    return root
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Project:
+    return Project(shutil.copytree(template, tmp_path / "project"))
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_ravdess(tmp_path / "speech")
+
+
+def test_add_copies_tracks_and_enters(project: Project, corpus: Path) -> None:
+    (corpus / ".git").mkdir()
+    (corpus / ".git" / "HEAD").write_text("ref")
+    (corpus / "LICENSE").write_text("terms")
+    result = add(project, "mine", corpus)
+
+    copied = project.raw_dir / "mine"
+    expected = {p.relative_to(corpus) for p in corpus.rglob("*.wav")} | {Path("LICENSE")}
+    assert {p.relative_to(copied) for p in copied.rglob("*") if p.is_file()} == expected
+    params = load_params(project.params_path)
+    assert params.corpora["mine"].model_dump(exclude_defaults=True) == {
+        "adapter": "ravdess",
+        "modality": "speech",
+        "path": "data/raw/mine",
+    }
+    assert params.task.speech == "old"
+    assert "# in use" in project.params_path.read_text()
+    with Repo(str(project.root)) as repo:
+        (out,) = repo.find_outs_by_path(str(copied))
+        assert out.hash_info.value == out.get_hash().value == result.dvc_hash
+    assert (result.samples, result.groups, result.used) == (8, 2, False)
+    assert "task.speech: mine" in result.lines()[-1]
+    assert result.as_dict()["path"] == "data/raw/mine"
+
+
+def test_git_sees_the_pointer_and_not_the_recordings(project: Project, corpus: Path) -> None:
+    add(project, "mine", corpus)
+    status = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files=all"],
+        cwd=project.root, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    data = [line for line in status.stdout.splitlines() if "data/" in line]
+    assert data == ["?? data/raw/mine.dvc"]
+
+
+def test_add_prints_nothing_on_stdout(
+    project: Project, corpus: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="dvc")
+    add(project, "mine", corpus)
+    assert capsys.readouterr().out == ""
+    assert "git add" not in caplog.text  # DVC's log handler writes such advice to stdout
+
+
+def test_use_makes_it_the_corpus_of_the_task(project: Project, corpus: Path) -> None:
+    result = add(project, "mine", corpus, use=True)
+    assert load_params(project.params_path).task.speech == "mine"
+    assert "names it now" in result.lines()[-1]
+
+
+def test_the_name_of_an_adapter_is_taken_as_the_adapter(project: Project, corpus: Path) -> None:
+    with pytest.raises(CorpusError, match="no recording in the layout of 'emodb'"):
+        add(project, "emodb", corpus)
+    assert add(project, "ravdess", corpus).adapter == "ravdess"
+
+
+def test_a_table_needs_its_modality(project: Project, tmp_path: Path) -> None:
+    table = tmp_path / "features.csv"
+    pd.DataFrame(
+        {"id": ["a", "b"], "group": ["x", "y"], "label": ["anger", "calm"], "alpha [V^2]": [1.0, 2.0]}
+    ).to_csv(table, index=False)
+    with pytest.raises(CorpusError, match="--modality speech or eeg"):
+        add(project, "lab", table)
+    with pytest.raises(CorpusError, match="unknown modality 'egg'; did you mean 'eeg'"):
+        add(project, "lab", table, modality="egg")
+    add(project, "lab", table, modality="eeg", use=True)
+    assert (project.raw_dir / "lab" / "features.csv").read_bytes() == table.read_bytes()
+    fresh = Project(project.root)
+    assert fresh.params.task.eeg == "lab"
+    assert show(fresh, "lab").classes == {"HVLA": 1, "LVHA": 1}
+
+
+def test_a_corpus_in_its_place_already_is_tracked_there(project: Project) -> None:
+    there = write_ravdess(project.raw_dir / "mine")
+    before = state(there)
+    add(project, "mine", there)
+    assert state(there) == before
+    assert (project.raw_dir / "mine.dvc").exists()
+
+
+# What must not change anything ------------------------------------------------------------------------------
+
+
+def break_wav(corpus: Path) -> None:
+    file = corpus / "Actor_02" / "03-01-04-01-01-01-02.wav"
+    file.write_bytes(file.read_bytes()[:60])
+
+
+def empty(corpus: Path) -> None:
+    shutil.rmtree(corpus)
+    corpus.mkdir()
+
+
+def foreign(corpus: Path) -> None:
+    empty(corpus)
+    (corpus / "notes.txt").write_text("no corpus")
+
+
+def malicious(corpus: Path) -> None:
+    empty(corpus)
+    (corpus / "s01.dat").write_bytes(b"cos\nsystem\n(S'touch executed'\ntR.")
+
+
+def gone(corpus: Path) -> None:
+    shutil.rmtree(corpus)
+
+
+REFUSED = {
+    "name with a dot": ("a.b", None, {}, CorpusError, "'a.b' cannot name a corpus"),
+    "name that is a path": ("../x", None, {}, CorpusError, "cannot name a corpus"),
+    "taken name": ("old", None, {}, CorpusError, "there is a corpus 'old' already"),
+    "missing folder": ("mine", gone, {}, CorpusError, "no such file or folder"),
+    "empty folder": ("mine", empty, {}, CorpusError, "the folder is empty; expected nemo: .*table: "),
+    "foreign files": ("mine", foreign, {}, CorpusError, "no adapter recognises these files; expected nemo: "),
+    "unknown adapter": (
+        "mine", None, {"adapter": "ravdes"}, CorpusError, "unknown corpus adapter 'ravdes'; did you mean"
+    ),
+    "wrong modality": ("mine", None, {"modality": "eeg"}, CorpusError, "reads speech, the settings say eeg"),
+    "truncated recording": ("mine", break_wav, {}, RecordingError, r"Actor_02/03-01-04-01-01-01-02\.wav"),
+    "code in a pickle": ("mine", malicious, {"adapter": "deap"}, UnsafeFileError, r"s01\.dat"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_before_anything_is_written(
+    project: Project, corpus: Path, case: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, damage, options, error, message = REFUSED[case]
+    if damage is not None:
+        damage(corpus)
+    before = state(project.root)
+    with pytest.raises(error, match=message) as failure:
+        add(project, name, corpus, **options)
+    assert len(failure.value.lines) == 1
+    assert state(project.root) == before
+    assert not (tmp_path / "executed").exists()
+
+
+def test_unreadable_recordings_are_left_out_only_when_told_to(project: Project, corpus: Path) -> None:
+    break_wav(corpus)
+    result = add(project, "mine", corpus, skip_bad=True)
+    whole = len(list(corpus.rglob("*.wav")))
+    assert result.samples == whole - 1
+    assert any(note.startswith("left out") and "Actor_02" in note for note in result.notes)
+    again = Project(project.root)
+    assert again.params.corpora["mine"].skip_bad
+    assert "left out" in ingest(again, "mine")
+    assert show(again, "mine").samples == whole - 1
+
+
+@pytest.mark.parametrize("samples", [np.zeros(2400), np.full(2400, np.nan)], ids=["silent", "not finite"])
+def test_signals_are_read_before_a_corpus_may_enter(
+    project: Project, corpus: Path, samples: np.ndarray
+) -> None:
+    bad = corpus / "Actor_02" / "03-01-04-01-01-01-02.wav"
+    soundfile.write(bad, samples, 8000, subtype="FLOAT")
+    before = state(project.root)
+    with pytest.raises(
+        RecordingError, match=r"1 of 8 recordings cannot be used: .*03-01-04-01-01-01-02\.wav"
+    ):
+        add(project, "mine", corpus)
+    assert state(project.root) == before
+    result = add(project, "mine", corpus, skip_bad=True)
+    assert result.samples == 7
+    assert any("03-01-04-01-01-01-02" in note for note in result.notes)
+
+
+def test_labels_without_a_place_block_use_and_only_use(project: Project, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    pd.DataFrame({"id": ["a"], "group": ["x"], "label": ["smugness"], "f0 [Hz]": [1.0]}).to_csv(table)
+    before = state(project.root)
+    with pytest.raises(LabelError, match=r"'smugness' \(1\)"):
+        add(project, "lab", table, modality="speech", use=True)
+    assert state(project.root) == before
+    add(project, "lab", table, modality="speech")
+    assert "smugness" in str(show(Project(project.root), "lab").unmapped)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, ConfigError(["disk gone"]), OSError(28, "full")])
+@pytest.mark.parametrize("step", ["_copy", "_track", "atomic_path"])
+def test_a_failure_half_way_takes_everything_back(
+    project: Project,
+    corpus: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    interruption: BaseException | type[BaseException],
+) -> None:
+    original = getattr(datasets, step)
+
+    def late(*args: object) -> object:
+        """The step does its work, then fails; the writer of params.yaml fails before it."""
+        if step != "atomic_path":
+            original(*args)
+        raise interruption
+
+    if step == "_copy":  # a copy that fails leaves nothing of its own: let the disk fill up during it
+        monkeypatch.setattr(shutil, "copy2", late_copy(interruption))
+    else:
+        monkeypatch.setattr(datasets, step, late)
+    before = state(project.root)
+    with pytest.raises((KeyboardInterrupt, JMMLError)):
+        add(project, "mine", corpus)
+    assert state(project.root) == before
+    monkeypatch.undo()
+    add(project, "mine", corpus)
+
+
+def late_copy(interruption: BaseException | type[BaseException]):
+    """``shutil.copy2`` that fails at the third file."""
+    original, calls = shutil.copy2, []
+
+    def copy(source: str, target: str) -> str:
+        calls.append(source)
+        if len(calls) == 3:
+            raise interruption
+        return original(source, target)
+
+    return copy
+
+
+def fail_to_enter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the last step of ``add``, the edit of params.yaml, fail."""
+
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(datasets, "atomic_path", full)
+
+
+def test_a_failure_leaves_a_corpus_in_its_place_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = write_ravdess(project.raw_dir / "mine")
+    before = state(project.root)
+    fail_to_enter(monkeypatch)
+    with pytest.raises(DataError, match=r"params\.yaml: No space left on device"):
+        add(project, "mine", there)
+    assert state(project.root) == before
+
+
+@pytest.mark.parametrize("ignored", [None, b"/other\n"], ids=["no file", "a file"])
+def test_a_failure_restores_what_git_ignores(
+    project: Project, corpus: Path, monkeypatch: pytest.MonkeyPatch, ignored: bytes | None
+) -> None:
+    (project.root / ".gitignore").unlink()  # so that DVC writes data/raw/.gitignore
+    if ignored is not None:
+        (project.raw_dir / ".gitignore").write_bytes(ignored)
+    before = state(project.root)
+    fail_to_enter(monkeypatch)
+    with pytest.raises(DataError):
+        add(project, "mine", corpus)
+    assert state(project.root) == before
+    monkeypatch.undo()
+    add(project, "mine", corpus)
+    assert b"/mine\n" in (project.raw_dir / ".gitignore").read_bytes()
+
+
+def test_left_overs_of_a_killed_run_are_explained(project: Project, corpus: Path) -> None:
+    shutil.copytree(corpus, project.raw_dir / "mine")
+    with pytest.raises(CorpusError, match=r"`jmml data add mine data/raw/mine`"):
+        add(project, "mine", corpus)
+    add(project, "mine", project.raw_dir / "mine")
+
+
+@pytest.mark.parametrize("place", ["data", "data/raw", "data/raw/mine"])
+def test_a_symbolic_link_on_the_way_is_named_before_anything_is_written(
+    project: Project, corpus: Path, tmp_path: Path, place: str
+) -> None:
+    link = project.root / place
+    elsewhere = tmp_path / "disk"
+    if link.exists():
+        shutil.move(link, elsewhere)
+    else:
+        shutil.copytree(corpus, elsewhere)
+    link.symlink_to(elsewhere)
+    before = project.params_path.read_text()
+    with pytest.raises(ProjectError) as caught:
+        add(project, "mine", project.raw_dir / "mine" if place.endswith("mine") else corpus)
+    message = str(caught.value)
+    assert message.startswith(f"{link}: is a symbolic link")
+    assert "dvc cache dir" in message
+    assert "git init" not in message
+    assert project.params_path.read_text() == before
+
+
+def test_without_dvc_the_next_step_is_named(project: Project, corpus: Path) -> None:
+    shutil.rmtree(project.root / ".dvc")
+    before = state(project.root)
+    with pytest.raises(ProjectError, match="`dvc init`"):
+        add(project, "mine", corpus)
+    assert state(project.root) == before
+
+
+def test_a_folder_around_the_project_cannot_be_added(project: Project) -> None:
+    with pytest.raises(CorpusError, match="contains the project"):
+        add(project, "mine", project.root.parent)
+
+
+# Listing, showing, verifying --------------------------------------------------------------------------------
+
+
+def test_list_names_every_corpus_and_its_state(project: Project, corpus: Path) -> None:
+    hashed = add(project, "mine", corpus).dvc_hash
+    shutil.rmtree(project.raw_dir / "old")
+    rows = {row.name: row for row in list_corpora(Project(project.root))}
+    assert rows["old"].cells() == ["old", "ravdess", "speech", "yes", "-", "-", "missing"]
+    assert rows["mine"].cells() == ["mine", "ravdess", "speech", "no", "-", "-", hashed[:12]]
+
+
+def test_show_counts(project: Project) -> None:
+    summary = show(project, "old")
+    assert summary.samples == 8
+    assert summary.groups == {"01": 4, "02": 4}
+    assert summary.labels == {"01": 2, "03": 2, "04": 2, "05": 2}
+    assert summary.classes == {"HVHA": 2, "HVLA": 2, "LVHA": 2, "LVLA": 2}
+    assert summary.duration_s == pytest.approx({"total": 2.4, "mean": 0.3, "min": 0.3, "max": 0.3})
+    assert summary.sample_rates_hz == {"8000": 8}
+    assert summary.dvc_hash is None
+    assert any("8000 Hz: 8" in line for line in summary.lines())
+
+
+def test_show_and_verify_of_an_unknown_corpus(project: Project) -> None:
+    for function in (show, verify):
+        with pytest.raises(CorpusError, match="unknown corpus 'odl'; did you mean 'old'"):
+            function(project, "odl")
+
+
+def test_verify_is_silent_about_what_is_unchanged(project: Project, corpus: Path) -> None:
+    added = add(project, "mine", corpus)
+    project = Project(project.root)
+    ingest(project, "mine")
+    report = verify(project, "mine")
+    (check,) = report.checks
+    assert check.problems == []
+    assert check.recorded == check.current == added.dvc_hash
+    report.raise_if_changed()
+
+
+def test_verify_names_what_changed(project: Project, corpus: Path) -> None:
+    add(project, "mine", corpus)
+    project = Project(project.root)
+    ingest(project, "mine")
+    folder = project.raw_dir / "mine"
+    changed, removed = (
+        folder / "Actor_01/03-01-01-01-01-01-01.wav",
+        folder / "Actor_02/03-01-05-01-01-01-02.wav",
+    )
+    stamp = changed.stat()
+    data = bytearray(changed.read_bytes())
+    data[-1] ^= 1  # one bit, the same size and time: what DVC's own status would not see
+    changed.unlink()
+    changed.write_bytes(data)
+    os.utime(changed, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    removed.unlink()
+    shutil.copy(changed, folder / "Actor_01/03-01-08-01-01-01-01.wav")
+
+    report = verify(project, "mine")
+    assert report.checks[0].problems == [
+        "Actor_02/03-01-05-01-01-01-02.wav: file is gone",
+        "Actor_01/03-01-08-01-01-01-01.wav: file was added",
+        "Actor_01/03-01-01-01-01-01-01.wav: file was changed",
+        "sample '03-01-05-01-01-01-02' is gone or cannot be used",
+        "sample '03-01-08-01-01-01-01' is not in the manifest",
+        "sample '03-01-01-01-01-01-01': content differs from the manifest",
+    ]
+    with pytest.raises(DataError, match=r"1 of 1 corpora differ.*mine: Actor_02.*6 in all") as failure:
+        report.raise_if_changed()
+    assert failure.value.exit_code == 4
+    assert report.as_dict()["ok"] is False
+    assert len(report.lines()) == 7
+
+
+def test_verify_of_all_lists_missing_and_untracked(project: Project, corpus: Path) -> None:
+    add(project, "mine", corpus)
+    shutil.rmtree(project.raw_dir / "mine")
+    problems = {check.name: check.problems for check in verify(Project(project.root)).checks}
+    assert problems == {"old": ["DVC has no record of it"], "mine": ["data/raw/mine is missing"]}
+
+
+def test_write_utterance(project: Project, tmp_path: Path) -> None:
+    line = datasets.write_utterance(project, tmp_path / "fresh.wav", emotion="anger", speaker_seed=5)
+    assert soundfile.info(tmp_path / "fresh.wav").duration > 0.5
+    assert "anger" in line

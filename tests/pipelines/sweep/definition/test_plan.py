@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jmml.data.splits import Split
+from jmml.data.table import FeatureTable
+from jmml.errors import ConfigError, DataError, ProtocolError
+from pipelines.sweep.decide import search
+from pipelines.sweep.definition import fit
+from pipelines.sweep.definition.plan import assert_blind, data_bytes, differences, fingerprint, plan
+from pipelines.sweep.definition.reading import check
+from pipelines.sweep.record.folder import SweepFolder
+from pipelines.sweep.record.journal import Journal, encode
+from tests.jmml.tasks import gaussian_table
+from tests.pipelines.sweep.projects import SEEDS, definition, write_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return write_project(tmp_path_factory.mktemp("plan") / "project")
+
+
+@pytest.fixture(scope="module")
+def planned(project):
+    return plan(project, check(definition(trials=5)))
+
+
+def test_counts(planned):
+    assert planned.trials == 5
+    assert planned.space_size == float("inf")
+    assert planned.concurrent == 2
+    assert planned.stage1_configurations == 2
+    assert planned.fits == {
+        "stage 1": 2 * 2 * 2,
+        "stage 1 without reuse": 5 * 2 * 2,
+        "stage 2": 5 * 2,
+        "refit": 4 * len(SEEDS),
+    }
+    assert planned.corpora == ("lab-speech", "lab-eeg")
+
+
+def test_rows_name_the_held_out_people_and_the_space(planned):
+    rows = dict(planned.rows())
+    speech, eeg = planned.split.fold(0)
+    assert rows["held out"] == (
+        f"outer fold 0 of 3: speakers {', '.join(speech.test)}; EEG subjects {', '.join(eeg.test)}"
+    )
+    assert rows["  stage1.p"] == "choice [3, 4]"
+    assert rows["search on"] == "128 utterances of 4 speakers and 128 EEG rows of 4 subjects, 2 inner folds"
+
+
+def test_nothing_of_the_outer_fold_is_in_what_trials_get(planned):
+    speech, eeg = planned.split.fold(0)
+    sent = pickle.dumps(planned.training)
+    for group in (*speech.test, *eeg.test):
+        assert group.encode() not in sent
+    for group in (*speech.train, *eeg.train):
+        assert group.encode() in sent
+    for view, fold in ((planned.training.speech, speech), (planned.training.eeg, eeg)):
+        assert set(view.groups) == set(fold.train)
+    assert data_bytes(planned.training) == data_bytes(planned.task) * 4 // 6
+
+
+def test_the_plan_for_machines_and_for_people(planned):
+    data = planned.as_dict()
+    assert check(data["definition"]) == planned.definition
+    assert (data["trials"], data["space_size"], data["max_epochs"]) == (5, None, 3)
+    assert data["held_out"]["speech"] == list(planned.split.fold(0)[0].test)
+    lines = planned.lines()
+    assert len(lines) == len(planned.rows())
+    assert all("\n" not in text for text in lines)
+
+
+def test_data_with_outer_groups_is_refused(planned):
+    with pytest.raises(ProtocolError, match=r"speech: groups .* of outer fold 0 would reach the trials"):
+        assert_blind(planned.task, planned.split, 0)
+    half = replace(planned.training, eeg=planned.task.eeg)
+    with pytest.raises(ProtocolError, match="eeg: groups"):
+        assert_blind(half, planned.split, 0)
+
+
+def test_a_plan_that_would_give_trials_the_outer_groups_is_refused(project, monkeypatch):
+    monkeypatch.setattr(fit, "training_part", lambda task, split, fold: task)
+    with pytest.raises(ProtocolError, match="would reach the trials"):
+        plan(project, check(definition()))
+
+
+def test_a_fold_that_does_not_exist(project):
+    with pytest.raises(ConfigError, match=r"protocol\.outer_fold: 3, but the split has folds 0 to 2"):
+        plan(project, check(definition(protocol={"outer_fold": 3})))
+
+
+def test_too_many_inner_folds(tmp_path):
+    project = write_project(tmp_path, protocol={"groups_per_fold": 2, "inner_folds": 5, "seeds": [0]})
+    with pytest.raises(ProtocolError, match="5 inner folds cannot be drawn from 4 groups"):
+        plan(project, check(definition()))
+
+
+def test_a_task_without_eeg(tmp_path):
+    task = {"speech": "lab-speech", "eeg": None, "label_space": "quadrants"}
+    project = write_project(tmp_path, task=task)
+    with pytest.raises(ProtocolError, match="needs EEG"):
+        plan(project, check(definition()))
+
+
+def test_features_that_are_missing(tmp_path):
+    project = write_project(tmp_path)
+    project.features_path("lab-eeg").unlink()
+    with pytest.raises(
+        DataError, match=r"features of 'lab-eeg' are missing; there are lab-speech\..*dvc repro"
+    ):
+        plan(project, check(definition()))
+
+
+def test_a_definition_file_with_overrides(project, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(definition()))
+    planned = plan(
+        project, path, overrides=["trials=2", "stage2.k=2,3", "concurrent=8", "resources.cpus=0.1"]
+    )
+    assert planned.trials == 2
+    assert planned.concurrent == 2  # never more than there are trials
+    assert str(planned.definition.space["stage2.k"]) == "choice [2, 3]"
+
+
+# What a definition names instead of the project ---------------------------------------------------------
+
+
+def with_another_corpus(tmp_path):
+    """A project that has features of a second speech corpus, with eight speakers."""
+    corpora = {
+        "lab-speech": {"adapter": "table", "modality": "speech", "path": "data/raw/lab-speech"},
+        "lab-eeg": {"adapter": "table", "modality": "eeg", "path": "data/raw/lab-eeg"},
+        "other": {"adapter": "table", "modality": "speech", "path": "data/raw/other"},
+        "no-features": {"adapter": "table", "modality": "speech", "path": "data/raw/no-features"},
+    }
+    project = write_project(tmp_path, corpora=corpora)
+    gaussian_table("speech", groups=8, seed=3, corpus="other").save(project.features_path("other"))
+    return project
+
+
+def test_another_corpus_and_protocol(tmp_path):
+    project = with_another_corpus(tmp_path)
+    protocol = {
+        "label_space": "binary-arousal",
+        "groups_per_fold": 1,
+        "inner_folds": 3,
+        "normalisation": "per-group",
+        "seeds": [7],
+        "outer_fold": 5,
+    }
+    planned = plan(project, check(definition(corpora={"speech": "other"}, protocol=protocol)))
+    assert planned.corpora == ("other", "lab-eeg")
+    assert planned.params.task.speech == "other"
+    assert len(planned.task.classes) == 2
+    assert planned.task.normalisation == "per-group"
+    assert planned.params.protocol.seeds == [7]
+    assert planned.params.protocol.inner_folds == 3
+    assert len(planned.split) == 8
+    assert len(set(planned.training.speech.groups)) == len(planned.split.speech[5].train)
+    assert planned.params.method == project.params.method
+
+
+def test_the_split_of_the_project_is_used_where_it_is_the_same(tmp_path):
+    project = write_project(tmp_path)
+    named = {"speech": "lab-speech", "eeg": {"name": "lab-eeg"}}
+    assert plan(project, check(definition(corpora=named))).split == Split.load(project.split_path)
+    project.split_path.unlink()
+    plan(project, check(definition(protocol={"groups_per_fold": 1})))  # drawn for the sweep
+    with pytest.raises(ProtocolError):
+        plan(project, check(definition()))
+
+
+def test_corpora_that_cannot_be_used(tmp_path):
+    project = with_another_corpus(tmp_path)
+    for corpora, part in (
+        ({"speech": "othr"}, "unknown corpus 'othr'; did you mean 'other'"),
+        (
+            {"speech": "no-features"},
+            "features of 'no-features' are missing; there are lab-eeg, lab-speech, other",
+        ),
+    ):
+        with pytest.raises(DataError, match=part):
+            plan(project, check(definition(corpora=corpora)))
+    with pytest.raises(ConfigError, match="corpus 'lab-eeg' holds eeg"):
+        plan(project, check(definition(corpora={"speech": "lab-eeg"})))
+
+
+def test_versions(tmp_path):
+    project = with_another_corpus(tmp_path)
+    features = hashlib.md5(project.features_path("lab-speech").read_bytes()).hexdigest()
+    content = FeatureTable.load(project.features_path("other")).digest
+    for name, version in (("lab-speech", features[:6]), ("lab-speech", features), ("other", content[:8])):
+        plan(project, check(definition(corpora={"speech": {"name": name, "version": version}})))
+    wrong = {"speech": {"name": "lab-speech", "version": "123456789"}}
+    with pytest.raises(DataError, match=rf"version 123456789.*features {features[:12]}.*dvc checkout"):
+        plan(project, check(definition(corpora=wrong)))
+    wrong = {"speech": {"name": "other", "version": "123456"}}
+    with pytest.raises(DataError, match=r"content .*\(dvc.lock has no record of the features of 'other'\)"):
+        plan(project, check(definition(corpora=wrong)))
+
+
+def test_more_components_than_the_data_carry(project):
+    space = {"stage1.p": {"choice": [1, 4]}, "stage1.r": {"int": [4, 6]}, "stage2.k": {"int": [2, 3]}}
+    with pytest.raises(ConfigError, match=r"stage1\.r = 6, but the data carry at most 5 .*4 classes"):
+        plan(project, check(definition(space=space)))
+    space = {"stage1.r": {"int": [10, 15]}, "stage2.k": {"int": [2, 10]}}
+    with pytest.raises(ConfigError, match=r"stage2\.k = 10, which takes 80 pairs, and an inner fold has 64"):
+        plan(project, check(definition(space=space)))
+    plan(project, check(definition(space=space | {"stage2.lam_c": {"choice": [0.0]}})))  # correlates nothing
+
+
+def test_trials_cannot_be_paired(project):
+    with pytest.raises(ProtocolError, match="pairing instance"):
+        plan(
+            project, check(definition(trials=2, space={"stage2.pairing": {"choice": ["class", "instance"]}}))
+        )
+
+
+# Time -----------------------------------------------------------------------------------------------------
+
+
+def test_an_estimate_by_a_measurement(planned):
+    found = planned.estimate
+    assert found.source == "by a few epochs measured just now"
+    assert found.work > 0
+    assert found.seconds > found.work / planned.concurrent
+    assert found.source in dict(planned.rows())["time"]
+
+
+def test_an_estimate_by_the_last_sweep(tmp_path):
+    project = write_project(tmp_path)
+    planned = plan(project, check(definition(trials=4, concurrent=1)))
+    folder = SweepFolder.of(project, "before")
+    journal = Journal(folder.journal)
+    base = planned.params.method.model_dump(mode="json")
+    journal.append("sweep", fingerprint=fingerprint(planned), base=base)
+    journal.close()
+    lines = [{"e": "start", "trial": 1, "configuration": {"stage1.epochs": 10}, "t": 0}]
+    lines += [{"e": "report", "trial": 1, "epoch": e, "t": 50_000 + 10_000 * e} for e in (1, 2, 3)]
+    with folder.journal.open("ab") as handle:
+        handle.writelines(map(encode, lines))
+    # 50 s for 10 epochs of stage 1 and 10 s for one of stage 2, on two folds.
+    found = planned.estimate
+    assert found.source == "by the sweep 'before'"
+    stage1, stage2 = 2.5 * base["stage1"]["epochs"], 5 * base["stage2"]["epochs"]
+    assert found.work == pytest.approx(2 * (2 * stage1 + 4 * stage2) + 2 * (stage1 + stage2))
+    with folder.journal.open("r+b") as handle:
+        handle.write(b"damaged")
+    assert plan(project, planned.definition).estimate.source == "by a few epochs measured just now"
+
+
+# Fingerprints ---------------------------------------------------------------------------------------------
+
+
+def test_a_fingerprint_is_plain_and_says_what_differs(project, planned, tmp_path):
+    recorded = json.loads(json.dumps(fingerprint(planned)))
+    assert differences(recorded, fingerprint(planned)) == []
+    others = plan(
+        project, check(definition(trials=5, protocol={"normalisation": "per-group", "inner_folds": 3}))
+    )
+    assert differences(recorded, fingerprint(others)) == [
+        "protocol.inner_folds: 2 -> 3",
+        "protocol.normalisation: none -> per-group",
+    ]
+    path = project.features_path("lab-eeg")
+    kept = path.read_bytes()
+    table = FeatureTable.load(path)
+    replace(table, X=table.X + 1).save(path)
+    (line,) = differences(recorded, fingerprint(plan(project, planned.definition)))
+    assert line.startswith("task.eeg.features: ")
+    path.write_bytes(kept)
+
+
+def test_a_changed_code_shows(planned, monkeypatch):
+    before = fingerprint(planned)
+    monkeypatch.setattr("pipelines.sweep.definition.plan.code_digest", lambda: "a" * 64)
+    (line,) = differences(before, fingerprint(planned))
+    assert line == f"code: {before['code'][:12]}... -> aaaaaaaaaaaa..."
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "scheduler", "expected"),
+    [
+        ("random", "none", []),
+        ("tpe", "none", ["optuna"]),
+        ("cma-es", "none", ["cmaes"]),
+        ("random", "hyperband", []),  # its rungs are our own
+        ("tpe", "asha", ["optuna", "ray"]),
+        ("random", "median", ["ray"]),
+    ],
+)
+def test_another_version_of_a_library_that_proposes_or_ends_trials_shows(
+    planned, monkeypatch, algorithm, scheduler, expected
+):
+    space = {f"stage2.lam_{name}": {"loguniform": [0.1, 3.0]} for name in "cx"}
+    grace = {"name": scheduler, "grace_epochs": 1, "reduction": 2}
+    changed = check(definition(algorithm=algorithm, scheduler=grace, space=space))
+    before = search.fingerprint(changed)
+    monkeypatch.setattr(search, "version", lambda name: "0")
+    assert [line.split(":")[0] for line in differences(before, search.fingerprint(changed))] == expected
+
+
+def test_another_code_that_proposes_or_ends_trials_shows(planned, monkeypatch, tmp_path):
+    """Every module that decides is part of it: a changed byte in any of them is another code."""
+    codes = {fingerprint(planned)["search"]["code"]}
+    for name in search.DECIDING:
+        folder = tmp_path / name
+        shutil.copytree(
+            Path(search.__file__).parents[2], folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        with (folder / f"{name}.py").open("a") as handle:
+            handle.write("#")
+        monkeypatch.setattr(search, "__file__", str(folder / "sweep" / "decide" / "search.py"))
+        codes.add(fingerprint(planned)["search"]["code"])
+    assert len(codes) == 1 + len(search.DECIDING)
+
+
+def test_differences_of_definitions(planned):
+    recorded = planned.definition.plain()
+    space = {"stage1.p": {"choice": [3, 5]}, "stage2.k": {"int": [2, 3]}}
+    changed = check(
+        definition(trials=None, space=space, description="other words", budget={"trials": 4, "hours": 2})
+    )
+    assert differences(recorded, changed.plain()) == [
+        "budget.trials: 5 -> 4",
+        "budget.hours: none -> 2.0",
+        "space.stage1.p: choice [3, 4] -> choice [3, 5]",
+        "space.stage2.lam_c: loguniform [0.1, 3.0] -> not there",
+        "space.stage2.k: not there -> int [2, 3]",
+    ]
+
+
+# All problems together ------------------------------------------------------------------------------------
+
+
+def test_a_wrong_definition_is_compared_with_the_project_as_well(tmp_path):
+    project = with_another_corpus(tmp_path)
+    path = tmp_path / "mine.yaml"
+    corpora = {"speech": {"name": "othr", "version": "xyz"}, "eeg": {"name": "lab-eeg", "version": "1234567"}}
+    path.write_text(yaml.safe_dump(definition(corpora=corpora, share=7)))
+    with pytest.raises(ConfigError) as caught:
+        plan(project, path)
+    text = "\n".join(caught.value.lines)
+    for part in (
+        "share: expected less than or equal to 1",
+        "corpora.speech.version: expected 6 to 64 hexadecimal digits",
+        "corpora.speech: unknown corpus 'othr'; did you mean 'other'?",
+        "corpora.eeg: version 1234567 of 'lab-eeg' is not the one here",
+    ):
+        assert part in text
+    assert len(caught.value.problems) == 4
+    assert "params.yaml:" not in text
+
+
+def test_the_fold_and_the_space_are_compared_beside_other_mistakes(project, tmp_path):
+    path = tmp_path / "mine.yaml"
+    scheduler = {"name": "asha", "grace_epochs": 9, "reduction": 1}
+    path.write_text(yaml.safe_dump(definition(scheduler=scheduler, protocol={"outer_fold": 8, "seeds": []})))
+    with pytest.raises(ConfigError) as caught:
+        plan(project, path)
+    assert sorted(problem.partition(":")[0] for problem in caught.value.problems) == [
+        "protocol.outer_fold",
+        "protocol.seeds",
+        "scheduler.grace_epochs",
+        "scheduler.reduction",
+    ]
+
+
+def test_several_misfits_of_a_right_definition_are_said_together(tmp_path):
+    project = with_another_corpus(tmp_path)
+    corpora = {"speech": "lab-eeg", "eeg": {"version": "1234567"}}
+    with pytest.raises(ConfigError) as caught:
+        plan(project, check(definition(corpora=corpora, budget={"epochs": 1, "trials": 3}, trials=None)))
+    budget, speech, eeg = caught.value.problems
+    assert budget.startswith("budget.epochs: 1, but one trial alone runs 3")
+    assert speech == "corpora.speech: corpus 'lab-eeg' holds eeg"
+    assert eeg.startswith("corpora.eeg: version 1234567 of 'lab-eeg'")
+
+
+def test_what_cannot_be_known_is_left_out(tmp_path):
+    project = write_project(tmp_path)
+    project.split_path.unlink()
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(definition(share=7, protocol={"outer_fold": 8})))
+    with pytest.raises(ConfigError) as caught:
+        plan(project, path)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["share"]

@@ -1,0 +1,51 @@
+"""What a finished sweep tells people; a whole one is in test_run.py."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipelines.sweep.execute.outcome import SweepResult
+from tests.pipelines.sweep.scripts import Script
+
+
+def result(**refit: Any) -> SweepResult:
+    """Two methods on two speakers, so that no p can be small."""
+    script = Script(total=1)
+    script("run", run_id="abc")
+    script.trial(1, [0.3, 0.5])
+    row = {"accuracy": 0.5, "macro_f1": 0.4, "ci_low": 0.4, "ci_high": 0.6, "diff": 0.1}
+    note = "only 2 speakers: the interval is rough; p cannot be below 0.5"
+    rows = [
+        {"method": "jmml", "uar": 0.52, "note": note, **row},
+        {"method": "raw", "uar": 0.42, "note": "", **row},
+    ]
+    values = {"metrics": {}, "comparison": rows, "model_uri": "models:/m", "opened": 1} | refit
+    script("refit", trial=1, epoch=2, configuration={}, **values)
+    script("close", state="finished", reason="")
+    plan: Any = SimpleNamespace(params=SimpleNamespace(evaluation=SimpleNamespace(confidence=0.9)))
+    config: Any = None
+    return SweepResult.of(plan, script.state, config)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "heading"),
+    [
+        ({"confidence": 0.95}, "95 % interval"),
+        ({"confidence": 0.999}, "99.9 % interval"),
+        ({}, "90 % interval"),
+    ],
+)
+def test_the_level_of_the_interval_is_named(recorded, heading):
+    found = result(**recorded)
+    assert found.columns[2] == heading
+    assert all(len(row) == len(found.columns) for row in found.rows())
+    assert found.rows()[0][2] == "[0.400, 0.600]"
+
+
+def test_nothing_is_said_of_a_p_that_is_not_shown():
+    lines = result().lines()
+    assert lines[0] == "only 2 speakers: the interval is rough"
+    assert not any("p cannot" in line for line in lines)
