@@ -25,6 +25,21 @@ HOMES = {
     "dvc": ("pipelines/workspace/lineage.py", "pipelines/corpora/datasets.py", "pipelines/stages/"),
     "typer": ("cli/",),
 }
+# The rooms of `pipelines/`, from the ground up: a room uses its own floor and those below.
+FLOORS = (
+    {"workspace", "definitions", "reporting"},
+    {"corpora", "tracking", "compute", "cache", "registry", "stages"},
+    {"study", "sweep"},
+)
+# What does not keep to that yet; an entry that is not needed any more has to go.
+AGAINST_THE_WAY = {("compute", "sweep"), ("study", "sweep")}
+CIRCLES = {
+    ("sweep.decide.schedulers", "sweep.decide.search", "sweep.definition.model"),
+    ("sweep.definition.fit", "sweep.definition.reading"),
+    ("sweep.definition.estimate", "sweep.definition.plan"),
+    ("study.define.checks", "study.define.model"),
+}
+MOST_MODULES = 16  # in one folder
 HEAVY = {
     "torch",
     "ray",
@@ -99,7 +114,76 @@ def test_a_broken_law_is_seen(path: str, source: str) -> None:
     assert violations(path, source)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "cli").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "cli").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_command_line_imports_nothing_heavy_at_start(path: Path) -> None:
     start = {root_of(name) for name in imports(path.read_text(), top_level_only=True)}
     assert not start & (HEAVY | {"pipelines"})
+
+
+# Rooms ---------------------------------------------------------------------------------------------------------
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def arrows() -> dict[str, set[str]]:
+    """For each module of `pipelines`, those of `pipelines` that it imports, wherever in it."""
+    known = {dotted(path): path for path in modules() if path.is_relative_to(ROOT / "pipelines")}
+    found = {}
+    for name, path in known.items():
+        used = imports(path.read_text()) & known.keys()
+        # `from package import module` uses the module, not what the package's __init__ holds.
+        found[name] = {other for other in used if not any(o.startswith(f"{other}.") for o in used)} - {name}
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> set[tuple[str, ...]]:
+    """Sets of modules each of which reaches each other one."""
+    reached: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        waiting = [*graph[start]]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += graph.get(name, ())
+        reached[start] = seen
+    return {
+        tuple(sorted(other for other in reached[name] if name in reached.get(other, ())))
+        for name in graph
+        if name in reached[name]
+    }
+
+
+def test_circles_are_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == {("a", "b", "c")}
+
+
+def test_rooms_point_one_way() -> None:
+    floor_of = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    against = set()
+    for name, used in arrows().items():
+        for other in used:
+            room, below = (text.split(".")[1] for text in (name, other))
+            upwards = floor_of[below] > floor_of[room]
+            beside = room != below and {room, below} == FLOORS[-1]
+            if upwards or beside:
+                against.add((room, below))
+    assert against == AGAINST_THE_WAY
+
+
+def test_there_are_no_other_circles_of_files() -> None:
+    assert {
+        tuple(name.removeprefix("pipelines.") for name in circle) for circle in circles(arrows())
+    } == CIRCLES
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in modules()}), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
+    if folder != ROOT / "jmml" / "models":  # one file per method
+        assert len(list(folder.glob("*.py"))) <= MOST_MODULES
