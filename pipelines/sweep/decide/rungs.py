@@ -18,7 +18,7 @@ import numpy as np
 
 from jmml.config import MethodConfig
 from pipelines.definitions.spaces import Configuration, Dimension, Scalar
-from pipelines.sweep.decide.search import ALGORITHMS
+from pipelines.sweep.definition.choices import ALGORITHMS
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.record.state import SweepState
 

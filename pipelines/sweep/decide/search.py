@@ -1,14 +1,13 @@
 """How a sweep searches: the algorithms that propose configurations, and the schedulers that end trials early.
 
-An addition is one class or function and one line in its registry; definitions, error messages and the plan follow from
-there. Ray, Optuna and cmaes are imported when something of theirs is built, so that a definition can be checked without
-them.
+An addition is one class or function, one line here and one in :mod:`pipelines.sweep.definition.choices`, from which
+definitions, error messages and the plan follow. Ray, Optuna and cmaes are imported when something of theirs is built,
+so that a definition can be checked without them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from pipelines.definitions import spaces
 from pipelines.sweep.decide.cma_es import CMAESSearch
 from pipelines.sweep.decide.proposals import ListedSearch, PopulationSearch, Search
 from pipelines.sweep.decide.tpe import TPESearch
+from pipelines.sweep.definition.choices import ALGORITHMS, GRACEFUL
 from pipelines.workspace.fingerprint import files_digest
 
 if TYPE_CHECKING:
@@ -29,33 +29,10 @@ if TYPE_CHECKING:
 METRIC, MODE, TIME = "score", "max", "epoch"
 CONFIGURATION, NUMBER = "configuration", "number"
 
-# Settings with which a training run can go on: of those that jmml.search lets a checkpoint be taken up with
-# (ADJUSTABLE there), the ones of this method.
-CHANGEABLE = tuple(f"stage2.{name}" for name in ("lr", "weight_decay", "lam_r", "lam_x", "lam_c", "lam_y"))
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """How a search is built, and what it can do.
-
-    Attributes
-    ----------
-    finite : it needs a space that can be counted, and takes all of it.
-    learns : proposals depend on results.
-    objectives : how many it can follow.
-    library : the package that makes the proposals; another version may make others.
-    """
-
-    build: Callable[[SweepDefinition], Search]
-    finite: bool = False
-    learns: bool = False
-    objectives: int = 1
-    library: str | None = None
-
 
 def build_search(definition: SweepDefinition) -> Search:
     """The search of a checked definition, before its first trial."""
-    return ALGORITHMS[definition.algorithm].build(definition)
+    return SEARCHES[definition.algorithm](definition)
 
 
 def _random(d: SweepDefinition) -> Search:
@@ -81,12 +58,12 @@ def _cma_es(d: SweepDefinition) -> Search:
     return CMAESSearch(d.space, seed=d.seed, lag=d.lag)
 
 
-ALGORITHMS: dict[str, Algorithm] = {
-    "random": Algorithm(_random, objectives=2),
-    "grid": Algorithm(_grid, finite=True, objectives=2),
-    "tpe": Algorithm(_tpe, learns=True, objectives=2, library="optuna"),
-    "cma-es": Algorithm(_cma_es, learns=True, library="cmaes"),
-    "pbt": Algorithm(_initial),
+SEARCHES: dict[str, Callable[[SweepDefinition], Search]] = {
+    "random": _random,
+    "grid": _grid,
+    "tpe": _tpe,
+    "cma-es": _cma_es,
+    "pbt": _initial,
 }
 
 
@@ -100,7 +77,7 @@ def build_scheduler(definition: SweepDefinition, state: SweepState, max_epochs: 
     trials at a time it depends on their timing which of them ``asha`` and ``median`` stop.
     """
     chosen = definition.scheduler
-    return SCHEDULERS[chosen.name](state, max_epochs, chosen.grace_epochs, chosen.reduction)
+    return BUILDERS[chosen.name](state, max_epochs, chosen.grace_epochs, chosen.reduction)
 
 
 def _asha(state: SweepState, max_epochs: int, grace_epochs: int, reduction: int) -> TrialScheduler:
@@ -137,18 +114,18 @@ def _none(state: SweepState, max_epochs: int, grace_epochs: int, reduction: int)
     return AllToTheEnd()  # type: ignore[no-untyped-call]
 
 
-SCHEDULERS: dict[str, Callable[[SweepState, int, int, int], TrialScheduler]] = {
+BUILDERS: dict[str, Callable[[SweepState, int, int, int], TrialScheduler]] = {
     "asha": _asha,
     "hyperband": _none,  # nor does Tune decide anything for a population: see pipelines.sweep.decide.rungs
     "median": _median,
     "none": _none,
 }
-GRACEFUL = ("asha", "median")  # that leave every trial its first epochs; Tune decides
 
 
 # What decides ------------------------------------------------------------------------------------------
 
 DECIDING = (  # modules, below pipelines/
+    "sweep/definition/choices",
     "sweep/decide/search",
     "sweep/decide/proposals",
     "sweep/decide/tpe",

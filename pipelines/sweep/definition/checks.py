@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from pipelines.definitions import spaces
-from pipelines.sweep.decide.search import ALGORITHMS, CHANGEABLE
+from pipelines.sweep.definition.choices import ALGORITHMS, CHANGEABLE
 
 if TYPE_CHECKING:
     from pipelines.sweep.definition.model import SweepDefinition

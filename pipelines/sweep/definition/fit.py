@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from jmml.config import Modality, Params
+from jmml.config import MethodConfig, Modality, Params
 from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, CorpusError, DataError, JMMLError, ProjectError, ProtocolError, nearest
 from jmml.models.pairs import ROWS_PER_DIMENSION
 from jmml.task import TaskData, make_inner_split, make_split, training_part
+from pipelines.definitions import spaces
 from pipelines.definitions.spaces import Space
+from pipelines.reporting.wording import many
+from pipelines.sweep.definition.choices import GRACEFUL
 from pipelines.sweep.definition.model import CorpusRef, SweepDefinition
-from pipelines.sweep.definition.reading import check_against
 from pipelines.workspace import lineage
 from pipelines.workspace.project import Project
 from pipelines.workspace.task import SPLIT_SEED, check_pairs, read_split, read_task, with_task
@@ -65,6 +67,39 @@ def misfits(project: Project, definition: SweepDefinition, wrong: Collection[str
     Nothing is said of what depends on these, nor of data that cannot be read.
     """
     return list(_texts(_examined(project, definition, wrong)[1]))
+
+
+def check_against(definition: SweepDefinition, base: MethodConfig, wrong: Collection[str] = ()) -> None:
+    """Check a definition with the settings of a project, which hold wherever it says nothing.
+
+    Nothing is said of the keys in ``wrong``, or of what depends on them.
+
+    Raises
+    ------
+    ConfigError : the scheduler waits longer than trials run, settings contradict each other somewhere in the
+        space, or a classifier lacks an option.
+    """
+    space_is_wrong = any(key.startswith("space") for key in wrong)
+    found = [] if space_is_wrong else spaces.corner_problems(definition.space, base)
+    longest, scheduler = definition.max_epochs(base), definition.scheduler
+    runs = f"but trials run at most {many(longest, 'epoch')} of stage 2 (method.stage2.epochs)"
+    if scheduler.name in GRACEFUL and scheduler.grace_epochs > longest:
+        found.append(f"scheduler.grace_epochs: {scheduler.grace_epochs}, {runs}")
+    if definition.pbt is not None and definition.pbt.interval >= longest:
+        found.append(f"pbt.interval: {definition.pbt.interval}, {runs}, so that nothing would ever change")
+    if definition.scheduler.name == "hyperband" and longest < scheduler.reduction:
+        found.append(f"scheduler.reduction: {scheduler.reduction}, {runs}")
+    if definition.budget.epochs is not None and definition.budget.epochs < longest:
+        found.append(
+            f"budget.epochs: {definition.budget.epochs}, but one trial alone runs {longest} epochs of stage 2"
+        )
+    if {"space", "space.stage2.epochs"} & set(wrong):  # how long trials run is not known
+        found = []
+    if "scheduler.name" in wrong:
+        found = [text for text in found if not text.startswith("scheduler.")]
+    found = [text for text in found if not {text.partition(":")[0], text.partition(".")[0]} & set(wrong)]
+    if found:
+        raise ConfigError(found, where=definition.name)
 
 
 def _texts(problems: Sequence[JMMLError]) -> list[str]:

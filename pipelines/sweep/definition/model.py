@@ -31,7 +31,7 @@ from jmml.config import (
 from jmml.errors import SweepError, nearest
 from pipelines.definitions import spaces
 from pipelines.definitions.spaces import Dimension
-from pipelines.sweep.decide.search import ALGORITHMS, SCHEDULERS
+from pipelines.sweep.definition.choices import ALGORITHMS, SCHEDULERS
 
 Seed = Annotated[int, Field(ge=0)]
 Version = Annotated[str, matching(r"[0-9a-f]{6,64}", "6 to 64 hexadecimal digits in lower case")]

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from jmml.config import MethodConfig, load_yaml, validate
+from jmml.config import load_yaml, validate
 from jmml.errors import ConfigError
 from pipelines.definitions import spaces
 from pipelines.definitions.overrides import override
 from pipelines.definitions.shipped import ready_made, resolve
 from pipelines.definitions.spaces import Dimension
-from pipelines.reporting.wording import many
-from pipelines.sweep.decide.search import GRACEFUL
 from pipelines.sweep.definition import checks
 from pipelines.sweep.definition.model import KEYS, SECTIONS, SweepDefinition
 
@@ -133,39 +131,6 @@ def check(
     if found or definition is None:
         raise ConfigError(list(dict.fromkeys(found)), where=where)
     return definition
-
-
-def check_against(definition: SweepDefinition, base: MethodConfig, wrong: Collection[str] = ()) -> None:
-    """Check a definition with the settings of a project, which hold wherever it says nothing.
-
-    Nothing is said of the keys in ``wrong``, or of what depends on them.
-
-    Raises
-    ------
-    ConfigError : the scheduler waits longer than trials run, settings contradict each other somewhere in the
-        space, or a classifier lacks an option.
-    """
-    space_is_wrong = any(key.startswith("space") for key in wrong)
-    found = [] if space_is_wrong else spaces.corner_problems(definition.space, base)
-    longest, scheduler = definition.max_epochs(base), definition.scheduler
-    runs = f"but trials run at most {many(longest, 'epoch')} of stage 2 (method.stage2.epochs)"
-    if scheduler.name in GRACEFUL and scheduler.grace_epochs > longest:
-        found.append(f"scheduler.grace_epochs: {scheduler.grace_epochs}, {runs}")
-    if definition.pbt is not None and definition.pbt.interval >= longest:
-        found.append(f"pbt.interval: {definition.pbt.interval}, {runs}, so that nothing would ever change")
-    if definition.scheduler.name == "hyperband" and longest < scheduler.reduction:
-        found.append(f"scheduler.reduction: {scheduler.reduction}, {runs}")
-    if definition.budget.epochs is not None and definition.budget.epochs < longest:
-        found.append(
-            f"budget.epochs: {definition.budget.epochs}, but one trial alone runs {longest} epochs of stage 2"
-        )
-    if {"space", "space.stage2.epochs"} & set(wrong):  # how long trials run is not known
-        found = []
-    if "scheduler.name" in wrong:
-        found = [text for text in found if not text.startswith("scheduler.")]
-    found = [text for text in found if not {text.partition(":")[0], text.partition(".")[0]} & set(wrong)]
-    if found:
-        raise ConfigError(found, where=definition.name)
 
 
 # Definitions that come with the project, by name.

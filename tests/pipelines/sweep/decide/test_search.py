@@ -11,8 +11,9 @@ from pipelines.definitions import spaces
 from pipelines.definitions.spaces import Configuration
 from pipelines.sweep.decide.proposals import Search, SpaceExhausted
 from pipelines.sweep.decide.schedulers import AllToTheEnd
-from pipelines.sweep.decide.search import ALGORITHMS, SCHEDULERS, build_scheduler, build_search
+from pipelines.sweep.decide.search import BUILDERS, SEARCHES, build_scheduler, build_search
 from pipelines.sweep.decide.tpe import TPESearch, _best
+from pipelines.sweep.definition.choices import ALGORITHMS, SCHEDULERS
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.record.state import SweepState
@@ -285,6 +286,11 @@ def test_members_of_a_population_that_were_changed_have_had_their_draw():
     for number in range(1, 5):
         search.restore(number, straight[number - 1] | {"stage2.lr": 0.005})
     assert go_on(search, 5, 8) == straight[4:]
+
+
+def test_every_choice_of_a_definition_can_be_built():
+    assert set(SEARCHES) == set(ALGORITHMS)
+    assert set(BUILDERS) == set(SCHEDULERS)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from jmml.config import MethodConfig, load_params, parse_yaml, validate
 from jmml.errors import ConfigError, SweepError
 from pipelines.definitions import spaces
-from pipelines.sweep.decide.search import CHANGEABLE
+from pipelines.sweep.definition.choices import CHANGEABLE
+from pipelines.sweep.definition.fit import check_against
 from pipelines.sweep.definition.model import KEYS, SECTIONS, SweepDefinition
-from pipelines.sweep.definition.reading import READY_MADE, check, check_against, load_definition
+from pipelines.sweep.definition.reading import READY_MADE, check, load_definition
 from tests.pipelines.sweep.projects import definition
 
 BASE = validate(MethodConfig, {"stage2": {"epochs": 20}})
