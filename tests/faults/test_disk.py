@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.sweep.record.journal import encode
 from tests.faults.same import assert_same
-from tests.faults.sweeps import WORKER, Sweep
+from tests.faults.sweeps import WORKER, Child, Sweep
 
 pytestmark = pytest.mark.slow
 MIB = 2**20
@@ -39,13 +39,11 @@ def test_workers_killed_and_then_a_full_disk(sweep, expected, small_disk):
     one = sweep("tpe", shared=small_disk) if small_disk else sweep("tpe")
     driver = one.run()
     one.in_the_middle(driver, trials=1)
-    for victim in driver.members(WORKER)[:1]:
-        victim.kill()
+    kill_workers(one, driver, most=1)
     one.in_the_middle(driver, trials=3)  # the sweep goes on
-    for victim in driver.members(WORKER):
-        victim.kill()
+    kill_workers(one, driver, most=2)
     one.in_the_middle(driver, trials=5)
-    driver.until(lambda: again(one) >= 1, "a trial that was killed is started again")
+    assert any(event["e"] == "start" and event["attempt"] > 1 for event in one.events())
     if small_disk:
         reason = "No space left on device"
         fill(small_disk / "ballast")
@@ -63,9 +61,28 @@ def test_workers_killed_and_then_a_full_disk(sweep, expected, small_disk):
     assert_same(one, expected("tpe"))
 
 
-def again(sweep: Sweep) -> int:
-    """How many trials were started more than once; a worker may have been killed between two trials."""
-    return sum(event["e"] == "start" and event["attempt"] > 1 for event in sweep.events())
+def kill_workers(sweep: Sweep, driver: Child, *, most: int) -> None:
+    """Kill workers, and wait until every trial that was at work is over or was started again."""
+    before = at_work(sweep)
+    for victim in driver.members(WORKER)[:most]:
+        victim.kill()
+
+    def went_on() -> bool:
+        now = at_work(sweep)
+        return all(now.get(trial, attempt + 1) > attempt for trial, attempt in before.items())
+
+    driver.until(went_on, f"trials {sorted(before)} are over or started again")
+
+
+def at_work(sweep: Sweep) -> dict[int, int]:
+    """The attempt of each trial that has begun and is not over."""
+    found: dict[int, int] = {}
+    for event in sweep.events():
+        if event["e"] == "start":
+            found[event["trial"]] = event["attempt"]
+        elif event["e"] == "end":
+            found.pop(event["trial"], None)
+    return found
 
 
 def fill(path: Path) -> None:

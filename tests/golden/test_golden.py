@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jmml.errors import DataError
 from jmml.recogniser import EmotionRecogniser
 from pipelines.cache.cells import CELL, CellStore, Key
 from pipelines.cache.stage1 import _load
@@ -101,5 +102,5 @@ def test_the_evidence_of_the_study_is_as_it_was(project: Project, tmp_path: Path
     assert Summary.load(folder).name == "tiny"
     copy = shutil.copytree(folder, tmp_path / "tiny")
     (copy / "study.json").unlink()
-    with pytest.raises(Exception, match="study"):
+    with pytest.raises(DataError, match="is no study.s summary"):
         Summary.load(copy)

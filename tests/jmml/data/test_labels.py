@@ -183,3 +183,19 @@ def test_quadrants_are_the_product_of_the_binary_spaces(
     valence = map_labels(frame, "deap", "binary-valence", rating_threshold=threshold)
     for quadrant, a, v in zip(quadrants, arousal, valence, strict=True):
         assert quadrant == f"{'H' if v == 'positive' else 'L'}V{'H' if a == 'high' else 'L'}A"
+
+
+@pytest.mark.parametrize("ratings", [(7.0, np.nan), (np.nan, 7.0), (np.nan, np.nan)])
+def test_a_quadrant_needs_both_ratings(ratings: tuple[float, float]) -> None:
+    found = map_labels(rated(ratings, (7.0, 7.0)), "deap", "quadrants", unmapped="drop", rating_threshold=5.0)
+    assert list(found) == [None, "HVHA"]
+    with pytest.raises(LabelError, match=r"1 of 2 rows .*no label, no rating"):
+        map_labels(rated(ratings, (7.0, 7.0)), "deap", "quadrants", rating_threshold=5.0)
+
+
+@pytest.mark.parametrize(("space", "found"), [("binary-valence", "positive"), ("binary-arousal", None)])
+def test_one_rating_is_enough_where_one_is_asked(space: str, found: str | None) -> None:
+    mapped = map_labels(
+        rated((7.0, np.nan), (7.0, 7.0)), "deap", space, unmapped="drop", rating_threshold=5.0
+    )
+    assert mapped[0] == found

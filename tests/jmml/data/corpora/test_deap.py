@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 from pathlib import Path
 
@@ -53,6 +54,19 @@ def test_mat_and_dat_hold_the_same(tmp_path: Path) -> None:
     assert list(matlab.frame["path"].unique()) == ["s01.mat"]
     columns = ["id", "item", "valence", "arousal", "duration_s", "content_hash"]
     assert python.frame[columns].equals(matlab.frame[columns])
+
+
+def test_a_subject_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    """Of the same size and at the same place: only its time tells."""
+    file = tmp_path / "s01.dat"
+    arrays = deap_arrays()
+    write_deap(file, arrays)
+    row = Deap().scan(tmp_path).frame.iloc[0]
+    before, size = Deap().read(tmp_path, row).signal, file.stat().st_size
+    write_deap(file, {**arrays, "data": arrays["data"][::-1].copy()})  # the same bytes in another order
+    os.utime(file, ns=(0, 0))
+    assert file.stat().st_size == size
+    assert not np.array_equal(Deap().read(tmp_path, row).signal, before)
 
 
 @pytest.mark.parametrize("folder", ["data_preprocessed_python", "data_preprocessed_matlab"])
