@@ -43,7 +43,7 @@ def add(
 
       $ jmml data add lab-eeg ~/lab/features.parquet --adapter table --modality eeg
     """
-    from pipelines.corpora.datasets import add as add_corpus
+    from pipelines.corpora.add import add as add_corpus
     from pipelines.workspace.project import Project
 
     result = add_corpus(
@@ -59,7 +59,7 @@ def add(
 @app.command("list")
 def list_(json: JsonFlag = False) -> None:
     """List the corpora of this project and the state of each."""
-    from pipelines.corpora.datasets import list_corpora
+    from pipelines.corpora.describe import list_corpora
     from pipelines.workspace.project import Project
 
     rows = list_corpora(Project.find())
@@ -84,7 +84,7 @@ def show(
 
       $ jmml data show synthetic-speech
     """
-    from pipelines.corpora.datasets import show as show_corpus
+    from pipelines.corpora.describe import show as show_corpus
     from pipelines.workspace.project import Project
 
     summary = show_corpus(Project.find(), name)
@@ -108,7 +108,7 @@ def verify(
 
       $ jmml data verify nemo
     """
-    from pipelines.corpora.datasets import verify as verify_corpora
+    from pipelines.corpora.verify import verify as verify_corpora
     from pipelines.workspace.project import Project
 
     report = verify_corpora(Project.find(), name)
@@ -135,7 +135,7 @@ def utterance(
 
       $ jmml data utterance out/fresh.wav --emotion sadness
     """
-    from pipelines.corpora.datasets import write_utterance
+    from pipelines.corpora.utterance import write_utterance
     from pipelines.workspace.project import Project
 
     line = write_utterance(Project.find(), path, emotion=emotion, speaker_seed=speaker_seed, force=force)

@@ -1,1 +1,1 @@
-"""Corpora under DVC: adding, admitting, scanning and verifying them."""
+"""Corpora under DVC: added, scanned, described, verified."""

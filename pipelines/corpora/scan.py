@@ -1,4 +1,4 @@
-"""From a corpus entry of ``params.yaml`` to its adapter and manifest."""
+"""From a corpus entry of ``params.yaml`` to its adapter and manifest: opened, scanned, admitted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from jmml.data.corpora import Corpus, get_corpus
 from jmml.data.corpora.table import TableCorpus
 from jmml.data.manifest import Manifest
 from jmml.errors import CorpusError, RecordingError
-from pipelines.corpora.progress import Progress
+from pipelines.reporting.progress import Progress
+from pipelines.workspace.project import Project
 
 SHOWN = 3
 
@@ -73,3 +74,9 @@ def admit(
         )
     frame = manifest.frame[usable].reset_index(drop=True)
     return replace(manifest, frame=frame, skipped=[*manifest.skipped, *problems])
+
+
+def read_manifest(project: Project, name: str) -> Manifest | None:
+    """The manifest that the stage ``ingest`` wrote; None where it has not run."""
+    path = project.manifest_path(name)
+    return Manifest.load(path) if path.exists() else None

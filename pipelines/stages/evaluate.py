@@ -14,7 +14,7 @@ from jmml.evaluation import plots
 from jmml.experiment import evaluate_fold
 from jmml.files import atomic_folder, atomic_path
 from jmml.recogniser import EmotionRecogniser
-from pipelines.corpora.progress import progress_bar
+from pipelines.reporting.progress import progress_bar
 from pipelines.stages._main import main
 from pipelines.stages.summary import CLAIM, metrics, predictions, settings_of, shown_method, tabulate
 from pipelines.workspace.project import Project

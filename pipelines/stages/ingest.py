@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from pipelines.corpora.progress import progress_bar
 from pipelines.corpora.scan import admit, open_corpus
+from pipelines.reporting.progress import progress_bar
 from pipelines.stages._main import main
 from pipelines.workspace.project import Project
 

@@ -17,7 +17,7 @@ from jmml.experiment import fit_fold
 from jmml.files import atomic_folder
 from jmml.models.jec_ssl import JECSSL
 from jmml.task import TaskData
-from pipelines.corpora.progress import progress_bar
+from pipelines.reporting.progress import progress_bar
 from pipelines.stages._main import main
 from pipelines.stages.summary import History, training_curves
 from pipelines.workspace.project import Project

@@ -22,7 +22,7 @@ HOMES = {
         "pipelines/registry/promotion.py",
         "pipelines/tracking/serving.py",
     ),
-    "dvc": ("pipelines/workspace/lineage.py", "pipelines/corpora/datasets.py", "pipelines/stages/"),
+    "dvc": ("pipelines/workspace/lineage.py", "pipelines/corpora/dvc_record.py", "pipelines/stages/"),
     "typer": ("cli/",),
 }
 # The rooms of `pipelines/`, from the ground up: a room uses its own floor and those below.

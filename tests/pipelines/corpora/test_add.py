@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,70 +21,12 @@ from jmml.errors import (
     RecordingError,
     UnsafeFileError,
 )
-from pipelines.corpora import datasets
-from pipelines.corpora.datasets import add, list_corpora, show, verify
+from pipelines.corpora import add as adding
+from pipelines.corpora.add import add
+from pipelines.corpora.describe import show
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
-
-SOURCE = Path(__file__).parents[3]
-PARAMS = """\
-# the corpora of this test
-corpora:
-  old:
-    adapter: ravdess
-    modality: speech
-    path: data/raw/old
-
-task:
-  speech: old   # in use
-  eeg: null
-"""
-
-
-def write_ravdess(root: Path, actors: int = 2, emotions: tuple[int, ...] = (1, 3, 4, 5)) -> Path:
-    """Noise in the layout of RAVDESS: one utterance per actor and emotion, 0.3 s at 8 kHz."""
-    rng = np.random.default_rng(0)
-    for actor in range(1, actors + 1):
-        folder = root / f"Actor_{actor:02d}"
-        folder.mkdir(parents=True)
-        for emotion in emotions:
-            signal = rng.uniform(-0.1, 0.1, 2400)
-            soundfile.write(folder / f"03-01-{emotion:02d}-01-01-01-{actor:02d}.wav", signal, 8000)
-    return root
-
-
-def state(root: Path) -> dict[str, bytes]:
-    """Every file of a project outside of the stores of git and DVC."""
-    stores = (root / ".git", root / ".dvc")
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and not any(store in path.parents for store in stores)
-    }
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project under Git and DVC with one corpus. Not to be changed."""
-    root = tmp_path_factory.mktemp("datasets") / "project"
-    root.mkdir()
-    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
-    Repo.init(str(root)).close()
-    (root / "params.yaml").write_text(PARAMS)
-    (root / "dvc.yaml").write_text("stages: {}\n")
-    shutil.copy(SOURCE / ".gitignore", root)
-    write_ravdess(root / "data/raw/old")
-    return root
-
-
-@pytest.fixture
-def project(template: Path, tmp_path: Path) -> Project:
-    return Project(shutil.copytree(template, tmp_path / "project"))
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    return write_ravdess(tmp_path / "speech")
+from tests.pipelines.corpora.conftest import state, write_ravdess
 
 
 def test_add_copies_tracks_and_enters(project: Project, corpus: Path) -> None:
@@ -276,7 +217,7 @@ def test_a_failure_half_way_takes_everything_back(
     step: str,
     interruption: BaseException | type[BaseException],
 ) -> None:
-    original = getattr(datasets, step)
+    original = getattr(adding, step)
 
     def late(*args: object) -> object:
         """The step does its work, then fails; the writer of params.yaml fails before it."""
@@ -287,7 +228,7 @@ def test_a_failure_half_way_takes_everything_back(
     if step == "_copy":  # a copy that fails leaves nothing of its own: let the disk fill up during it
         monkeypatch.setattr(shutil, "copy2", late_copy(interruption))
     else:
-        monkeypatch.setattr(datasets, step, late)
+        monkeypatch.setattr(adding, step, late)
     before = state(project.root)
     with pytest.raises((KeyboardInterrupt, JMMLError)):
         add(project, "mine", corpus)
@@ -315,7 +256,7 @@ def fail_to_enter(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(datasets, "atomic_path", full)
+    monkeypatch.setattr(adding, "atomic_path", full)
 
 
 def test_a_failure_leaves_a_corpus_in_its_place_alone(
@@ -385,90 +326,3 @@ def test_without_dvc_the_next_step_is_named(project: Project, corpus: Path) -> N
 def test_a_folder_around_the_project_cannot_be_added(project: Project) -> None:
     with pytest.raises(CorpusError, match="contains the project"):
         add(project, "mine", project.root.parent)
-
-
-# Listing, showing, verifying --------------------------------------------------------------------------------
-
-
-def test_list_names_every_corpus_and_its_state(project: Project, corpus: Path) -> None:
-    hashed = add(project, "mine", corpus).dvc_hash
-    shutil.rmtree(project.raw_dir / "old")
-    rows = {row.name: row for row in list_corpora(Project(project.root))}
-    assert rows["old"].cells() == ["old", "ravdess", "speech", "yes", "-", "-", "missing"]
-    assert rows["mine"].cells() == ["mine", "ravdess", "speech", "no", "-", "-", hashed[:12]]
-
-
-def test_show_counts(project: Project) -> None:
-    summary = show(project, "old")
-    assert summary.samples == 8
-    assert summary.groups == {"01": 4, "02": 4}
-    assert summary.labels == {"01": 2, "03": 2, "04": 2, "05": 2}
-    assert summary.classes == {"HVHA": 2, "HVLA": 2, "LVHA": 2, "LVLA": 2}
-    assert summary.duration_s == pytest.approx({"total": 2.4, "mean": 0.3, "min": 0.3, "max": 0.3})
-    assert summary.sample_rates_hz == {"8000": 8}
-    assert summary.dvc_hash is None
-    assert any("8000 Hz: 8" in line for line in summary.lines())
-
-
-def test_show_and_verify_of_an_unknown_corpus(project: Project) -> None:
-    for function in (show, verify):
-        with pytest.raises(CorpusError, match="unknown corpus 'odl'; did you mean 'old'"):
-            function(project, "odl")
-
-
-def test_verify_is_silent_about_what_is_unchanged(project: Project, corpus: Path) -> None:
-    added = add(project, "mine", corpus)
-    project = Project(project.root)
-    ingest(project, "mine")
-    report = verify(project, "mine")
-    (check,) = report.checks
-    assert check.problems == []
-    assert check.recorded == check.current == added.dvc_hash
-    report.raise_if_changed()
-
-
-def test_verify_names_what_changed(project: Project, corpus: Path) -> None:
-    add(project, "mine", corpus)
-    project = Project(project.root)
-    ingest(project, "mine")
-    folder = project.raw_dir / "mine"
-    changed, removed = (
-        folder / "Actor_01/03-01-01-01-01-01-01.wav",
-        folder / "Actor_02/03-01-05-01-01-01-02.wav",
-    )
-    stamp = changed.stat()
-    data = bytearray(changed.read_bytes())
-    data[-1] ^= 1  # one bit, the same size and time: what DVC's own status would not see
-    changed.unlink()
-    changed.write_bytes(data)
-    os.utime(changed, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    removed.unlink()
-    shutil.copy(changed, folder / "Actor_01/03-01-08-01-01-01-01.wav")
-
-    report = verify(project, "mine")
-    assert report.checks[0].problems == [
-        "Actor_02/03-01-05-01-01-01-02.wav: file is gone",
-        "Actor_01/03-01-08-01-01-01-01.wav: file was added",
-        "Actor_01/03-01-01-01-01-01-01.wav: file was changed",
-        "sample '03-01-05-01-01-01-02' is gone or cannot be used",
-        "sample '03-01-08-01-01-01-01' is not in the manifest",
-        "sample '03-01-01-01-01-01-01': content differs from the manifest",
-    ]
-    with pytest.raises(DataError, match=r"1 of 1 corpora differ.*mine: Actor_02.*6 in all") as failure:
-        report.raise_if_changed()
-    assert failure.value.exit_code == 4
-    assert report.as_dict()["ok"] is False
-    assert len(report.lines()) == 7
-
-
-def test_verify_of_all_lists_missing_and_untracked(project: Project, corpus: Path) -> None:
-    add(project, "mine", corpus)
-    shutil.rmtree(project.raw_dir / "mine")
-    problems = {check.name: check.problems for check in verify(Project(project.root)).checks}
-    assert problems == {"old": ["DVC has no record of it"], "mine": ["data/raw/mine is missing"]}
-
-
-def test_write_utterance(project: Project, tmp_path: Path) -> None:
-    line = datasets.write_utterance(project, tmp_path / "fresh.wav", emotion="anger", speaker_seed=5)
-    assert soundfile.info(tmp_path / "fresh.wav").duration > 0.5
-    assert "anger" in line

@@ -1,4 +1,4 @@
-"""What the commands on corpora report, as data, as text lines and as table cells."""
+"""``jmml data list`` and ``show``: what the corpora of a project hold, as data and as text."""
 
 from __future__ import annotations
 
@@ -12,38 +12,11 @@ import numpy as np
 from jmml.config import CorpusConfig, LabelSpace, TaskConfig
 from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
-from jmml.errors import DataError, LabelError
-
-SHOWN_CHANGES = 10
-
-
-@dataclass(frozen=True)
-class AddResult:
-    """A corpus that is now part of the project."""
-
-    name: str
-    adapter: str
-    modality: str
-    path: str
-    samples: int
-    groups: int
-    dvc_hash: str
-    used: bool
-    notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def lines(self) -> list[str]:
-        what = f"{self.samples} {self.modality} samples of {self.groups} people"
-        use = f"task.{self.modality} in params.yaml names it now" if self.used else (
-            f"to use it, set task.{self.modality}: {self.name} in params.yaml"
-        )  # fmt: skip
-        return [
-            f"{self.name}: {what}, read as '{self.adapter}', in {self.path} (DVC {self.dvc_hash})",
-            *(f"note: {note}" for note in self.notes),
-            f"next: {use}; `git add {self.path}.dvc params.yaml`, then `dvc repro`",
-        ]
+from jmml.errors import LabelError
+from pipelines.corpora.dvc_record import DvcRecord
+from pipelines.corpora.scan import open_corpus, read_manifest, scan
+from pipelines.reporting.progress import progress_bar
+from pipelines.workspace.project import Project
 
 
 @dataclass(frozen=True)
@@ -123,48 +96,41 @@ class CorpusSummary:
         return [f"{label:<{width}}  {text}" for label, text in rows]
 
 
-@dataclass(frozen=True)
-class CorpusCheck:
-    """One corpus compared with its records; no problem means nothing has changed."""
-
-    name: str
-    samples: int
-    recorded: str | None
-    current: str | None
-    problems: list[str]
-
-
-@dataclass(frozen=True)
-class VerifyReport:
-    """The outcome of ``jmml data verify``."""
-
-    checks: list[CorpusCheck]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"ok": not self._changed(), "corpora": [asdict(check) for check in self.checks]}
-
-    def lines(self) -> list[str]:
-        """One line per corpus, and one per difference."""
-        text = []
-        for check in self.checks:
-            text.append(f"{check.name}: {'changed' if check.problems else 'unchanged'} ({check.current})")
-            text += [f"  {problem}" for problem in check.problems[:SHOWN_CHANGES]]
-            if len(check.problems) > SHOWN_CHANGES:
-                text.append(f"  and {len(check.problems) - SHOWN_CHANGES} more differences")
-        return text
-
-    def raise_if_changed(self) -> None:
-        """:class:`~jmml.errors.DataError` that names every corpus with a difference, and its first one."""
-        changed = self._changed()
-        if changed:
-            named = "; ".join(f"{c.name}: {c.problems[0]}, {len(c.problems)} in all" for c in changed)
-            raise DataError(
-                f"{len(changed)} of {len(self.checks)} corpora differ from what was recorded ({named})",
-                fix="restore them with `dvc checkout`, or record them as they are with `dvc commit`",
+def list_corpora(project: Project) -> list[CorpusEntry]:
+    """Every corpus of ``params.yaml`` in its order; counts come from the manifests that exist."""
+    task = project.params.task
+    entries = []
+    with DvcRecord.of(project) as record:
+        for name, config in project.params.corpora.items():
+            manifest = read_manifest(project, name)
+            entries.append(
+                CorpusEntry(
+                    name=name,
+                    adapter=config.adapter,
+                    modality=config.modality,
+                    path=config.path,
+                    used=name in (task.speech, task.eeg),
+                    present=project.corpus_dir(name).exists(),
+                    samples=None if manifest is None else len(manifest),
+                    groups=None if manifest is None else int(manifest.frame["group"].nunique()),
+                    dvc_hash=record.hash_of(project.corpus_dir(name)),
+                )
             )
+    return entries
 
-    def _changed(self) -> list[CorpusCheck]:
-        return [check for check in self.checks if check.problems]
+
+def show(project: Project, name: str) -> CorpusSummary:
+    """What one corpus holds, from its manifest, or from its recordings where there is none yet."""
+    config = project.corpus(name)
+    manifest = read_manifest(project, name)
+    if manifest is None:
+        corpus = open_corpus(name, config.adapter, config.modality)
+        with progress_bar(f"read {name}", "file") as progress:
+            folder, skip_bad = project.corpus_dir(name), config.skip_bad
+            manifest = scan(name, corpus, folder, skip_bad=skip_bad, progress=progress)
+    with DvcRecord.of(project) as record:
+        dvc_hash = record.hash_of(project.corpus_dir(name))
+    return summarise(manifest, config, project.params.task, dvc_hash=dvc_hash)
 
 
 def summarise(
@@ -208,18 +174,6 @@ def summarise(
         digest=manifest.digest,
         dvc_hash=dvc_hash,
     )
-
-
-def manifest_changes(recorded: Manifest, found: Manifest) -> list[str]:
-    """Samples that are gone, new, of other content or of other label or group than the manifest says."""
-    old, new = (m.frame.set_index("id") for m in (recorded, found))
-    lines = [f"sample '{name}' is gone or cannot be used" for name in old.index.difference(new.index)]
-    lines += [f"sample '{name}' is not in the manifest" for name in new.index.difference(old.index)]
-    both = old.index.intersection(new.index)
-    for column, what in (("content_hash", "content"), ("label", "label"), ("group", "speaker or subject")):
-        a, b = old.loc[both, column].fillna(""), new.loc[both, column].fillna("")
-        lines += [f"sample '{name}': {what} differs from the manifest" for name in both[a.ne(b)]]
-    return lines
 
 
 def _counts(values: Any) -> dict[str, int]:

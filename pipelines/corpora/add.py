@@ -1,0 +1,224 @@
+"""``jmml data add``: bring a corpus into the project under a name, or leave everything as it was."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from jmml.config import AdapterName, CorpusConfig, Modality, validate
+from jmml.data.corpora import ADAPTERS, detect_adapter, get_corpus
+from jmml.data.labels import map_labels
+from jmml.errors import CorpusError, ProjectError, nearest
+from jmml.files import atomic_folder, atomic_path
+from pipelines.corpora.dvc_record import errors_reported, track
+from pipelines.corpora.scan import admit, open_corpus
+from pipelines.reporting.progress import progress_bar
+from pipelines.workspace.project import Project
+from pipelines.workspace.settings_file import with_corpus
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are no data
+
+
+@dataclass(frozen=True)
+class AddResult:
+    """A corpus that is now part of the project."""
+
+    name: str
+    adapter: str
+    modality: str
+    path: str
+    samples: int
+    groups: int
+    dvc_hash: str
+    used: bool
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        what = f"{self.samples} {self.modality} samples of {self.groups} people"
+        use = f"task.{self.modality} in params.yaml names it now" if self.used else (
+            f"to use it, set task.{self.modality}: {self.name} in params.yaml"
+        )  # fmt: skip
+        return [
+            f"{self.name}: {what}, read as '{self.adapter}', in {self.path} (DVC {self.dvc_hash})",
+            *(f"note: {note}" for note in self.notes),
+            f"next: {use}; `git add {self.path}.dvc params.yaml`, then `dvc repro`",
+        ]
+
+
+def add(
+    project: Project,
+    name: str,
+    path: Path,
+    *,
+    adapter: str | None = None,
+    modality: str | None = None,
+    use: bool = False,
+    skip_bad: bool = False,
+) -> AddResult:
+    """Bring a corpus into the project: check it, copy it to data/raw/NAME, track it, enter it in params.yaml.
+
+    Every recording is opened before anything is written. A failure at any later point, an interruption
+    included, takes back all that was done. A corpus that lies in data/raw/NAME already is tracked in place.
+
+    Parameters
+    ----------
+    path : folder of the corpus, or one feature table.
+    adapter : by default ``name`` where an adapter is called so, else recognised by the files.
+    modality : needed for feature tables alone; other adapters know it.
+    use : make it the task's corpus for its modality; its labels must then fit the task's label space.
+    skip_bad : leave unreadable recordings out, here and in every later stage, instead of refusing the corpus.
+
+    Raises
+    ------
+    CorpusError, RecordingError, LabelError, UnsafeFileError
+        The name is taken or invalid, the layout is not recognised, or recordings cannot be used.
+    ProjectError
+        The project is not under git and DVC, or DVC fails.
+    """
+    source, target = Path(path).expanduser().absolute(), project.raw_dir / name
+    in_place = source.resolve() == target.resolve()
+    _check_name(project, name, source, in_place=in_place)
+    _refuse_links(project, target)
+    chosen = _choose_adapter(name, source, adapter)
+    reads = _choose_modality(chosen, modality)
+    corpus = open_corpus(name, chosen, reads)
+    with progress_bar(f"check {name}", "file") as progress:
+        manifest = admit(name, corpus, source, skip_bad=skip_bad, progress=progress)
+    place = target.relative_to(project.root).as_posix()
+    settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
+    entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
+    params_text = with_corpus(project.params_path, name, entry, use=use)
+    if use:
+        map_labels(manifest.frame, chosen, project.params.task.label_space, where=name)
+    with errors_reported(), ExitStack() as undo:
+        if not in_place:
+            _copy(source, target)
+            undo.callback(shutil.rmtree, target, ignore_errors=True)
+        dvc_hash = _track(project, target, undo)
+        with atomic_path(project.params_path) as temporary:
+            temporary.write_text(params_text, encoding="utf-8")
+        undo.pop_all()
+    return AddResult(
+        name=name,
+        adapter=chosen,
+        modality=reads,
+        path=place,
+        samples=len(manifest),
+        groups=int(manifest.frame["group"].nunique()),
+        dvc_hash=dvc_hash,
+        used=use,
+        notes=(*manifest.notes, *(f"left out {bad}" for bad in manifest.skipped)),
+    )
+
+
+def _check_name(project: Project, name: str, source: Path, *, in_place: bool) -> None:
+    """Refuse a name that is invalid or taken, and a source that does not exist or would be copied into itself."""
+    if not _NAME.fullmatch(name):
+        raise CorpusError(
+            f"'{name}' cannot name a corpus",
+            expected="a letter, then at most 63 letters, digits, hyphens or underscores",
+        )
+    target = project.raw_dir / name
+    if name in project.params.corpora:
+        raise CorpusError(
+            f"there is a corpus '{name}' already",
+            where=project.params_path,
+            fix=f"choose another name, or remove its entry and {target.relative_to(project.root)} first",
+        )
+    if not source.exists():
+        raise CorpusError("no such file or folder", where=source, fix="check the path")
+    relative = target.relative_to(project.root)
+    if target.exists() and not in_place:
+        raise CorpusError(
+            "the folder exists, yet params.yaml has no such corpus",
+            where=relative,
+            fix=f"remove it, or add it where it is with `jmml data add {name} {relative}`",
+        )
+    if source.resolve() in target.resolve().parents:
+        raise CorpusError("the folder contains the project it would be copied into", where=source)
+
+
+def _choose_adapter(name: str, source: Path, adapter: str | None) -> AdapterName:
+    """The adapter asked for, else that of the corpus' name, else the one that recognises the files."""
+    if adapter is not None:
+        get_corpus(adapter)
+        chosen: str | None = adapter
+    else:
+        chosen = name if name in ADAPTERS else detect_adapter(source)
+    if chosen is None:
+        empty = source.is_dir() and not any(source.iterdir())
+        raise CorpusError(
+            "the folder is empty" if empty else "no adapter recognises these files",
+            where=source,
+            expected="; ".join(f"{key}: {get_corpus(key).layout}" for key in ADAPTERS),
+            fix="name the adapter with --adapter",
+        )
+    return next(known for known in get_args(AdapterName) if known == chosen)
+
+
+def _choose_modality(adapter: AdapterName, modality: str | None) -> Modality:
+    """What the adapter reads, or what was asked for where the adapter leaves it open (tables)."""
+    known = get_corpus(adapter).modality
+    wanted = modality or known
+    if wanted is None:
+        raise CorpusError(
+            f"adapter '{adapter}' does not say what it holds", fix="add --modality speech or eeg"
+        )
+    if wanted not in get_args(Modality):
+        raise CorpusError(f"unknown modality '{wanted}'; {nearest(wanted, get_args(Modality))}")
+    return next(valid for valid in get_args(Modality) if valid == wanted)
+
+
+def _refuse_links(project: Project, target: Path) -> None:
+    """DVC tracks nothing behind a symbolic link: say so before anything is read, and how data get onto another disk.
+
+    Raises
+    ------
+    ProjectError : ``data``, ``data/raw`` or the corpus's own folder is a link.
+    """
+    for folder in (target, *target.parents):
+        if folder == project.root:
+            return
+        if folder.is_symlink():
+            raise ProjectError(
+                f"is a symbolic link (to {folder.readlink()}), and DVC tracks nothing behind one",
+                where=folder,
+                expected="a folder",
+                fix="put a folder in its place; `dvc cache dir PATH` and `dvc config cache.type symlink` keep the "
+                "files on another disk",
+            )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder (or put one file into a folder) so that ``target`` appears whole or not at all."""
+    files = 1 if source.is_file() else sum(1 for entry in source.rglob("*") if entry.is_file())
+    with atomic_folder(target) as temporary, progress_bar(f"copy to {target.name}", "file") as progress:
+        done = 0
+
+        def copy(a: str, b: str) -> str:
+            nonlocal done
+            done += 1
+            progress(done, files)
+            return shutil.copy2(a, b)
+
+        if source.is_file():
+            copy(str(source), str(temporary / source.name))
+        else:
+            shutil.copytree(source, temporary, dirs_exist_ok=True, ignore=_LEFT_BEHIND, copy_function=copy)
+
+
+def _track(project: Project, target: Path, undo: ExitStack) -> str:
+    """``dvc add``; registers with ``undo`` what takes it back. Returns DVC's hash."""
+    pointer, ignore = target.with_name(f"{target.name}.dvc"), target.with_name(".gitignore")
+    ignored = ignore.read_bytes() if ignore.exists() else None
+    undo.callback(lambda: ignore.unlink(missing_ok=True) if ignored is None else ignore.write_bytes(ignored))
+    undo.callback(pointer.unlink, missing_ok=True)
+    return track(project, target)

@@ -1,0 +1,125 @@
+"""``jmml data verify``: every byte of a corpus against what was recorded of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jmml.data.manifest import Manifest
+from jmml.errors import DataError, JMMLError
+from pipelines.corpora.dvc_record import DvcRecord, hash_of_folder
+from pipelines.corpora.scan import open_corpus, read_manifest, scan
+from pipelines.reporting.progress import progress_bar
+from pipelines.workspace.project import Project
+
+SHOWN_CHANGES = 10
+
+
+@dataclass(frozen=True)
+class CorpusCheck:
+    """One corpus compared with its records; no problem means nothing has changed."""
+
+    name: str
+    samples: int
+    recorded: str | None
+    current: str | None
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """The outcome of ``jmml data verify``."""
+
+    checks: list[CorpusCheck]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"ok": not self._changed(), "corpora": [asdict(check) for check in self.checks]}
+
+    def lines(self) -> list[str]:
+        """One line per corpus, and one per difference."""
+        text = []
+        for check in self.checks:
+            text.append(f"{check.name}: {'changed' if check.problems else 'unchanged'} ({check.current})")
+            text += [f"  {problem}" for problem in check.problems[:SHOWN_CHANGES]]
+            if len(check.problems) > SHOWN_CHANGES:
+                text.append(f"  and {len(check.problems) - SHOWN_CHANGES} more differences")
+        return text
+
+    def raise_if_changed(self) -> None:
+        """:class:`~jmml.errors.DataError` that names every corpus with a difference, and its first one."""
+        changed = self._changed()
+        if changed:
+            named = "; ".join(f"{c.name}: {c.problems[0]}, {len(c.problems)} in all" for c in changed)
+            raise DataError(
+                f"{len(changed)} of {len(self.checks)} corpora differ from what was recorded ({named})",
+                fix="restore them with `dvc checkout`, or record them as they are with `dvc commit`",
+            )
+
+    def _changed(self) -> list[CorpusCheck]:
+        return [check for check in self.checks if check.problems]
+
+
+def verify(project: Project, name: str | None = None) -> VerifyReport:
+    """Read every byte of one corpus (default: of all) and compare it with what was recorded.
+
+    Two records are checked: the hash DVC keeps of every file, recomputed here and not taken from DVC's own
+    cache of modification times; and the content hash of every sample in the manifest.
+    """
+    names = [name] if name is not None else list(project.params.corpora)
+    checks = []
+    with DvcRecord.of(project) as record:
+        for each in names:
+            project.corpus(each)
+            checks.append(CorpusCheck(each, *_verify(project, record, each)))
+    return VerifyReport(checks)
+
+
+def _verify(project: Project, record: DvcRecord, name: str) -> tuple[int, str | None, str | None, list[str]]:
+    """Samples, recorded hash, hash of the files as they are, and one line per difference."""
+    folder = project.corpus_dir(name)
+    before = record.hash_of(folder)
+    if not folder.exists():
+        return 0, before, None, [f"{project.params.corpora[name].path} is missing"]
+    files = _hash_files(record, folder, name)
+    current = hash_of_folder(files) if folder.is_dir() else next(iter(files.values()))
+    problems: list[str] = []
+    if before is None:
+        problems.append("DVC has no record of it")
+    elif before != current:
+        problems += record.changes(folder, files)
+    manifest = read_manifest(project, name)
+    if manifest is None:
+        return 0, before, current, problems
+    config = project.corpus(name)
+    try:
+        found = scan(name, open_corpus(name, config.adapter, config.modality), folder, skip_bad=True)
+    except JMMLError as error:
+        return len(manifest), before, current, [*problems, str(error)]
+    return len(manifest), before, current, problems + manifest_changes(manifest, found)
+
+
+def manifest_changes(recorded: Manifest, found: Manifest) -> list[str]:
+    """Samples that are gone, new, of other content or of other label or group than the manifest says."""
+    old, new = (m.frame.set_index("id") for m in (recorded, found))
+    lines = [f"sample '{name}' is gone or cannot be used" for name in old.index.difference(new.index)]
+    lines += [f"sample '{name}' is not in the manifest" for name in new.index.difference(old.index)]
+    both = old.index.intersection(new.index)
+    for column, what in (("content_hash", "content"), ("label", "label"), ("group", "speaker or subject")):
+        a, b = old.loc[both, column].fillna(""), new.loc[both, column].fillna("")
+        lines += [f"sample '{name}': {what} differs from the manifest" for name in both[a.ne(b)]]
+    return lines
+
+
+def _hash_files(record: DvcRecord, path: Path, name: str) -> dict[str, str]:
+    """MD5 by file, from the bytes of every file that DVC would track."""
+    files = record.files(path)
+    hashes = {}
+    with progress_bar(f"verify {name}", "file") as progress:
+        for done, file in enumerate(files, start=1):
+            with file.open("rb") as handle:
+                md5 = hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False))
+            hashes[file.relative_to(path).as_posix()] = md5.hexdigest()
+            progress(done, len(files))
+    return hashes
