@@ -133,3 +133,8 @@ def fingerprint(task: TaskData) -> dict[str, Any]:
         "speech": view("speech", task.speech),
         "eeg": None if task.eeg is None else view("eeg", task.eeg),
     }
+
+
+def data_bytes(task: TaskData) -> int:
+    """Size of a task's features in memory."""
+    return sum(view.X.nbytes for view in (task.speech, task.eeg) if view is not None)

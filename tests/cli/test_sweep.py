@@ -19,9 +19,10 @@ from jmml.errors import ConfigError, SweepError
 from pipelines.compute import jobs
 from pipelines.compute.cluster_info import Cluster, NodeState
 from pipelines.sweep import runner
-from pipelines.sweep.definition.plan import fingerprint, plan
+from pipelines.sweep.definition.plan import plan
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.execute import stopping
+from pipelines.sweep.execute.fingerprint import fingerprint
 from pipelines.sweep.record.folder import SweepFolder
 from tests.cli import console
 from tests.pipelines.sweep.projects import definition, write_project

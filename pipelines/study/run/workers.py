@@ -23,9 +23,9 @@ from pipelines.cache.cells import Key
 from pipelines.compute.ray_session import gpu_count, ray_session
 from pipelines.compute.signals import first_interrupt
 from pipelines.study.define.plan import Block, StudyPlan
-from pipelines.sweep.definition.plan import data_bytes
 from pipelines.sweep.execute.trainable import prepare_worker
 from pipelines.workspace.fingerprint import code_digest
+from pipelines.workspace.task import data_bytes
 
 RETRIES = 1  # of a block whose worker died
 POLL_S = 0.3

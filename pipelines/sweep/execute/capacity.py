@@ -15,7 +15,8 @@ from pipelines.compute.cluster_info import ask, origin, resolve
 from pipelines.compute.machine import cpus_here, gpus_here
 from pipelines.compute.nodes import token_for
 from pipelines.sweep.definition.model import SweepDefinition
-from pipelines.sweep.definition.plan import Plan, data_bytes
+from pipelines.sweep.definition.plan import Plan
+from pipelines.workspace.task import data_bytes
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def ray_for(
             concurrent = definition.trials_at_a_time(cpus=found.cpus, gpus=found.gpus, trials=trials)
             yield Capacity(concurrent, found.cpus, found.gpus, address)
         return
-    cpus, gpus = cpus_here(), gpus_here(definition)
+    cpus, gpus = cpus_here(), gpus_here(definition.resources.gpus)
     concurrent = definition.trials_at_a_time(cpus=cpus, gpus=gpus, trials=trials)
     started = max(1, math.ceil(concurrent * definition.resources.cpus))
     with (
@@ -110,7 +111,7 @@ def check_room(definition: SweepDefinition, *, trials: int, address: str | None 
     SweepError : as there.
     """
     address = address or os.environ.get("RAY_ADDRESS")
-    cpus, gpus = float(cpus_here()), float(gpus_here(definition))
+    cpus, gpus = float(cpus_here()), float(gpus_here(definition.resources.gpus))
     if resolved := resolve(address):
         ray_session.admitted(resolved, origin(address))
         nodes = ask(resolved, token_for(resolved), where=origin(address)).nodes

@@ -13,8 +13,9 @@ from pipelines.definitions import spaces
 from pipelines.definitions.overrides import override
 from pipelines.sweep.decide.driver import budget_used
 from pipelines.sweep.definition.model import KEYS, SweepDefinition
-from pipelines.sweep.definition.plan import Plan, differences, fingerprint, plan
+from pipelines.sweep.definition.plan import Plan, plan
 from pipelines.sweep.definition.reading import check, load_definition
+from pipelines.sweep.execute.fingerprint import differences, fingerprint
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.state import SweepState
 from pipelines.workspace.project import Project

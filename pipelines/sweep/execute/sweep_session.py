@@ -27,10 +27,11 @@ from pipelines.reporting.wording import many
 from pipelines.sweep.decide.driver import Driver
 from pipelines.sweep.decide.search import build_search
 from pipelines.sweep.definition.model import SweepDefinition
-from pipelines.sweep.definition.plan import Plan, refit_digest
+from pipelines.sweep.definition.plan import Plan
 from pipelines.sweep.execute import artifacts, tuning
 from pipelines.sweep.execute.capacity import Capacity, Room, ray_for
 from pipelines.sweep.execute.environment import patience, stage1_limit
+from pipelines.sweep.execute.fingerprint import refit_digest
 from pipelines.sweep.execute.outcome import SweepResult
 from pipelines.sweep.execute.refit import refit
 from pipelines.sweep.execute.trainable import Points, TrialSettings, checkpoint_epochs

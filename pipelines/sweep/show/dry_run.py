@@ -12,9 +12,11 @@ from pipelines.reporting.wording import grouped, many
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan, plan
 from pipelines.sweep.execute.continuing import Continuation, check_changes, to_extend, to_resume
+from pipelines.sweep.execute.estimate import estimate
 from pipelines.sweep.execute.naming import unused
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.state import SweepState
+from pipelines.sweep.show.plan import as_dict, lines
 from pipelines.workspace.project import Project
 
 _NAMED = 8  # trials that are named; more are counted
@@ -80,8 +82,9 @@ def rehearse_run(
         taken = error
     planned = plan(project, definition)
     refusal = taken or (None if submitted else _no_room(planned, planned.trials, address))
-    values = {"name": definition.name, **planned.as_dict()}
-    return Rehearsal((*planned.lines(), *renamed), values, refusal)
+    time = estimate(planned)
+    values = {"name": definition.name, **as_dict(planned, time)}
+    return Rehearsal((*lines(planned, time), *renamed), values, refusal)
 
 
 def rehearse_resume(

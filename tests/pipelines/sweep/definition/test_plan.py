@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
@@ -13,12 +10,10 @@ import yaml
 from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, DataError, ProtocolError
-from pipelines.sweep.decide import search
 from pipelines.sweep.definition import fit
-from pipelines.sweep.definition.plan import assert_blind, data_bytes, differences, fingerprint, plan
+from pipelines.sweep.definition.plan import assert_blind, plan
 from pipelines.sweep.definition.reading import check
-from pipelines.sweep.record.folder import SweepFolder
-from pipelines.sweep.record.journal import Journal, encode
+from pipelines.workspace.task import data_bytes
 from tests.jmml.tasks import gaussian_table
 from tests.pipelines.sweep.projects import SEEDS, definition, write_project
 
@@ -47,16 +42,6 @@ def test_counts(planned):
     assert planned.corpora == ("lab-speech", "lab-eeg")
 
 
-def test_rows_name_the_held_out_people_and_the_space(planned):
-    rows = dict(planned.rows())
-    speech, eeg = planned.split.fold(0)
-    assert rows["held out"] == (
-        f"outer fold 0 of 3: speakers {', '.join(speech.test)}; EEG subjects {', '.join(eeg.test)}"
-    )
-    assert rows["  stage1.p"] == "choice [3, 4]"
-    assert rows["search on"] == "128 utterances of 4 speakers and 128 EEG rows of 4 subjects, 2 inner folds"
-
-
 def test_nothing_of_the_outer_fold_is_in_what_trials_get(planned):
     speech, eeg = planned.split.fold(0)
     sent = pickle.dumps(planned.training)
@@ -67,16 +52,6 @@ def test_nothing_of_the_outer_fold_is_in_what_trials_get(planned):
     for view, fold in ((planned.training.speech, speech), (planned.training.eeg, eeg)):
         assert set(view.groups) == set(fold.train)
     assert data_bytes(planned.training) == data_bytes(planned.task) * 4 // 6
-
-
-def test_the_plan_for_machines_and_for_people(planned):
-    data = planned.as_dict()
-    assert check(data["definition"]) == planned.definition
-    assert (data["trials"], data["space_size"], data["max_epochs"]) == (5, None, 3)
-    assert data["held_out"]["speech"] == list(planned.split.fold(0)[0].test)
-    lines = planned.lines()
-    assert len(lines) == len(planned.rows())
-    assert all("\n" not in text for text in lines)
 
 
 def test_data_with_outer_groups_is_refused(planned):
@@ -223,120 +198,6 @@ def test_trials_cannot_be_paired(project):
         plan(
             project, check(definition(trials=2, space={"stage2.pairing": {"choice": ["class", "instance"]}}))
         )
-
-
-# Time -----------------------------------------------------------------------------------------------------
-
-
-def test_an_estimate_by_a_measurement(planned):
-    found = planned.estimate
-    assert found.source == "by a few epochs measured just now"
-    assert found.work > 0
-    assert found.seconds > found.work / planned.concurrent
-    assert found.source in dict(planned.rows())["time"]
-
-
-def test_an_estimate_by_the_last_sweep(tmp_path):
-    project = write_project(tmp_path)
-    planned = plan(project, check(definition(trials=4, concurrent=1)))
-    folder = SweepFolder.of(project, "before")
-    journal = Journal(folder.journal)
-    base = planned.params.method.model_dump(mode="json")
-    journal.append("sweep", fingerprint=fingerprint(planned), base=base)
-    journal.close()
-    lines = [{"e": "start", "trial": 1, "configuration": {"stage1.epochs": 10}, "t": 0}]
-    lines += [{"e": "report", "trial": 1, "epoch": e, "t": 50_000 + 10_000 * e} for e in (1, 2, 3)]
-    with folder.journal.open("ab") as handle:
-        handle.writelines(map(encode, lines))
-    # 50 s for 10 epochs of stage 1 and 10 s for one of stage 2, on two folds.
-    found = planned.estimate
-    assert found.source == "by the sweep 'before'"
-    stage1, stage2 = 2.5 * base["stage1"]["epochs"], 5 * base["stage2"]["epochs"]
-    assert found.work == pytest.approx(2 * (2 * stage1 + 4 * stage2) + 2 * (stage1 + stage2))
-    with folder.journal.open("r+b") as handle:
-        handle.write(b"damaged")
-    assert plan(project, planned.definition).estimate.source == "by a few epochs measured just now"
-
-
-# Fingerprints ---------------------------------------------------------------------------------------------
-
-
-def test_a_fingerprint_is_plain_and_says_what_differs(project, planned, tmp_path):
-    recorded = json.loads(json.dumps(fingerprint(planned)))
-    assert differences(recorded, fingerprint(planned)) == []
-    others = plan(
-        project, check(definition(trials=5, protocol={"normalisation": "per-group", "inner_folds": 3}))
-    )
-    assert differences(recorded, fingerprint(others)) == [
-        "protocol.inner_folds: 2 -> 3",
-        "protocol.normalisation: none -> per-group",
-    ]
-    path = project.features_path("lab-eeg")
-    kept = path.read_bytes()
-    table = FeatureTable.load(path)
-    replace(table, X=table.X + 1).save(path)
-    (line,) = differences(recorded, fingerprint(plan(project, planned.definition)))
-    assert line.startswith("task.eeg.features: ")
-    path.write_bytes(kept)
-
-
-def test_a_changed_code_shows(planned, monkeypatch):
-    before = fingerprint(planned)
-    monkeypatch.setattr("pipelines.sweep.definition.plan.code_digest", lambda: "a" * 64)
-    (line,) = differences(before, fingerprint(planned))
-    assert line == f"code: {before['code'][:12]}... -> aaaaaaaaaaaa..."
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "scheduler", "expected"),
-    [
-        ("random", "none", []),
-        ("tpe", "none", ["optuna"]),
-        ("cma-es", "none", ["cmaes"]),
-        ("random", "hyperband", []),  # its rungs are our own
-        ("tpe", "asha", ["optuna", "ray"]),
-        ("random", "median", ["ray"]),
-    ],
-)
-def test_another_version_of_a_library_that_proposes_or_ends_trials_shows(
-    planned, monkeypatch, algorithm, scheduler, expected
-):
-    space = {f"stage2.lam_{name}": {"loguniform": [0.1, 3.0]} for name in "cx"}
-    grace = {"name": scheduler, "grace_epochs": 1, "reduction": 2}
-    changed = check(definition(algorithm=algorithm, scheduler=grace, space=space))
-    before = search.fingerprint(changed)
-    monkeypatch.setattr(search, "version", lambda name: "0")
-    assert [line.split(":")[0] for line in differences(before, search.fingerprint(changed))] == expected
-
-
-def test_another_code_that_proposes_or_ends_trials_shows(planned, monkeypatch, tmp_path):
-    """Every module that decides is part of it: a changed byte in any of them is another code."""
-    codes = {fingerprint(planned)["search"]["code"]}
-    for name in search.DECIDING:
-        folder = tmp_path / name
-        shutil.copytree(
-            Path(search.__file__).parents[2], folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
-        with (folder / f"{name}.py").open("a") as handle:
-            handle.write("#")
-        monkeypatch.setattr(search, "__file__", str(folder / "sweep" / "decide" / "search.py"))
-        codes.add(fingerprint(planned)["search"]["code"])
-    assert len(codes) == 1 + len(search.DECIDING)
-
-
-def test_differences_of_definitions(planned):
-    recorded = planned.definition.plain()
-    space = {"stage1.p": {"choice": [3, 5]}, "stage2.k": {"int": [2, 3]}}
-    changed = check(
-        definition(trials=None, space=space, description="other words", budget={"trials": 4, "hours": 2})
-    )
-    assert differences(recorded, changed.plain()) == [
-        "budget.trials: 5 -> 4",
-        "budget.hours: none -> 2.0",
-        "space.stage1.p: choice [3, 4] -> choice [3, 5]",
-        "space.stage2.lam_c: loguniform [0.1, 3.0] -> not there",
-        "space.stage2.k: not there -> int [2, 3]",
-    ]
 
 
 # All problems together ------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ import yaml
 
 from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, SweepError
-from pipelines.sweep.definition import plan as planning
 from pipelines.sweep.definition.plan import plan
 from pipelines.sweep.definition.reading import check
+from pipelines.sweep.execute import fingerprint as fingerprints
 from pipelines.sweep.execute.continuing import check_changes, settings, to_extend, to_resume
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.journal import Journal
@@ -91,8 +91,8 @@ def test_other_normalisation_is_noticed(project):
 
 
 def test_other_code_and_libraries_are_noticed(project, monkeypatch):
-    monkeypatch.setattr(planning, "code_digest", lambda: "f" * 64)
-    monkeypatch.setattr(planning, "libraries", lambda: {"torch": "0.1"})
+    monkeypatch.setattr(fingerprints, "code_digest", lambda: "f" * 64)
+    monkeypatch.setattr(fingerprints, "libraries", lambda: {"torch": "0.1"})
     changes = to_resume(project, "tiny").changes
     assert any(change.startswith("code: ") for change in changes)
     assert any(change.startswith("libraries.torch: ") for change in changes)

@@ -14,12 +14,12 @@ from jmml.config import MethodConfig
 from jmml.errors import SweepError
 from jmml.task import TaskData
 from pipelines.definitions import spaces
+from pipelines.sweep.definition.plan import Plan
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.folder import SweepFolder
 
 if TYPE_CHECKING:
     from jmml.search import Folds
-    from pipelines.sweep.definition.plan import Plan
 
 EPOCHS, MORE = 2, 10  # of stage 1, measured; what does not depend on their number is told apart by both
 FOLDS = 2

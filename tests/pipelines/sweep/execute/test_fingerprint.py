@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jmml.data.table import FeatureTable
+from pipelines.sweep.decide import search
+from pipelines.sweep.definition.plan import plan
+from pipelines.sweep.definition.reading import check
+from pipelines.sweep.execute.fingerprint import differences, fingerprint
+from tests.pipelines.sweep.projects import definition, write_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return write_project(tmp_path_factory.mktemp("plan") / "project")
+
+
+@pytest.fixture(scope="module")
+def planned(project):
+    return plan(project, check(definition(trials=5)))
+
+
+def test_a_fingerprint_is_plain_and_says_what_differs(project, planned, tmp_path):
+    recorded = json.loads(json.dumps(fingerprint(planned)))
+    assert differences(recorded, fingerprint(planned)) == []
+    others = plan(
+        project, check(definition(trials=5, protocol={"normalisation": "per-group", "inner_folds": 3}))
+    )
+    assert differences(recorded, fingerprint(others)) == [
+        "protocol.inner_folds: 2 -> 3",
+        "protocol.normalisation: none -> per-group",
+    ]
+    path = project.features_path("lab-eeg")
+    kept = path.read_bytes()
+    table = FeatureTable.load(path)
+    replace(table, X=table.X + 1).save(path)
+    (line,) = differences(recorded, fingerprint(plan(project, planned.definition)))
+    assert line.startswith("task.eeg.features: ")
+    path.write_bytes(kept)
+
+
+def test_a_changed_code_shows(planned, monkeypatch):
+    before = fingerprint(planned)
+    monkeypatch.setattr("pipelines.sweep.execute.fingerprint.code_digest", lambda: "a" * 64)
+    (line,) = differences(before, fingerprint(planned))
+    assert line == f"code: {before['code'][:12]}... -> aaaaaaaaaaaa..."
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "scheduler", "expected"),
+    [
+        ("random", "none", []),
+        ("tpe", "none", ["optuna"]),
+        ("cma-es", "none", ["cmaes"]),
+        ("random", "hyperband", []),  # its rungs are our own
+        ("tpe", "asha", ["optuna", "ray"]),
+        ("random", "median", ["ray"]),
+    ],
+)
+def test_another_version_of_a_library_that_proposes_or_ends_trials_shows(
+    planned, monkeypatch, algorithm, scheduler, expected
+):
+    space = {f"stage2.lam_{name}": {"loguniform": [0.1, 3.0]} for name in "cx"}
+    grace = {"name": scheduler, "grace_epochs": 1, "reduction": 2}
+    changed = check(definition(algorithm=algorithm, scheduler=grace, space=space))
+    before = search.fingerprint(changed)
+    monkeypatch.setattr(search, "version", lambda name: "0")
+    assert [line.split(":")[0] for line in differences(before, search.fingerprint(changed))] == expected
+
+
+def test_another_code_that_proposes_or_ends_trials_shows(planned, monkeypatch, tmp_path):
+    """Every module that decides is part of it: a changed byte in any of them is another code."""
+    codes = {fingerprint(planned)["search"]["code"]}
+    for name in search.DECIDING:
+        folder = tmp_path / name
+        shutil.copytree(
+            Path(search.__file__).parents[2], folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        with (folder / f"{name}.py").open("a") as handle:
+            handle.write("#")
+        monkeypatch.setattr(search, "__file__", str(folder / "sweep" / "decide" / "search.py"))
+        codes.add(fingerprint(planned)["search"]["code"])
+    assert len(codes) == 1 + len(search.DECIDING)
+
+
+def test_differences_of_definitions(planned):
+    recorded = planned.definition.plain()
+    space = {"stage1.p": {"choice": [3, 5]}, "stage2.k": {"int": [2, 3]}}
+    changed = check(
+        definition(trials=None, space=space, description="other words", budget={"trials": 4, "hours": 2})
+    )
+    assert differences(recorded, changed.plain()) == [
+        "budget.trials: 5 -> 4",
+        "budget.hours: none -> 2.0",
+        "space.stage1.p: choice [3, 4] -> choice [3, 5]",
+        "space.stage2.lam_c: loguniform [0.1, 3.0] -> not there",
+        "space.stage2.k: not there -> int [2, 3]",
+    ]
