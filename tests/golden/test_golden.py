@@ -102,5 +102,5 @@ def test_the_evidence_of_the_study_is_as_it_was(project: Project, tmp_path: Path
     assert Summary.load(folder).name == "tiny"
     copy = shutil.copytree(folder, tmp_path / "tiny")
     (copy / "study.json").unlink()
-    with pytest.raises(DataError, match="is no study.s summary"):
+    with pytest.raises(DataError, match="summary"):
         Summary.load(copy)
