@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -235,7 +236,7 @@ def _submit(words: list[str], name: str, address: str | None, json: bool) -> Non
     if not json:
         say(f"submitted as job {job}; this terminal may be closed")
     try:
-        begun = await_start(job, folder, length=length, address=address)
+        begun = await_start(job, partial(folder.grown, length), address=address)
     except KeyboardInterrupt:
         begun = False
     if json:

@@ -13,7 +13,7 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ import requests
 from jmml.errors import SweepError
 from pipelines.compute.nodes import status as cluster_status
 from pipelines.compute.nodes import token_for
-from pipelines.sweep.record.folder import SweepFolder
 from pipelines.tracking.store import redacted
 
 SECONDS = 30
@@ -113,12 +112,15 @@ def logs(job: str, *, address: str | None = None) -> str:
     return str(_call(address, "GET", f"/api/jobs/{job}/logs")["logs"])
 
 
-def await_start(job: str, folder: SweepFolder, *, length: int, address: str | None = None) -> bool:
-    """Wait until the driver that a job runs has made its first entry; whether it has within ``START_S``.
+def await_start(
+    job: str, begun: Callable[[], bool], *, what: str = "sweep", address: str | None = None
+) -> bool:
+    """Wait until the driver that a job runs has begun its work; whether it has, within ``START_S``.
 
     Parameters
     ----------
-    length : bytes of the sweep's journal before the job was submitted, 0 for a new sweep.
+    begun : whether the driver has made its first entry; this machine sees the journal, the job server does not.
+    what : the work, for the message.
 
     Raises
     ------
@@ -127,13 +129,13 @@ def await_start(job: str, folder: SweepFolder, *, length: int, address: str | No
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         found = status(job, address=address)  # asked first: an entry made before the job's end is seen below
-        if folder.begun and folder.length > length:
+        if begun():
             return True
         if found.over:
             lines = logs(job, address=address).splitlines()
             errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
             reason = "; ".join(errors) or found.message or found.state.lower()
-            raise SweepError(f"ended before the sweep began: {reason}", where=f"job {job}")
+            raise SweepError(f"ended before the {what} began: {reason}", where=f"job {job}")
         time.sleep(LOOK_S)
     return False
 

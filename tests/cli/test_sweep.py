@@ -348,8 +348,8 @@ def test_submit_hands_the_command_to_the_cluster(capfd, here, called, monkeypatc
 
     waited = []
 
-    def await_start(job, folder, *, length, address):
-        waited.append((job, folder.name, length, address))
+    def await_start(job, begun, *, address):
+        waited.append((job, begun.func.__self__.name, *begun.args, address))
         return len(waited) < 3
 
     monkeypatch.setattr(jobs, "submit", submit)

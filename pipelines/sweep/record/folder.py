@@ -158,6 +158,10 @@ class SweepFolder:
         """Bytes of the journal."""
         return self.journal.stat().st_size
 
+    def grown(self, length: int) -> bool:
+        """Whether the journal has an event after its first ``length`` bytes: a driver has begun its work."""
+        return self.begun and self.length > length
+
     def state(self) -> SweepState:
         """What the journal says now."""
         return SweepState.read(self.journal)

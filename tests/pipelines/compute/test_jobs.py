@@ -8,7 +8,6 @@ import pytest
 
 from jmml.errors import SweepError
 from pipelines.compute import jobs
-from pipelines.sweep.record.folder import SweepFolder
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +35,6 @@ def test_a_password_does_not_go_along(monkeypatch, tmp_path, address):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return SweepFolder(tmp_path / "quick")
-
-
-@pytest.fixture
 def cluster(monkeypatch):
     """A cluster that answers what the test says, and counts how often it was asked."""
     answer = SimpleNamespace(state="RUNNING", message="", log="", asked=0, then=lambda: None)
@@ -56,43 +50,37 @@ def cluster(monkeypatch):
     return answer
 
 
-def enter(folder):
-    folder.path.mkdir(exist_ok=True)
-    with folder.opened() as journal:
-        journal.append("sweep", id="1", name="quick")
-
-
-def test_a_start_is_waited_for_until_the_first_entry(folder, cluster):
-    cluster.then = lambda: enter(folder) if cluster.asked == 3 else None
-    assert jobs.await_start("j", folder, length=0)
+def test_a_start_is_waited_for_until_the_first_entry(cluster):
+    assert jobs.await_start("j", lambda: cluster.asked == 3)
     assert cluster.asked == 3
-    length = folder.length
-    cluster.then = lambda: enter(folder) if cluster.asked == 5 else None
-    assert jobs.await_start("j", folder, length=length)
-    assert cluster.asked == 5
 
 
-def test_an_entry_counts_though_the_job_is_over(folder, cluster):
-    enter(folder)
+def test_an_entry_counts_though_the_job_is_over(cluster):
     cluster.state = "FAILED"
-    assert jobs.await_start("j", folder, length=0)
+    assert jobs.await_start("j", lambda: True)
 
 
-def test_a_job_that_ends_first_is_an_error_with_its_own_words(folder, cluster):
+def test_a_job_that_ends_first_is_an_error_with_its_own_words(cluster):
     cluster.state, cluster.message = "FAILED", "command failed"
     with pytest.raises(SweepError, match=r"^job j: ended before the sweep began: command failed$"):
-        jobs.await_start("j", folder, length=0)
+        jobs.await_start("j", lambda: False)
     cluster.log = "sweep quick: starting Ray\nerror: lr: expected a number\n"
-    with pytest.raises(SweepError, match=r"^job j: ended before the sweep began: lr: expected a number$"):
-        jobs.await_start("j", folder, length=0)
+    with pytest.raises(SweepError, match=r"^job j: ended before the study began: lr: expected a number$"):
+        jobs.await_start("j", lambda: False, what="study")
 
 
-def test_a_start_is_not_waited_for_without_end(folder, cluster, monkeypatch):
+def test_an_entry_made_just_before_the_end_of_the_job_counts(cluster):
+    entries = []
+    cluster.state, cluster.then = "SUCCEEDED", lambda: entries.append("sweep")
+    assert jobs.await_start("j", lambda: bool(entries))
+
+
+def test_a_start_is_not_waited_for_without_end(cluster, monkeypatch):
     clock = [0.0]
     passing = SimpleNamespace(
         monotonic=lambda: clock[0], sleep=lambda seconds: clock.append(clock.pop() + seconds)
     )
     monkeypatch.setattr(jobs, "time", passing)
     monkeypatch.setattr(jobs, "START_S", 0.05)
-    assert not jobs.await_start("j", folder, length=0)
+    assert not jobs.await_start("j", lambda: False)
     assert cluster.asked == 5

@@ -165,7 +165,10 @@ def test_a_journal_without_an_event_is_no_sweep_and_a_damaged_one_is_one(project
     assert (folder.begun, SweepFolder.all(project)) == (False, [])
     with pytest.raises(SweepError, match="no sweep 'tiny'"):
         SweepFolder.find(project, "tiny")
+    assert not folder.grown(0)
     Script().write(project)
+    assert folder.grown(0)
+    assert not folder.grown(folder.length)
     lines = folder.journal.read_bytes().splitlines(keepends=True)
     folder.journal.write_bytes(lines[0][:-9] + b"\n" + lines[1])
     assert folder.begun
