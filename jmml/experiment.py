@@ -67,13 +67,49 @@ def run_fold(
     split: Split,
     fold: int,
     method: MethodName,
-    config: MethodConfig,
+    config: MethodConfig | None = None,
     *,
-    seed: int,
+    seed: int = 0,
     device: str = "cpu",
     memo: Memo | None = None,
 ) -> FoldResult:
-    """Fit ``method`` on the training groups of an outer fold (:func:`fit_fold`), then open the fold once."""
+    """Fit ``method`` on the training groups of an outer fold (:func:`fit_fold`), then open the fold once.
+
+    Parameters
+    ----------
+    task, split : what :func:`jmml.task.make_task` and :func:`jmml.task.make_split` return.
+    fold : 0 to ``len(split) - 1``.
+    method : a row of :data:`jmml.methods.METHODS`: ``jmml``, a peer such as ``raw``, a control such as ``one-hot``.
+    config : both stages, the peers' settings and the classifier; the defaults of ``params.yaml`` if left out.
+    seed : of every random part of the model; equal arguments give equal bits on a CPU.
+    device : ``cpu``, ``cuda`` or ``cuda:N``.
+    memo : a dictionary that shares stage-1 models between the methods of a fold and seed, to save time.
+
+    Returns
+    -------
+    FoldResult : ``evidence`` (one row per held-out sample, with class probabilities), ``metrics`` (``test_uar``, the
+        mean recall over classes, and more), the fitted ``recogniser``, and the ``certificate``, which names the people
+        and samples that every fitted part has seen.
+
+    Raises
+    ------
+    ProtocolError : an unknown method or fold, or a part that was fitted on somebody of the outer fold.
+    ModelError : the method needs EEG and the task has none, or the configuration does not suit the data.
+
+    Example
+    -------
+    >>> from jmml.config import MethodConfig, Stage1Config
+    >>> from jmml.data.synthetic.worlds import world_tables
+    >>> from jmml.task import make_split, make_task
+    >>> task = make_task(*world_tables("trial", people=4, trials=16))
+    >>> split = make_split(task, groups_per_fold=2)
+    >>> result = run_fold(task, split, 0, "jec-ssl", MethodConfig(stage1=Stage1Config(epochs=3)))
+    >>> result.evidence.shape, sorted(set(result.evidence["group"])) == sorted(split.speech[0].test)
+    ((32, 12), True)
+    >>> 0 <= result.metrics["test_uar"] <= 1
+    True
+    """
+    config = MethodConfig() if config is None else config
     recogniser = fit_fold(task, split, fold, method, config, seed=seed, device=device, memo=memo)
     return evaluate_fold(recogniser, task, split, fold)
 

@@ -21,6 +21,7 @@ from jmml.evaluation.leakage import Certificate
 from jmml.evaluation.metrics import uar
 from jmml.memo import Job, Memo, obtain
 from jmml.methods import METHODS
+from jmml.methods import method as known_method
 from jmml.models.capacity import inference_cost
 from jmml.models.pairing import pair
 from jmml.models.persistence import load_state, save_state
@@ -323,7 +324,7 @@ def new_recogniser(
     ------
     ProtocolError : the method learns from EEG and the task has none.
     """
-    if METHODS[method].eeg and training.eeg is None:
+    if known_method(method).eeg and training.eeg is None:
         raise ProtocolError(
             f"method '{method}' needs EEG and the task has none", fix="set task.eeg in params.yaml"
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from jmml.config import LabelSpace, Modality, Normalisation, Params
+from jmml.config import LabelSpace, Modality, Normalisation, Params, validate
 from jmml.data.features.normalise import zscore_per_group
 from jmml.data.labels import SPACES, map_labels
 from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
@@ -136,6 +136,76 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
     )
 
 
+def make_task(
+    speech: FeatureTable,
+    eeg: FeatureTable | None = None,
+    *,
+    label_space: LabelSpace = "quadrants",
+    normalisation: Normalisation = "none",
+    labels: Mapping[str, Mapping[str, str]] | None = None,
+    unmapped: Literal["error", "drop"] = "error",
+    rating_threshold: float = 5.0,
+) -> TaskData:
+    """A task from feature tables alone, without a project: labels of both in one space of C classes.
+
+    Parameters
+    ----------
+    speech, eeg : features as :func:`jmml.data.loading.extract_features` gives them, of two corpora with different
+        names. A group or recording that has the same name in both is taken for the same person or trial, who then is
+        left out of both at once. Without ``eeg``, methods that learn from EEG cannot be run.
+    label_space : ``discrete``, ``quadrants`` of arousal and valence, ``binary-arousal`` or ``binary-valence``.
+    normalisation : ``per-group`` z-scores every speaker and subject by their own recordings: label free, but
+        transductive, and such a model needs enrolment recordings at inference.
+    labels : by corpus name, native label -> class of the space, in place of the adapter's own map.
+    unmapped : what becomes of a label without a class: an error that lists it, or ``drop``.
+    rating_threshold : ratings above it are high (or positive), below it low; those on it have no class.
+
+    Raises
+    ------
+    LabelError : labels without a class.
+    ProtocolError : two tables of one name, fewer than two classes, or a class that one modality lacks.
+
+    Example
+    -------
+    >>> from jmml.data.synthetic.worlds import world_tables
+    >>> task = make_task(*world_tables("trial", people=4, trials=8))
+    >>> task.classes, task.speech.X.shape, task.eeg.X.shape, task.parallel
+    (('HVHA', 'HVLA', 'LVHA', 'LVLA'), (32, 80), (32, 32), True)
+    """
+    tables = [speech] if eeg is None else [speech, eeg]
+    if eeg is not None and speech.corpus == eeg.corpus:
+        raise ProtocolError(
+            f"speech and EEG are both named '{speech.corpus}'", fix="load one of them under another name"
+        )
+    for table, wanted in zip(tables, ("speech", "eeg"), strict=False):
+        if table.modality != wanted:
+            raise ProtocolError(f"holds {table.modality}", where=table.corpus, expected=wanted)
+    if strange := sorted(set(labels or {}) - {table.corpus for table in tables}):
+        raise ProtocolError(
+            f"labels of '{strange[0]}'", expected=f"those of {' or '.join(table.corpus for table in tables)}"
+        )
+    corpora = {
+        table.corpus: {
+            "adapter": table.adapter or "table",
+            "modality": table.modality,
+            "path": table.corpus,
+            "labels": dict((labels or {}).get(table.corpus, {})),
+            "unmapped": unmapped,
+            "rating_threshold": float(rating_threshold),
+        }
+        for table in tables
+    }
+    settings = {table.modality: table.settings for table in tables if table.extractor != "external"}
+    task = {
+        "speech": speech.corpus,
+        "eeg": None if eeg is None else eeg.corpus,
+        "label_space": label_space,
+    }
+    protocol = {"normalisation": normalisation}
+    params = {"corpora": corpora, "task": task, "features": settings, "protocol": protocol}
+    return load_task(validate(Params, params), speech, eeg)
+
+
 def _check_current(table: FeatureTable, params: Params) -> None:
     wanted = getattr(params.features, table.modality).model_dump(mode="json")
     if table.extractor != "external" and table.settings != wanted:
@@ -147,8 +217,23 @@ def _check_current(table: FeatureTable, params: Params) -> None:
         )
 
 
-def make_split(task: TaskData, *, groups_per_fold: int, seed: int) -> Split:
-    """Outer folds of both views; speakers and EEG subjects are left out together."""
+def make_split(task: TaskData, *, groups_per_fold: int = 2, seed: int = 0) -> Split:
+    """Outer folds of both views: ceil(G / groups_per_fold) of them, each person of the G speakers left out once.
+
+    No speaker and no EEG subject is ever on both sides, and both sides have every class. Where there are fewer EEG
+    folds than speech folds they repeat.
+
+    Raises
+    ------
+    ProtocolError : too few people, or a class that the people of one side lack.
+
+    Example
+    -------
+    >>> from jmml.data.synthetic.worlds import world_tables
+    >>> split = make_split(make_task(*world_tables("trial", people=4, trials=8)), groups_per_fold=2)
+    >>> len(split), [len(fold.test) for fold in split.speech]
+    (2, [2, 2])
+    """
     return _draw_split(task, partial(outer_folds, groups_per_fold=groups_per_fold, seed=seed))
 
 

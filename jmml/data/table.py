@@ -33,6 +33,7 @@ class FeatureTable:
     X : float32 array (n, D), finite.
     names, units : D feature names (unique) and their units (``"1"`` for dimensionless).
     extractor : digest of the extractor's settings and version, ``"external"`` for ready-made features.
+    adapter : name of the corpus adapter whose labels these are; "" where the settings of a project say it.
     """
 
     corpus: str
@@ -43,6 +44,7 @@ class FeatureTable:
     units: tuple[str, ...]
     extractor: str = "external"
     settings: dict[str, object] = field(default_factory=dict)
+    adapter: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.index)
@@ -85,6 +87,12 @@ class FeatureTable:
     def ids(self) -> np.ndarray:
         return self.index["id"].to_numpy(dtype=object)
 
+    def to_frame(self) -> pd.DataFrame:
+        """Index columns, then one float32 column per feature; n rows."""
+        columns = {c: self.index[c].reset_index(drop=True) for c in INDEX_COLUMNS}
+        features = pd.DataFrame(np.asarray(self.X, np.float32), columns=list(self.names))
+        return pd.concat([pd.DataFrame(columns), features], axis=1)
+
     @property
     def digest(self) -> str:
         """SHA-256 (16 hex digits) over ids, groups, labels, names and the feature bytes."""
@@ -96,12 +104,7 @@ class FeatureTable:
 
     def save(self, path: Path) -> None:
         """Write as Parquet (index columns, then one float column per feature), atomically."""
-        columns = {c: self.index[c].reset_index(drop=True) for c in INDEX_COLUMNS}
-        frame = pd.concat(
-            [pd.DataFrame(columns), pd.DataFrame(np.asarray(self.X, np.float32), columns=list(self.names))],
-            axis=1,
-        )
-        arrow = pa.Table.from_pandas(frame, preserve_index=False)
+        arrow = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
         meta = {
             "corpus": self.corpus,
             "modality": self.modality,
@@ -109,6 +112,8 @@ class FeatureTable:
             "extractor": self.extractor,
             "settings": self.settings,
         }
+        if self.adapter:
+            meta["adapter"] = self.adapter
         arrow = arrow.replace_schema_metadata({b"jmml": json.dumps(meta).encode()})
         with atomic_path(path) as temporary:
             pq.write_table(arrow, temporary)
@@ -134,4 +139,5 @@ class FeatureTable:
             units=tuple(meta["units"]),
             extractor=meta["extractor"],
             settings=meta["settings"],
+            adapter=meta.get("adapter", ""),
         )

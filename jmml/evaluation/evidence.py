@@ -6,9 +6,9 @@ that any of them can be recomputed, and methods are compared on identical sample
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,13 @@ from jmml.files import atomic_path
 
 COLUMNS = ("method", "fold", "seed", "modality", "id", "group", "y_true", "y_pred")
 _SAMPLE = ["fold", "id", "group", "y_true"]
+
+
+class Result(Protocol):
+    """What has evidence, such as :class:`jmml.experiment.FoldResult`."""
+
+    @property
+    def evidence(self) -> pd.DataFrame: ...
 
 
 def evidence_frame(
@@ -149,7 +156,7 @@ def per_speaker(
 
 
 def compare(
-    frame: pd.DataFrame,
+    results: pd.DataFrame | Iterable[Result],
     classes: Sequence[str] | None = None,
     *,
     bootstrap: int = 2000,
@@ -166,7 +173,7 @@ def compare(
 
     Parameters
     ----------
-    frame : evidence of several methods.
+    results : evidence of several methods, or the results of :func:`jmml.experiment.run_fold` that hold it.
     bootstrap : number of resamples; every method sees the same ones.
     reference_method : what the others are compared with; None leaves the difference columns empty.
     modality : which evidence counts: input at inference was ``speech``, ``eeg`` or ``both``.
@@ -182,7 +189,21 @@ def compare(
     ProtocolError
         If there is no evidence for the modality or the reference, or the methods and seeds were not evaluated
         on the same samples.
+
+    Example
+    -------
+    >>> people, labels = np.repeat(["a", "b", "c", "d"], 4), ["calm", "fear"] * 8
+    >>> sure = np.array([[0.9, 0.1], [0.2, 0.8]] * 8)
+    >>> def of(method, proba):
+    ...     return evidence_frame(
+    ...         method=method, fold=0, seed=0, modality="speech", ids=range(16), groups=people, y_true=labels,
+    ...         proba=proba, classes=("calm", "fear"),
+    ...     )
+    >>> table = compare(pd.concat([of("raw", np.full((16, 2), 0.5)), of("jmml", sure)]), reference_method="raw")
+    >>> table[["method", "uar", "diff"]].values.tolist()
+    [['raw', 0.5, nan], ['jmml', 1.0, 0.5]]
     """
+    frame = results if isinstance(results, pd.DataFrame) else _gathered(results)
     names = tuple(classes or classes_of(frame))
     parts = _methods(frame, modality)
     if reference_method is not None and reference_method not in parts:
@@ -237,6 +258,13 @@ def compare(
     table = pd.DataFrame(rows)
     table["p_holm"] = statistics.holm(table["p"].to_numpy(dtype=np.float64))
     return table
+
+
+def _gathered(results: Iterable[Result]) -> pd.DataFrame:
+    parts = [result.evidence for result in results]
+    if not parts:
+        raise ProtocolError("no results to compare", fix="run each method on every fold first")
+    return check(pd.concat(parts, ignore_index=True))
 
 
 def _methods(frame: pd.DataFrame, modality: str) -> dict[str, pd.DataFrame]:

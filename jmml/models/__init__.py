@@ -1,15 +1,17 @@
-"""Estimators: stage 1, stage 2 and their peers.
+"""Estimators (stage 1, stage 2 and their peers) and the correlation loss.
 
 They are imported when they are asked for, as torch takes a second to load.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from jmml._lazy import attach
 
 if TYPE_CHECKING:
     from jmml.models.alignment import BarlowTwins, VICReg
+    from jmml.models.correlation import canonical_correlations, correlation_loss
     from jmml.models.distillation import Distillation
     from jmml.models.edcc_cae import EDCCCAE
     from jmml.models.jec_ssl import JECSSL
@@ -26,26 +28,23 @@ __all__ = [
     "SupervisedContrastive",
     "SupervisedMLP",
     "VICReg",
+    "canonical_correlations",
+    "correlation_loss",
 ]
 
-_MODULES = {
-    "EDCCCAE": "edcc_cae",
-    "JECSSL": "jec_ssl",
-    "Autoencoder": "speech_only",
-    "BarlowTwins": "alignment",
-    "Distillation": "distillation",
-    "LinearCCA": "linear_cca",
-    "SupervisedContrastive": "speech_only",
-    "SupervisedMLP": "speech_only",
-    "VICReg": "alignment",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "EDCCCAE": "jmml.models.edcc_cae",
+        "JECSSL": "jmml.models.jec_ssl",
+        "Autoencoder": "jmml.models.speech_only",
+        "BarlowTwins": "jmml.models.alignment",
+        "Distillation": "jmml.models.distillation",
+        "LinearCCA": "jmml.models.linear_cca",
+        "SupervisedContrastive": "jmml.models.speech_only",
+        "SupervisedMLP": "jmml.models.speech_only",
+        "VICReg": "jmml.models.alignment",
+        "canonical_correlations": "jmml.models.correlation",
+        "correlation_loss": "jmml.models.correlation",
+    },
+)

@@ -1,4 +1,4 @@
-"""Stage 2: emotion-directed deep canonically correlated cross-modal autoencoder (E-DCC-CAE).
+"""Stage 2: extended deep canonically correlated cross-modal autoencoder (E-DCC-CAE).
 
 For pairs (u_s, u_e) of stage-1 outputs of speech and EEG, u_m in R^r_m, with encoders f_m: R^r_m -> R^k, self
 decoders g_m, cross decoders h_se (speech code to EEG) and h_es, the model minimises

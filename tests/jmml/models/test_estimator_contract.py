@@ -9,12 +9,10 @@ Adam at the default learning rate, too few for the class vectors; with ``lr=1e-2
 
 from __future__ import annotations
 
-import doctest
 import inspect
 import subprocess
 import sys
 from copy import copy
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -237,10 +235,3 @@ def test_the_package_is_light_until_a_model_is_asked_for() -> None:
     assert {"EDCCCAE", "JECSSL"} <= set(dir(jmml.models))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = jmml.models.Nothing
-
-
-@pytest.mark.parametrize("module", ["correlation", "edcc_cae", "jec_ssl", "pairing"])
-def test_examples_in_docstrings_run(module: str) -> None:
-    found = doctest.testmod(import_module(f"jmml.models.{module}"))
-    assert found.attempted > 0
-    assert found.failed == 0
