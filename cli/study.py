@@ -6,15 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.definitions import DryRunFlag, names_and_files, print_dry_run
 from cli.output import JsonFlag, print_json, print_table, say
 
 app = typer.Typer(help="Studies: methods, peers and controls compared.", no_args_is_help=True)
 
 
 def _definitions(incomplete: str) -> list[str]:
-    from pipelines.study.define.model import READY_MADE
-
-    return [name for name in sorted(READY_MADE) if name.startswith(incomplete)]
+    return names_and_files("study", incomplete)
 
 
 def _finished(incomplete: str) -> list[str]:
@@ -44,7 +43,7 @@ def run(
             "--set", "-s", help="Override one entry, as in seeds=0,1 or tuning.trials=1. Repeatable."
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    dry_run: DryRunFlag = False,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Compute every cell again, whatever is cached.")
     ] = False,
@@ -73,20 +72,15 @@ def run(
 
       $ jmml study run my_study.yaml --workers 8
     """
-    from pipelines.study.define.model import load_definition
+    from pipelines.study.define.reading import load_definition
     from pipelines.workspace.project import Project
 
     project = Project.find()
     loaded = load_definition(definition, overrides=settings or [], base=project.params.method)
     if dry_run:
-        from pipelines.study.define.plan import plan
+        from pipelines.study.run.dry_run import would_run
 
-        planned = plan(project, loaded, workers=workers, recompute=recompute)
-        if json:
-            print_json(planned.as_dict())
-        else:
-            for line in planned.lines():
-                say(line)
+        print_dry_run(would_run(project, loaded, workers=workers, recompute=recompute), json)
         return
     from pipelines.study.run.runner import run_study
 
@@ -102,7 +96,7 @@ def run(
 @app.command("list")
 def list_(json: JsonFlag = False) -> None:
     """Ready-made definitions, and studies that were run to their end; docs/studies.md: how to write your own."""
-    from pipelines.study.define.model import GUIDE, READY_MADE, load_definition
+    from pipelines.study.define.reading import GUIDE, READY_MADE, load_definition
     from pipelines.study.publish.summary import finished
     from pipelines.workspace.project import Project
 

@@ -19,10 +19,10 @@ from jmml.config import MethodConfig, MethodName, digest
 from jmml.errors import ModelError, ProtocolError
 from jmml.evaluation.leakage import Certificate
 from jmml.evaluation.metrics import uar
+from jmml.inference_cost import inference_cost
 from jmml.memo import Job, Memo, obtain
 from jmml.methods import METHODS
 from jmml.methods import method as known_method
-from jmml.models.capacity import inference_cost
 from jmml.models.pairing import pair
 from jmml.models.persistence import load_state, save_state
 from jmml.models.progress import Progress
@@ -94,7 +94,7 @@ class InnerSearch(Iterator[dict[str, object]]):
     ``epoch`` (from 1; 0 for methods without epochs), ``val_uar`` (mean over inner folds), ``val_uar_std``,
     ``val_uar_low``, the mean of every loss and correlation of stage 2. At first also ``history``: per-epoch stage-1
     metrics, mean over folds; and ``inference_cost``, mean over folds
-    (:func:`~jmml.models.capacity.inference_cost`).
+    (:func:`~jmml.inference_cost.inference_cost`).
 
     ``val_uar_low`` is mean - t s / sqrt(n) for n folds of deviation s, with the 95 % quantile t of Student's
     distribution with n - 1 degrees of freedom. The folds share most of their training data, so this is no confidence

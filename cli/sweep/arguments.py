@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cli.definitions import names_and_files
 
 if TYPE_CHECKING:
     from pipelines.sweep.record.folder import SweepFolder
 
 
 def definitions(incomplete: str) -> list[str]:
-    """Ready-made definitions and YAML files, by their beginning; loads nothing heavy."""
-    import pipelines
-
-    shipped = (Path(pipelines.__file__).parent / "sweep" / "definitions").glob("*.yaml")
-    names = sorted(path.stem for path in shipped)
-    place = Path(incomplete).parent if "/" in incomplete else Path()
-    files = sorted(str(path) for suffix in ("*.yaml", "*.yml") for path in place.glob(suffix))
-    return [name for name in [*names, *files] if name.startswith(incomplete)]
+    """Ready-made definitions and YAML files, by their beginning."""
+    return names_and_files("sweep", incomplete)
 
 
 def sweeps(incomplete: str) -> list[str]:
@@ -81,8 +76,4 @@ Address = Annotated[
 Submit = Annotated[
     bool,
     typer.Option("--submit", help="Let the cluster drive the sweep, so that this terminal may be closed."),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Print what would be done, or why it would be refused, and stop."),
 ]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.definitions import DryRunFlag, print_dry_run
 from cli.output import JsonFlag, print_json, print_table, say
-from cli.sweep.arguments import Address, DryRun, Name, Settings, Submit, definitions, found, free
+from cli.sweep.arguments import Address, Name, Settings, Submit, definitions, found, free
 
 if TYPE_CHECKING:
     from pipelines.sweep.execute.outcome import SweepResult
-    from pipelines.sweep.show.dry_run import Rehearsal
 
 NewName = Annotated[str | None, typer.Option(help="Name of the sweep; the definition's if not given.")]
 Team = Annotated[
@@ -36,7 +36,7 @@ def run(
     team: Team = None,
     address: Address = None,
     submit: Submit = False,
-    dry_run: DryRun = False,
+    dry_run: DryRunFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Search on inner folds, refit the best configuration, open the outer fold once.
@@ -58,9 +58,9 @@ def run(
     project = Project.find()
     loaded = load_definition(definition, overrides=settings or [], name=name, project=project)
     if dry_run:
-        from pipelines.sweep.show.dry_run import rehearse_run
+        from pipelines.sweep.show.dry_run import would_run
 
-        _would(rehearse_run(project, loaded, name=name, address=address, submitted=submit), json)
+        print_dry_run(would_run(project, loaded, name=name, address=address, submitted=submit), json)
         return
     own = unused(project, loaded.name, exact=name is not None).name
     if submit:
@@ -121,7 +121,7 @@ def resume(
     ] = False,
     address: Address = None,
     submit: Submit = False,
-    dry_run: DryRun = False,
+    dry_run: DryRunFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Go on with a sweep that was stopped, interrupted or killed: what is over stays, the rest runs.
@@ -141,9 +141,9 @@ def resume(
     project = Project.find()
     free(name, dry_run=dry_run)
     if dry_run:
-        from pipelines.sweep.show.dry_run import rehearse_resume
+        from pipelines.sweep.show.dry_run import would_resume
 
-        rehearsal = rehearse_resume(
+        planned = would_resume(
             project,
             name,
             source=definition,
@@ -152,7 +152,7 @@ def resume(
             address=address,
             submitted=submit,
         )
-        _would(rehearsal, json)
+        print_dry_run(planned, json)
     elif submit:
         words = ["resume", name, *([_whole(definition)] if definition else []), *_repeated(settings)]
         _submit(words + (["--accept-changes"] if accept_changes else []), name, address, json)
@@ -178,7 +178,7 @@ def extend(
     ],
     address: Address = None,
     submit: Submit = False,
-    dry_run: DryRun = False,
+    dry_run: DryRunFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Add trials to a sweep; the search goes on with all that it has learnt.
@@ -192,26 +192,15 @@ def extend(
     project = Project.find()
     free(name, dry_run=dry_run)
     if dry_run:
-        from pipelines.sweep.show.dry_run import rehearse_extend
+        from pipelines.sweep.show.dry_run import would_extend
 
-        _would(rehearse_extend(project, name, trials, address=address, submitted=submit), json)
+        print_dry_run(would_extend(project, name, trials, address=address, submitted=submit), json)
     elif submit:
         _submit(["extend", name, "--trials", str(trials)], name, address, json)
     else:
         from pipelines.sweep.runner import extend_sweep
 
         _finished(extend_sweep(project, name, trials=trials, address=address, quiet=json), json)
-
-
-def _would(rehearsal: Rehearsal, json: bool) -> None:
-    """Print what a command would do; it ends as the command would."""
-    if json:
-        print_json(rehearsal.as_dict())
-    else:
-        for line in rehearsal.lines():
-            say(line)
-    if rehearsal.exit_code:
-        raise typer.Exit(rehearsal.exit_code)
 
 
 def _finished(result: SweepResult, json: bool) -> None:

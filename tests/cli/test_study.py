@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.study import _definitions, _finished
-from pipelines.study.define.model import GUIDE, READY_MADE
+from pipelines.study.define.reading import GUIDE, READY_MADE
 from pipelines.study.publish import record
 from pipelines.study.run.runner import run_study
 from pipelines.tracking.tracker import Tracker
@@ -215,8 +215,11 @@ def test_every_problem_of_a_definition_is_a_line(capfd, here):
     assert err.count("\n") == 3
 
 
-def test_completion(here, finished):
+def test_completion(here, finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert _definitions("") == ["corpora", "quick", "worlds"]
+    (tmp_path / "mine.yaml").touch()
+    assert _definitions("mi") == ["mine.yaml"]
     assert _definitions("w") == ["worlds"]
     assert _finished("ti") == ["tiny"]
     assert _finished("x") == []

@@ -231,7 +231,7 @@ def test_a_dry_run_of_what_would_be_refused_says_so_and_fails_as_the_run_would(
     code, out, err = run(capfd, "run", path, "--dry-run", *words)
     assert (code, err, called) == (SweepError.exit_code, "", [])
     assert "held out" in out  # the plan all the same
-    assert out.splitlines()[-1].startswith("it would be refused: ")
+    assert out.splitlines()[-1].startswith("it would fail: ")
     assert reason in out.splitlines()[-1]
     code, out, _ = run(capfd, "run", path, "--dry-run", "--json", *words)
     assert code == SweepError.exit_code
@@ -288,7 +288,7 @@ def test_a_dry_run_of_resume_says_what_is_left_and_what_changed(capfd, here, cal
     lines = out.splitlines()
     assert lines[0].startswith("sweep tiny: 2 of 8 trials")
     assert any("stage1.p: choice [3, 4] -> choice [3, 4, 5]" in text for text in lines)
-    assert lines[-1].startswith("it would be refused")
+    assert lines[-1].startswith("it would fail")
     changed = ["-s", "trials=8", "--json"]
     code, out, _ = run(capfd, "resume", "tiny", "--dry-run", *changed)
     assert code == ConfigError.exit_code
@@ -307,7 +307,7 @@ def test_a_dry_run_of_resume_says_what_is_left_and_what_changed(capfd, here, cal
     with SweepFolder.of(here, "tiny").hold():
         code, out, _ = run(capfd, "resume", "tiny", "--dry-run")
     assert code == SweepError.exit_code
-    assert "it would be refused: " in out
+    assert "it would fail: " in out
     assert f"(process {os.getpid()})" in out
 
 

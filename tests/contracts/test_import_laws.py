@@ -35,7 +35,6 @@ FLOORS = (
 AGAINST_THE_WAY = {("study", "sweep")}
 CIRCLES = {
     ("sweep.decide.schedulers", "sweep.decide.search"),
-    ("study.define.checks", "study.define.model"),
 }
 MOST_MODULES = 16  # in one folder
 HEAVY = {

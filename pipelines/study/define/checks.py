@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any
 
-from jmml.config import LabelOnlyName, MethodConfig, validate
+from jmml.config import MethodConfig, validate
 from jmml.errors import ConfigError
 from pipelines.definitions import spaces
 from pipelines.definitions.spaces import Dimension
+from pipelines.study.define.model import LABEL_ONLY, StudyDefinition
 
-if TYPE_CHECKING:
-    from pipelines.study.define.model import StudyDefinition
-
-LABEL_ONLY: tuple[str, ...] = get_args(LabelOnlyName)
 PAIRING = "stage2.pairing"  # a property of the data, set per task
 _SETTING = re.compile(r"\b(?:stage1|stage2|peers|classifier)\.\w+")
 

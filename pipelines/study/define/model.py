@@ -10,14 +10,12 @@
     tuning: {trials: 4, space: {stage2.lr: {loguniform: [1e-3, 1e-2]}}}
 
 Whatever a definition does not name keeps its value from ``params.yaml``. All problems of a definition are
-reported at once, before anything starts. Entries can be overridden by ``key=value`` texts, see
-:mod:`pipelines.definitions.study_overrides`. Every key is explained in docs/studies.md.
+reported at once, before anything starts. How one is read and checked is in
+:mod:`pipelines.study.define.reading`. Every key is explained in docs/studies.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
@@ -25,30 +23,18 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from jmml.config import (
     ControlName,
+    LabelOnlyName,
     LabelSpace,
-    MethodConfig,
     MethodName,
     Normalisation,
     PeerName,
     PositiveInt,
     Section,
-    load_yaml,
-    validate,
 )
-from jmml.errors import ConfigError, nearest
-from pipelines.definitions.shipped import ready_made, resolve
+from jmml.errors import nearest
 from pipelines.definitions.spaces import Dimension
-from pipelines.definitions.study_overrides import override
-from pipelines.study.define.checks import (
-    LABEL_ONLY,
-    contradictions,
-    method_problems,
-    method_sections,
-    part_of,
-    settings_problems,
-    space_problems,
-)
 
+LABEL_ONLY: tuple[str, ...] = get_args(LabelOnlyName)
 METHODS: tuple[str, ...] = get_args(MethodName)
 GROUPS: dict[str, tuple[str, ...]] = {
     "all": METHODS,
@@ -183,56 +169,3 @@ class StudyDefinition(Section):
         }
         data["tuning"]["space"] = {key: {d.kind: list(d.values)} for key, d in self.tuning.space.items()}
         return data
-
-
-def load_definition(
-    source: str | Path, *, overrides: Sequence[str] = (), base: MethodConfig | None = None
-) -> StudyDefinition:
-    """Read, override and check a definition.
-
-    Parameters
-    ----------
-    source : a YAML file, or the name of a definition that ships with the project (:data:`READY_MADE`).
-    overrides : texts for :func:`pipelines.definitions.study_overrides.override`.
-    base : the method of ``params.yaml``, to find out at once what contradicts it.
-
-    Raises
-    ------
-    ConfigError : everything that is wrong with it, at once.
-    """
-    path = resolve(source, READY_MADE, what="study")
-    data = load_yaml(path)
-    if not isinstance(data, dict):
-        held = {type(None): "is empty", list: "holds a list"}.get(type(data), "holds a single value")
-        example = f"Start from {READY_MADE['quick']}, or from the example in {GUIDE}"
-        raise ConfigError([f"the file {held}; expected a mapping with name and tasks. {example}"], where=path)
-    problems = [
-        problem for text in overrides if (problem := override(data, text, keys=StudyDefinition.model_fields))
-    ]
-    definition = check(data, where=path, problems=problems)
-    if base is not None and (problems := settings_problems(definition, base, overrides)):
-        raise ConfigError(problems, where=path)
-    return definition
-
-
-def check(data: dict[str, Any], *, where: object = None, problems: Sequence[str] = ()) -> StudyDefinition:
-    """The definition in ``data``, or one :class:`ConfigError` with ``problems`` and all its own."""
-    found = list(problems)
-    definition: StudyDefinition | None = None
-    try:
-        definition = validate(StudyDefinition, data)
-    except ConfigError as error:
-        found += error.problems
-    found += space_problems(part_of(data, "tuning", "space"))
-    for place, entry in method_sections(data):
-        found += method_problems(place, entry)
-    if definition is not None:
-        found += contradictions(definition)
-    if found or definition is None:
-        raise ConfigError(found, where=where)
-    return definition
-
-
-# Definitions that come with the project, by name.
-READY_MADE: dict[str, Path] = ready_made(str(Path(__file__).parent))
-GUIDE = "docs/studies.md"

@@ -6,22 +6,19 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from jmml.config import Params, digest
 from jmml.errors import ConfigError, JMMLError
 from pipelines.cache.cells import CellStore, Key, parts, shared_parts
 from pipelines.definitions import spaces
 from pipelines.study.define.checks import merged, settings_problems
-from pipelines.study.define.model import StudyDefinition, load_definition
+from pipelines.study.define.model import StudyDefinition
+from pipelines.study.define.reading import load_definition
 from pipelines.study.define.tasks import PlannedTask, draw_candidates, inner_folds, plan_task
-from pipelines.study.publish.folders import kept_as
-from pipelines.study.publish.summary import folder_of
 from pipelines.workspace.fingerprint import code_digest
 from pipelines.workspace.project import Project
 
@@ -49,8 +46,6 @@ class StudyPlan:
     drawn : what each candidate but the first, which holds the defaults, sets besides them.
     cells : every cell of the study, in the order of task, seed, fold, method.
     cached : digests of those that are there; ``damaged`` ones are not, whatever lies in their folder.
-    kept_as : the name under which a report of other settings, which lies where this one's will, is going to be
-        kept; empty where there is none.
     seconds : per method, mean seconds per model fit and 1000 rows in cells computed before.
     """
 
@@ -65,7 +60,6 @@ class StudyPlan:
     inner_folds: int
     code: str
     workers: int
-    kept_as: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -116,67 +110,6 @@ class StudyPlan:
         busy = min(self.workers, len(self.blocks()))
         workers = f"{busy} worker{'' if busy == 1 else 's'}"
         return f"about {duration(expected / busy)} on {workers}, by the cells computed before; {RAY_STARTS}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """The plan for machines."""
-        missing = self.missing
-        expected = self.expected_seconds(missing)
-        return {
-            "definition": yaml.safe_load(self.definition.to_yaml()),
-            "digest": self.digest,
-            "tasks": {
-                name: {
-                    "rows": {
-                        "speech": len(task.data.speech),
-                        "eeg": len(task.data.eeg) if task.data.eeg else 0,
-                    },
-                    "classes": list(task.data.classes),
-                    "parallel": task.data.parallel,
-                    "folds": [list(fold.test) for fold in task.split.speech],
-                    "candidates": [candidate.model_dump(mode="json") for candidate in task.candidates],
-                }
-                for name, task in self.tasks.items()
-            },
-            "cells": {
-                "total": len(self.cells),
-                "cached": sum(key.digest in self.cached for key in self.cells),
-                "damaged": len(self.damaged),
-                "missing": len(missing),
-            },
-            "kept_as": self.kept_as or None,
-            "workers": self.workers,
-            "expected_cpu_seconds": expected,
-        }
-
-    def lines(self) -> list[str]:
-        """The plan for people, one heading and text per line."""
-        rows = list(self._rows())
-        width = max(len(heading) for heading, _ in rows)
-        return [f"{heading:<{width}}  {text}" for heading, text in rows]
-
-    def _rows(self) -> Iterator[tuple[str, str]]:
-        d = self.definition
-        yield "study", f"{d.name}: {d.description}" if d.description else d.name
-        for name, task in self.tasks.items():
-            yield f"task {name}", str(task)
-        yield "methods", f"{len(d.methods)}: {', '.join(d.methods)}"
-        yield "claim", f"{d.claim} minus the best label-only control"
-        yield "seeds", ", ".join(map(str, d.seeds))
-        budget = "1 candidate, the defaults" if d.tuning.trials == 1 else f"{d.tuning.trials} candidates"
-        yield "tuning", f"{budget}, {self.inner_folds} inner folds, the same for every method"
-        for number, values in enumerate(self.drawn, 1):
-            yield f"  candidate {number}", spaces.describe(values)
-        cached = sum(key.digest in self.cached for key in self.cells)
-        cells = f"{len(self.cells)}: {cached} cached, {len(self.missing)} to compute"
-        if self.damaged:
-            cells += f" ({len(self.damaged)} of them damaged)"
-        yield "cells", cells
-        yield "time", self.time
-        if self.kept_as:
-            yield (
-                "results",
-                f"a report of other settings lies under {d.name}; it will be kept as {self.kept_as}",
-            )
 
 
 def plan(
@@ -229,7 +162,7 @@ def plan(
     cells = tuple(_cells(definition, tasks, inner, project.params.device, code))
     store = CellStore.of(project.root)
     states = {name: store.state(name) for name in {key.digest for key in cells}}
-    planned = StudyPlan(
+    return StudyPlan(
         definition,
         project.params,
         tasks,
@@ -242,7 +175,6 @@ def plan(
         code=code,
         workers=workers or os.cpu_count() or 1,
     )
-    return replace(planned, kept_as=kept_as(folder_of(project, definition.name), planned.digest))
 
 
 def duration(seconds: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from jmml.config import MethodConfig, Params, validate
@@ -16,9 +16,16 @@ from jmml.task import TaskData, load_task, make_inner_split, make_split, trainin
 from pipelines.definitions import spaces
 from pipelines.study.define.checks import merged
 from pipelines.study.define.model import StudyDefinition, StudyTask
-from pipelines.study.publish.results import TaskText
 from pipelines.workspace.project import Project
 from pipelines.workspace.task import SPLIT_SEED, check_pairs, with_task
+
+
+@dataclass(frozen=True)
+class TaskText:
+    """How a task is presented: its title and what a reader should know of its data."""
+
+    title: str = ""
+    description: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from jmml.evaluation.contrast import BASELINE, LABEL_ONLY, ORDER, label_only, pr
 from jmml.evaluation.evidence import check, classes_of
 from jmml.evaluation.leakage import Certificate
 from jmml.evaluation.plots import Embedding
+from pipelines.study.define.tasks import TaskText
 
 _INNER = re.compile(r"^search/fold\d+/")
 
@@ -138,14 +139,6 @@ class StudyResults:
     def chance(self) -> dict[str, float]:
         """UAR of guessing, by task."""
         return {task.name: task.chance for task in self.tasks}
-
-
-@dataclass(frozen=True)
-class TaskText:
-    """How a task is presented: its title and what a reader should know of its data."""
-
-    title: str = ""
-    description: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather(

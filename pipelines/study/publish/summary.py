@@ -16,7 +16,7 @@ from typing import Any
 from jmml.errors import DataError, ProjectError, nearest
 from jmml.evaluation.contrast import LABEL_ONLY, label_of
 from jmml.files import atomic_path, sha256_file
-from pipelines.study.define.model import READY_MADE
+from pipelines.study.define.reading import READY_MADE
 from pipelines.study.publish.results import StudyResults, TaskResults
 from pipelines.study.publish.verdict import words
 from pipelines.workspace.project import Project

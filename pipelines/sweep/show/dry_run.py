@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jmml.errors import JMMLError, SweepError
+from pipelines.definitions.dry_run import DryRun, in_columns
 from pipelines.reporting.wording import grouped, many
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan, plan
@@ -16,52 +16,21 @@ from pipelines.sweep.execute.estimate import estimate
 from pipelines.sweep.execute.naming import unused
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.state import SweepState
-from pipelines.sweep.show.plan import as_dict, lines
+from pipelines.sweep.show.plan import as_dict, rows
 from pipelines.workspace.project import Project
 
 _NAMED = 8  # trials that are named; more are counted
 
 
-@dataclass(frozen=True)
-class Rehearsal:
-    """What would happen.
-
-    Attributes
-    ----------
-    text : for people, a line each.
-    values : the same for machines.
-    refusal : why nothing would be done; the first reason, as the command itself would raise it.
-    """
-
-    text: tuple[str, ...]
-    values: dict[str, Any]
-    refusal: JMMLError | None = None
-
-    @property
-    def exit_code(self) -> int:
-        """What the command itself would end with where it is refused, else 0."""
-        return 0 if self.refusal is None else self.refusal.exit_code
-
-    def lines(self) -> list[str]:
-        """For people, the refusal included."""
-        if self.refusal is None:
-            return list(self.text)
-        return [*self.text, *(f"it would be refused: {line}" for line in self.refusal.lines)]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For machines; ``refused`` is null where nothing speaks against it."""
-        return {**self.values, "refused": None if self.refusal is None else str(self.refusal)}
-
-
-def rehearse_run(
+def would_run(
     project: Project,
     definition: SweepDefinition,
     *,
     name: str | None = None,
     address: str | None = None,
     submitted: bool = False,
-) -> Rehearsal:
-    """The plan of a new sweep, the name that it would get, and why it would be refused.
+) -> DryRun:
+    """The plan of a new sweep, the name that it would get, and why the command would fail.
 
     Parameters
     ----------
@@ -84,10 +53,10 @@ def rehearse_run(
     refusal = taken or (None if submitted else _no_room(planned, planned.trials, address))
     time = estimate(planned)
     values = {"name": definition.name, **as_dict(planned, time)}
-    return Rehearsal((*lines(planned, time), *renamed), values, refusal)
+    return DryRun((*in_columns(rows(planned, time)), *renamed), values, refusal)
 
 
-def rehearse_resume(
+def would_resume(
     project: Project,
     name: str,
     *,
@@ -96,8 +65,8 @@ def rehearse_resume(
     accept_changes: bool = False,
     address: str | None = None,
     submitted: bool = False,
-) -> Rehearsal:
-    """What there is to run, what has changed since the sweep began, and why it would be refused.
+) -> DryRun:
+    """What there is to run, what has changed since the sweep began, and why the command would fail.
 
     Raises
     ------
@@ -114,13 +83,13 @@ def rehearse_resume(
         *(f"changed since the sweep began: {change}" for change in found.changes if not refused),
     )
     refusal = refused or _held(found.folder) or (None if submitted else _no_room(found.plan, total, address))
-    return Rehearsal(text, _values(found), refusal)
+    return DryRun(text, _values(found), refusal)
 
 
-def rehearse_extend(
+def would_extend(
     project: Project, name: str, trials: int, *, address: str | None = None, submitted: bool = False
-) -> Rehearsal:
-    """How many trials there would be, and why it would be refused.
+) -> DryRun:
+    """How many trials there would be, and why the command would fail.
 
     Raises
     ------
@@ -135,7 +104,7 @@ def rehearse_extend(
         f"to run: {many(total - state.over, 'trial')}, so that there are {grouped(total)}{learnt}",
     )
     refusal = _held(found.folder) or (None if submitted else _no_room(found.plan, total, address))
-    return Rehearsal(text, _values(found), refusal)
+    return DryRun(text, _values(found), refusal)
 
 
 def _values(found: Continuation) -> dict[str, Any]:

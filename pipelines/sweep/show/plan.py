@@ -34,13 +34,6 @@ def as_dict(plan: Plan, time: Estimate) -> dict[str, Any]:
     }
 
 
-def lines(plan: Plan, time: Estimate) -> list[str]:
-    """:func:`rows` as lines, the headings in a column."""
-    found = rows(plan, time)
-    width = max(len(heading) for heading, _ in found)
-    return [f"{heading:<{width}}  {text}" for heading, text in found]
-
-
 def rows(plan: Plan, time: Estimate) -> list[tuple[str, str]]:
     """Headings and texts of the plan."""
     d, protocol = plan.definition, plan.params.protocol

@@ -12,7 +12,8 @@ import pandas as pd
 from jmml.config import MethodConfig
 from jmml.evaluation.leakage import Certificate
 from jmml.methods import METHODS
-from pipelines.study.publish.results import StudyResults, TaskText, gather
+from pipelines.study.define.tasks import TaskText
+from pipelines.study.publish.results import StudyResults, gather
 from tests.jmml.evaluation import simulated
 
 SKILLS = {"raw": 0.2, "jec-ssl": 0.4, "jmml": 1.5, "one-hot": 0.7, "prototypes": 0.6, "noise": 0.3}

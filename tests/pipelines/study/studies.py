@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.cache.cells import CellStore
-from pipelines.study.define.model import StudyDefinition, check
+from pipelines.study.define.model import StudyDefinition
 from pipelines.study.define.plan import plan
+from pipelines.study.define.reading import check
 from pipelines.workspace.project import Project
 from tests.pipelines.study import fakes
 

@@ -6,7 +6,8 @@ import yaml
 from jmml.config import MethodConfig, parse_yaml
 from jmml.errors import ConfigError
 from pipelines.study.define.checks import merged
-from pipelines.study.define.model import GROUPS, GUIDE, LABEL_ONLY, READY_MADE, check, load_definition
+from pipelines.study.define.model import GROUPS, LABEL_ONLY
+from pipelines.study.define.reading import GUIDE, READY_MADE, check, load_definition
 from tests.pipelines.study.studies import make, study
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from jmml.config import MethodConfig
-from pipelines.study.define import model as definition
-from pipelines.study.define.model import READY_MADE, StudyDefinition, StudyTask, Tuning, load_definition
+from pipelines.study.define import reading
+from pipelines.study.define.model import StudyDefinition, StudyTask, Tuning
+from pipelines.study.define.reading import READY_MADE, load_definition
 from pipelines.study.publish import record, summary
 from pipelines.workspace.project import Project
 
-ROOT = Path(definition.__file__).parents[3]
-TEXT = (ROOT / definition.GUIDE).read_text(encoding="utf-8")
+ROOT = Path(reading.__file__).parents[3]
+TEXT = (ROOT / reading.GUIDE).read_text(encoding="utf-8")
 
 
 @pytest.fixture

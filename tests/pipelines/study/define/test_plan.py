@@ -12,7 +12,6 @@ from pipelines.cache.cells import EMBEDDING, CellStore
 from pipelines.study.define import plan as planning
 from pipelines.study.define import tasks
 from pipelines.study.define.plan import duration, plan
-from pipelines.study.publish.summary import Summary, folder_of
 from pipelines.workspace import fingerprint
 from pipelines.workspace.project import Project
 from tests.pipelines.study import fakes
@@ -136,7 +135,6 @@ def test_cached_cells_are_not_computed_again_and_damaged_ones_are(tmp_path):
     again = plan(project, make())
     assert again.missing[0] == planned.cells[0]
     assert len(again.missing) == CELLS - 4
-    assert "1 of them damaged" in "\n".join(again.lines())
     (damage,) = again.damaged
     assert str(folder) in damage
 
@@ -167,25 +165,6 @@ def test_the_time_is_estimated_from_cells_of_the_same_method(tmp_path):
     assert longer.expected_seconds(longer.missing) == pytest.approx(CELLS * 2 * 9 / 5)
     compute(project, planned, planned.cells)
     assert plan(project, make()).time == "nothing to compute"
-
-
-def test_the_plan_for_people_and_machines(project):
-    planned = plan(project, make(description="a test"), workers=2)
-    text = "\n".join(planned.lines())
-    for part in (
-        "tiny: a test",
-        "192 utterances of 6 speakers, 192 EEG rows of 6 subjects, recorded apart; quadrants, 3 folds, class pairs",
-        "4: raw, jec-ssl, jmml, one-hot",
-        "jmml minus the best label-only control",
-        "2 candidates, 2 inner folds, the same for every method",
-        "candidate 1  stage1.p=",
-        f"{CELLS}: 0 cached, {CELLS} to compute",
-    ):
-        assert part in text
-    data = planned.as_dict()
-    assert data["cells"] == {"total": CELLS, "cached": 0, "damaged": 0, "missing": CELLS}
-    assert data["expected_cpu_seconds"] is None
-    assert [len(fold) for fold in data["tasks"]["lab"]["folds"]] == [2] * FOLDS
 
 
 def test_a_world_needs_no_data(project):
@@ -284,20 +263,6 @@ def test_settings_of_the_study_that_contradict_params_are_said_once(project):
     with pytest.raises(ConfigError) as caught:
         plan(project, make(method={"stage2": {"k": 40}}, tuning={"trials": 1}))
     assert str(caught.value).startswith("study tiny: method: stage2.k = 40 is wider than stage1.r")
-
-
-def test_a_report_of_other_settings_is_announced(tmp_path):
-    project = write_project(tmp_path / "project")
-    assert plan(project, make()).kept_as == ""
-    folder = folder_of(project, "tiny")
-    folder.mkdir(parents=True)
-    Summary("tiny", "", "0123456789abcdef", "", 0, 0.95, []).save(folder)
-    planned = plan(project, make())
-    assert planned.kept_as == planned.as_dict()["kept_as"] == "tiny-01234567"
-    said = "a report of other settings lies under tiny; it will be kept as tiny-01234567"
-    assert planned.lines()[-1].endswith(said)
-    Summary("tiny", "", planned.digest, "", 0, 0.95, []).save(folder)
-    assert plan(project, make()).kept_as == ""
 
 
 def test_problems_of_several_tasks_are_reported_together(project):

@@ -8,9 +8,9 @@ import pytest
 
 from jmml.errors import DataError
 from jmml.evaluation import evidence
-from pipelines.study.define.plan import plan
 from pipelines.study.publish.folders import checksums, keep, kept_as
 from pipelines.study.publish.summary import FILE, Summary, finished, folder_of, read
+from pipelines.study.run.dry_run import would_run
 from pipelines.study.run.runner import run_study
 from pipelines.tracking.run_tags import STUDY
 from pipelines.tracking.tracker import Tracker
@@ -30,8 +30,7 @@ def test_a_report_of_other_settings_is_kept_under_another_name(computed):
     before = checksums(folder)
     name = f"tiny-{first.plan.digest[:8]}"
 
-    planned = plan(computed, make(seeds=[1]))
-    assert planned.kept_as == name
+    assert would_run(computed, make(seeds=[1])).values["kept_as"] == name
     second = study(computed, make(seeds=[1]))
     kept = folder_of(computed, name)
     assert second.published.kept_as == second.as_dict()["kept_as"] == name

@@ -16,8 +16,8 @@ from jmml.errors import ModelError, ProjectError, ProtocolError, SweepError, Tra
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from pipelines.cache.cells import CellStore
-from pipelines.study.define.model import check
 from pipelines.study.define.plan import plan
+from pipelines.study.define.reading import check
 from pipelines.study.publish import record
 from pipelines.study.publish.certificates import verify_cell
 from pipelines.study.publish.summary import Summary, finished, folder_of, read

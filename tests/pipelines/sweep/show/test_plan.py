@@ -5,7 +5,7 @@ import pytest
 from pipelines.sweep.definition.plan import plan
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.execute.estimate import Estimate
-from pipelines.sweep.show.plan import as_dict, lines, rows
+from pipelines.sweep.show.plan import as_dict, rows
 from tests.pipelines.sweep.projects import definition, write_project
 
 TIME = Estimate(work=170.0, seconds=90.0, source="by the sweep 'before'")
@@ -31,14 +31,11 @@ def test_rows_name_the_held_out_people_and_the_space(planned):
     assert found["search on"] == "128 utterances of 4 speakers and 128 EEG rows of 4 subjects, 2 inner folds"
 
 
-def test_the_plan_as_json_and_as_lines(planned):
+def test_the_plan_as_json(planned):
     data = as_dict(planned, TIME)
     assert check(data["definition"]) == planned.definition
     assert (data["trials"], data["space_size"], data["max_epochs"]) == (5, None, 3)
     assert data["held_out"]["speech"] == list(planned.split.fold(0)[0].test)
-    texts = lines(planned, TIME)
-    assert len(texts) == len(rows(planned, TIME))
-    assert all("\n" not in text for text in texts)
     assert data["estimate"] == {"seconds": 90.0, "worker_seconds": 170.0, "source": "by the sweep 'before'"}
 
 

@@ -1,0 +1,90 @@
+"""What `jmml study run` would do, found out without starting or writing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from pipelines.definitions import spaces
+from pipelines.definitions.dry_run import DryRun, in_columns
+from pipelines.study.define.model import StudyDefinition
+from pipelines.study.define.plan import StudyPlan, plan
+from pipelines.study.publish.folders import kept_as
+from pipelines.study.publish.summary import folder_of
+from pipelines.workspace.project import Project
+
+
+def would_run(
+    project: Project, definition: StudyDefinition, *, workers: int | None = None, recompute: bool = False
+) -> DryRun:
+    """The plan of a study, and under which name a report of other settings is going to be kept.
+
+    Parameters
+    ----------
+    workers, recompute : as of :func:`pipelines.study.define.plan.plan`.
+
+    Raises
+    ------
+    ConfigError, DataError, ProtocolError : what :func:`pipelines.study.define.plan.plan` finds wrong.
+    """
+    planned = plan(project, definition, workers=workers, recompute=recompute)
+    kept = kept_as(folder_of(project, definition.name), planned.digest)
+    return DryRun(tuple(in_columns(list(_rows(planned, kept)))), _values(planned, kept))
+
+
+def _values(plan: StudyPlan, kept: str) -> dict[str, Any]:
+    missing = plan.missing
+    expected = plan.expected_seconds(missing)
+    return {
+        "definition": yaml.safe_load(plan.definition.to_yaml()),
+        "digest": plan.digest,
+        "tasks": {
+            name: {
+                "rows": {
+                    "speech": len(task.data.speech),
+                    "eeg": len(task.data.eeg) if task.data.eeg else 0,
+                },
+                "classes": list(task.data.classes),
+                "parallel": task.data.parallel,
+                "folds": [list(fold.test) for fold in task.split.speech],
+                "candidates": [candidate.model_dump(mode="json") for candidate in task.candidates],
+            }
+            for name, task in plan.tasks.items()
+        },
+        "cells": {
+            "total": len(plan.cells),
+            "cached": sum(key.digest in plan.cached for key in plan.cells),
+            "damaged": len(plan.damaged),
+            "missing": len(missing),
+        },
+        "kept_as": kept or None,
+        "workers": plan.workers,
+        "expected_cpu_seconds": expected,
+    }
+
+
+def _rows(plan: StudyPlan, kept: str) -> Iterator[tuple[str, str]]:
+    d = plan.definition
+    yield "study", f"{d.name}: {d.description}" if d.description else d.name
+    for name, task in plan.tasks.items():
+        yield f"task {name}", str(task)
+    yield "methods", f"{len(d.methods)}: {', '.join(d.methods)}"
+    yield "claim", f"{d.claim} minus the best label-only control"
+    yield "seeds", ", ".join(map(str, d.seeds))
+    budget = "1 candidate, the defaults" if d.tuning.trials == 1 else f"{d.tuning.trials} candidates"
+    yield "tuning", f"{budget}, {plan.inner_folds} inner folds, the same for every method"
+    for number, values in enumerate(plan.drawn, 1):
+        yield f"  candidate {number}", spaces.describe(values)
+    cached = sum(key.digest in plan.cached for key in plan.cells)
+    cells = f"{len(plan.cells)}: {cached} cached, {len(plan.missing)} to compute"
+    if plan.damaged:
+        cells += f" ({len(plan.damaged)} of them damaged)"
+    yield "cells", cells
+    yield "time", plan.time
+    if kept:
+        yield (
+            "results",
+            f"a report of other settings lies under {d.name}; it will be kept as {kept}",
+        )
