@@ -60,7 +60,12 @@ def list_(json: JsonFlag = False) -> None:
         )
         return
     columns = ["version", "aliases", "run", "test UAR", "95 % interval", "raw", "one-hot", "created"]
-    print_table(columns, [entry.cells() for entry in entries], left=3)
+    rows = [entry.cells() for entry in entries]
+    print_table(columns, rows, left=3)
+    if any(row[columns.index("95 % interval")] == "-" for row in rows):
+        say(
+            "-: unknown; there is no interval below four speakers, nor for versions that were registered without one"
+        )
 
 
 @app.command()

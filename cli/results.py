@@ -21,6 +21,6 @@ def results(json: JsonFlag = False) -> None:
     if json:
         print_json(comparison.as_dict())
         return
-    print_table(comparison.columns, comparison.rows(), title=comparison.title)
+    print_table(*comparison.table.terminal(), title=comparison.title)
     for line in comparison.notes():
         say(line)

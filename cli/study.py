@@ -168,6 +168,6 @@ def _print(study: Any) -> None:
         say(task.headline(study.confidence))
     for task in study.tasks:
         title = f"{task.name}: UAR on people no method saw, chance {task.chance:.3f}"
-        print_table(task.columns(study.confidence), task.table(), title=title)
-        if note := task.footnote():
-            say(note)
+        table = task.table(study.confidence)
+        print_table(*table.terminal(), title=title)
+        say(*filter(None, [task.footnote()]), *table.notes())

@@ -207,7 +207,7 @@ def _finished(result: SweepResult, json: bool) -> None:
     if json:
         print_json(result.as_dict())
         return
-    print_table(result.columns, result.rows(), title=result.title)
+    print_table(*result.table.terminal(), title=result.title)
     for line in result.lines():
         say(line)
 

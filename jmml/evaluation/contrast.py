@@ -190,13 +190,15 @@ def primary(table: pd.DataFrame, *, confidence: float = 0.95) -> dict[str, Any]:
         "n_seeds": int(row["n_seeds"]),
         **{name: float(row[name]) for name in ("p", "p_holm", "dz")},
     }
-    found["outcome"] = _outcome(found, 1 - confidence)
+    found["outcome"] = outcome(found, confidence)
     return found | {"verdict": _verdict(found)}
 
 
-def _outcome(found: Mapping[str, Any], level: float) -> str:
-    slack = 1e-9  # 1 - 0.95 is 0.050000000000000044
-    if not np.isfinite(found["low"]) or 2.0 ** (1 - found["n_groups"]) > level + slack:
+def outcome(found: Mapping[str, Any], confidence: float) -> str:
+    """``more``, ``none``, ``worse`` or ``undecidable``: what ``low``, ``high``, ``p``, ``dz`` and ``n_groups`` of one
+    contrast, named beforehand, say together (:func:`primary`)."""
+    level, slack = 1 - confidence, 1e-9  # 1 - 0.95 is 0.050000000000000044
+    if not np.isfinite(found["low"]) or statistics.smallest_p(found["n_groups"]) > level + slack:
         return "undecidable"
     if found["p"] > level + slack:
         return "none"
@@ -207,20 +209,30 @@ def _outcome(found: Mapping[str, Any], level: float) -> str:
 
 
 def _verdict(found: Mapping[str, Any]) -> str:
-    about_eeg = found["reference"] == LABEL_ONLY and _methods()[found["claim"]].eeg
+    if found["reference"] == LABEL_ONLY and _methods()[found["claim"]].eeg:
+        return about_eeg(found["outcome"], found["n_groups"])
     claim, reference = found["claim_label"], found["reference_label"]
     reference = f"the {reference}" if found["reference"] == LABEL_ONLY else reference
     if found["outcome"] == "undecidable":
-        return f"{found['n_groups']} speakers are too few to decide"
+        return _too_few(found["n_groups"])
     if found["outcome"] == "more":
-        return "EEG added more than labels do" if about_eeg else f"{claim} beats {reference}"
+        return f"{claim} beats {reference}"
     if found["outcome"] == "worse":
-        return "worse than bare labels" if about_eeg else f"{claim} is worse than {reference}"
-    return (
-        "no evidence that EEG added more than labels do"
-        if about_eeg
-        else f"no evidence that {claim} beats {reference}"
-    )
+        return f"{claim} is worse than {reference}"
+    return f"no evidence that {claim} beats {reference}"
+
+
+def about_eeg(found: str, groups: int) -> str:
+    """An :func:`outcome` in words, where a method trained with EEG stands against bare labels."""
+    return {
+        "undecidable": _too_few(groups),
+        "more": "EEG added more than labels do",
+        "worse": "worse than bare labels",
+    }.get(found, "no evidence that EEG added more than labels do")
+
+
+def _too_few(groups: int) -> str:
+    return f"{groups} speaker{' is' if groups == 1 else 's are'} too few to decide"
 
 
 def _incomplete(method: str, fold: int, seed: int, what: str) -> ProtocolError:

@@ -182,7 +182,8 @@ def compare(
     -------
     DataFrame with the columns method, modality, uar, ci_low, ci_high, accuracy, macro_f1, ece, n_samples,
     n_groups, n_seeds, reference, diff, diff_low, diff_high, p, p_holm, dz, note. ``diff`` is the method minus
-    the reference, in UAR; note is empty or says why a figure should be read with care.
+    the reference, in UAR; note is empty or says why a figure should be read with care. With fewer than four speakers
+    there is no interval: its bounds are nan.
 
     Raises
     ------
@@ -251,7 +252,7 @@ def compare(
                 "p": statistics.paired_sign_flip(by_speaker, rng=np.random.default_rng(seed)),
                 "dz": statistics.cohen_dz(by_speaker),
             }
-            smallest = 2.0 ** (1 - len(by_speaker))
+            smallest = statistics.smallest_p(len(by_speaker))
             if smallest > 1 - confidence:
                 row["note"] = "; ".join(filter(None, (interval.note, f"p cannot be below {smallest:.3g}")))
         rows.append(row)

@@ -23,7 +23,9 @@ from jmml.evaluation.metrics import uar_of
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[Any]
 
+MIN_SPEAKERS = 4  # for an interval: with fewer Student's factor is 4.3 to 12.7, and everything is covered
 FEW_SPEAKERS = 6
+DRAWS = 20_000  # sign patterns, where there are too many to try them all
 _EXACT_UP_TO = 2**16
 _CHUNK = 2_000_000  # numbers held at once while resampling
 
@@ -83,12 +85,13 @@ def cluster_bootstrap(
 
     Returns
     -------
-    Interval ; with one speaker the bounds are nan; with fewer than six the note says so.
+    Interval ; with fewer than four speakers the bounds are nan; with fewer than six the note says so.
     """
     groups = len(counts)
     estimate = pooled_uar(counts) - (0.0 if reference is None else pooled_uar(reference))
-    if groups < 2:
-        return Interval(estimate, float("nan"), float("nan"), "one speaker: no interval")
+    if groups < MIN_SPEAKERS:
+        people = "one speaker" if groups == 1 else f"{groups} speakers"
+        return Interval(estimate, float("nan"), float("nan"), f"{people}: no interval below four")
     weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=n)
     values = _resampled_uar(weights, counts)
     if reference is not None:
@@ -116,7 +119,7 @@ def _resampled_uar(weights: npt.NDArray[np.int64], counts: Counts) -> Floats:
 
 
 def paired_sign_flip(
-    differences: npt.ArrayLike, *, rng: np.random.Generator | None = None, draws: int = 20_000
+    differences: npt.ArrayLike, *, rng: np.random.Generator | None = None, draws: int = DRAWS
 ) -> float:
     """Two-sided p-value of the hypothesis that the differences are symmetric about zero.
 
@@ -148,6 +151,18 @@ def paired_sign_flip(
     signs = source.integers(0, 2, size=(draws, len(d)), dtype=np.int8)
     reached = np.abs((1 - 2 * signs) @ d) >= observed - slack
     return float((1 + reached.sum()) / (1 + draws))
+
+
+def smallest_p(groups: int) -> float:
+    """The smallest p that :func:`paired_sign_flip` can give for that many speakers: 2 / 2^n, or 1 / (1 + draws) where
+    patterns are drawn.
+
+    Example
+    -------
+    >>> smallest_p(9)
+    0.00390625
+    """
+    return 2.0 ** (1 - groups) if 2**groups <= _EXACT_UP_TO else 1 / (1 + DRAWS)
 
 
 def holm(p_values: Sequence[float] | Floats) -> Floats:

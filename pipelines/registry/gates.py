@@ -23,6 +23,8 @@ from jmml.errors import DataError, ProtocolError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from jmml.evaluation.metrics import uar
+from jmml.evaluation.statistics import MIN_SPEAKERS
+from jmml.evaluation.wording import NO_INTERVAL, speakers
 from jmml.files import sha256_file
 
 EVIDENCE_DIGEST = "jmml.evidence_digest"
@@ -199,9 +201,9 @@ def metrics_recomputable(candidate: Candidate) -> Verdict:
     name = "metrics recomputed"
     if isinstance(candidate.evidence, str):
         return Verdict(name, False, NO_EVIDENCE)
-    # A single held-out speaker has no interval over speakers.
-    alone = candidate.evidence.query("modality == 'speech'")["group"].nunique() < 2
-    required = REQUIRED if alone else REQUIRED + INTERVAL
+    people = candidate.evidence.query("modality == 'speech'")["group"].nunique()
+    few = people < MIN_SPEAKERS
+    required = REQUIRED if few else REQUIRED + INTERVAL
     missing = [key for key in required if key not in candidate.metrics]
     if missing:
         return Verdict(name, False, f"the run has no metric {', '.join(missing)}")
@@ -212,8 +214,9 @@ def metrics_recomputable(candidate: Candidate) -> Verdict:
             if not abs(found - candidate.metrics[key]) <= TOLERANCE:
                 claim = candidate.metrics[key]
                 return Verdict(name, False, f"{key} is {claim:.4f} but its evidence gives {found:.4f}")
-    if alone:
-        return Verdict(name, True, f"test_uar {candidate.metrics['test_uar']:.4f} (one speaker, no interval)")
+    if few:
+        said = f"{candidate.metrics['test_uar']:.4f} ({speakers(people)}: {NO_INTERVAL})"
+        return Verdict(name, True, f"test_uar {said}")
     low, high = (candidate.metrics[key] for key in INTERVAL)
     if not low <= candidate.metrics["test_uar"] <= high:
         return Verdict(name, False, f"test_uar lies outside its interval [{low:.4f}, {high:.4f}]")

@@ -23,6 +23,7 @@ from mlflow.entities import LoggedModelOutput, Run
 from mlflow.exceptions import MlflowException
 
 from jmml.errors import RegistryError, TrackingError
+from jmml.evaluation.wording import NO_INTERVAL
 from jmml.files import atomic_folder
 from pipelines.registry import gates
 from pipelines.registry import versions as registered
@@ -36,6 +37,7 @@ from pipelines.registry.versions import (
     by_alias,
     find,
     history,
+    interval_text,
     versions,
 )
 from pipelines.tracking import store
@@ -275,9 +277,8 @@ def _describe(run: Run) -> str:
         text += f", outer fold {tags['jmml.outer_fold']}"
     if all(key in metrics for key in gates.REQUIRED):
         text += f": UAR {metrics['test_uar']:.3f} on unseen speakers"
-        if all(key in metrics for key in gates.INTERVAL):
-            low, high = (metrics[key] for key in gates.INTERVAL)
-            text += f" [{low:.3f}, {high:.3f}]"
+        span = interval_text(metrics)
+        text += f" ({span})" if span else f" ({NO_INTERVAL})"
         text += f"; one-hot control {metrics['one_hot_uar']:.3f}"
     return text + "."
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from jmml.errors import RegistryError
+from jmml.evaluation.wording import interval
 from pipelines.registry import gates
 from pipelines.tracking.tracker import MODEL_NAME, ModelVersion, Tracker
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY = "jmml.champion_history"
-SHOWN_METRICS = (*gates.REQUIRED, "raw_uar", "jec_ssl_uar", "best_val_uar")
+SHOWN_METRICS = (*gates.REQUIRED, *gates.INTERVAL, "raw_uar", "jec_ssl_uar", "best_val_uar")
 LOGGED_MODEL = re.compile(r"m-[0-9a-f]{32}")
 
 
@@ -56,17 +59,23 @@ class Version:
         def shown(key: str) -> str:
             return f"{self.metrics[key]:.3f}" if key in self.metrics else "-"
 
-        low, high = shown("test_uar_ci_low"), shown("test_uar_ci_high")
         return (
             str(self.version),
             ", ".join(self.aliases) or "-",
             self.run_name or "-",
             shown("test_uar"),
-            f"[{low}, {high}]" if "-" not in (low, high) else "-",
+            interval_text(self.metrics) or "-",
             shown("raw_uar"),
             shown("one_hot_uar"),
             f"{self.created:%Y-%m-%d %H:%M}",
         )
+
+
+def interval_text(metrics: Mapping[str, float]) -> str:
+    """``0.412 to 0.523``; nothing where there is none. What covers all that is possible is none: earlier versions
+    computed it of fewer than four speakers."""
+    low, high = (metrics.get(key, math.nan) for key in gates.INTERVAL)
+    return "" if math.isnan(low) or math.isnan(high) or (low <= 0 and high >= 1) else interval(low, high)
 
 
 def versions(tracker: Tracker) -> list[Version]:

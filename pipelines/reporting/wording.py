@@ -1,30 +1,6 @@
-"""Figures as text, the same in every report: three decimals, a typographic minus, a dash for what does not exist."""
+"""Counts, times and sentences as text, the same in every report; figures are in :mod:`jmml.evaluation.wording`."""
 
 from __future__ import annotations
-
-import math
-
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
-
-
-def number(value: float | None, *, signed: bool = False) -> str:
-    """Three decimals with a typographic minus; an en dash for what does not exist."""
-    if value is None or not math.isfinite(value):
-        return DASH
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return "0.000" if float(text) == 0 else text.replace("-", MINUS)
-
-
-def p_value(p: float | None) -> str:
-    """``< 0.001``, three decimals, or an en dash."""
-    return "< 0.001" if p is not None and p < 0.001 else number(p)
-
-
-def interval(low: float | None, high: float | None, *, signed: bool = False) -> str:
-    """``0.412 to 0.523``."""
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return DASH
-    return f"{number(low, signed=signed)} to {number(high, signed=signed)}"
 
 
 def many(count: int, noun: str) -> str:

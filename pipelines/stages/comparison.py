@@ -1,19 +1,25 @@
-"""The comparison of methods as people read it: what ``dvc repro`` computed, laid out as a table."""
+"""The comparison of methods that ``dvc repro`` computed, as people and machines read it."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 
 from jmml.errors import DataError
+from jmml.evaluation.contrast import about_eeg, outcome
+from jmml.evaluation.wording import DASH, MINUS, interval, number, p_in_view
+from pipelines.reporting.comparison import ComparisonTable, plain
+from pipelines.reporting.wording import many
 from pipelines.stages.summary import CLAIM, CONTROL, settings_of
 from pipelines.workspace.project import Project
 
 NEXT = "run `dvc repro`"
 SHOWN = ("speech", "eeg", "label_space", "groups_per_fold", "confidence")
+COLUMNS = ("method", "uar", "interval", "accuracy", "macro_f1", "ece", "tested_gain")
+NAMES = {"raw": "raw speech", "jec-ssl": "JEC-SSL only", "jmml": "JMML", "one-hot": "one-hot control"}
 
 
 @dataclass(frozen=True)
@@ -22,13 +28,13 @@ class Comparison:
 
     Attributes
     ----------
-    table : one row per method and modality (``jmml.evaluation.evidence.compare``).
+    rows : one per method and modality (``jmml.evaluation.evidence.compare``); EEG-only inference last.
     metrics : the content of ``results/metrics.json``.
     speech, eeg, label_space, groups_per_fold, confidence : the settings of the evaluation, stored with it.
     stale : which of them are no longer those of ``params.yaml``.
     """
 
-    table: pd.DataFrame
+    rows: list[dict[str, Any]]
     metrics: dict[str, Any]
     speech: str
     eeg: str | None
@@ -37,87 +43,62 @@ class Comparison:
     confidence: float
     stale: tuple[str, ...] = ()
 
-    names: ClassVar[dict[str, str]] = {
-        "raw": "raw speech",
-        "jec-ssl": "JEC-SSL only",
-        "jmml": "JMML",
-        "one-hot": "one-hot control",
-    }
-
     @property
     def title(self) -> str:
-        first = self.table.iloc[0]
+        first = self.rows[0]
         return (
             f"UAR on unseen speakers of {self.speech}{f' with {self.eeg}' if self.eeg else ''}: {self.label_space}, "
-            f"{first['n_groups']} speakers, leave {self.groups_per_fold} out, {first['n_seeds']} "
-            f"seed{'' if first['n_seeds'] == 1 else 's'}, chance {self.metrics['chance']:.3f}"
+            f"{many(first['n_groups'], 'speaker')}, leave {self.groups_per_fold} out, "
+            f"{many(first['n_seeds'], 'seed')}, chance {self.metrics['chance']:.3f}"
         )
 
     @property
-    def columns(self) -> list[str]:
-        return [
-            "method",
-            "UAR",
-            f"{100 * self.confidence:g} % interval",
-            "accuracy",
-            "macro F1",
-            "ECE",
-            "UAR - raw",
-        ]
-
-    def rows(self) -> list[tuple[str, ...]]:
-        """One row per method, in the order of :attr:`columns`; EEG-only inference last."""
-        records: list[dict[str, Any]] = self.table.to_dict("records")  # type: ignore[assignment]
-        return [
-            (
-                self._name(row),
-                f"{row['uar']:.3f}",
-                "-" if pd.isna(row["ci_low"]) else f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
-                f"{row['accuracy']:.3f}",
-                f"{row['macro_f1']:.3f}",
-                f"{row['ece']:.3f}",
-                "" if pd.isna(row["diff"]) else f"{row['diff']:+.3f} (p {row['p_holm']:.2f})",
-            )
-            for row in records
-        ]
+    def table(self) -> ComparisonTable:
+        """One row per method, EEG-only inference last."""
+        named = [{**row, "label": _name(row)} for row in self.rows]
+        return ComparisonTable(named, COLUMNS, confidence=self.confidence)
 
     def notes(self) -> list[str]:
         """The primary contrast in words, and what to read with caution."""
-        lines = []
-        if self.stale:
-            lines.append(f"These are old results: {', '.join(self.stale)} changed since. Run `dvc repro`.")
-        contrast = self.metrics.get(f"{CLAIM}_minus_{CONTROL}")
-        if contrast and contrast["diff_low"] is not None:
-            verdict = (
-                "EEG added more than labels do"
-                if contrast["diff_low"] > 0
-                else "worse than bare labels"
-                if contrast["diff_high"] < 0
-                else "no evidence that EEG added more than labels do"
-            )
-            lines.append(
-                f"Primary contrast, JMML - one-hot control: {contrast['diff']:+.3f} "
-                f"({contrast['diff_low']:+.3f} to {contrast['diff_high']:+.3f}, p {contrast['p']:.2f}): {verdict}."
-            )
-        remarks = {note for note in self.table["note"].dropna().astype(str) if note}
-        return lines + [f"Note: {note}." for note in sorted(remarks)]
+        old = f"These are old results: {', '.join(self.stale)} changed since. Run `dvc repro`."
+        return [*([old] if self.stale else []), *self._contrast(), *self.table.notes()]
+
+    def _contrast(self) -> list[str]:
+        found, groups = self.metrics.get(f"{CLAIM}_minus_{CONTROL}"), int(self.rows[0]["n_groups"])
+        if not found:
+            return []
+        found = plain({**found, "n_groups": groups})
+        low, high = (float("nan") if found[key] is None else found[key] for key in ("diff_low", "diff_high"))
+        dz = float("nan") if found["dz"] is None else found["dz"]
+        said = outcome({**found, "low": low, "high": high, "dz": dz}, self.confidence)
+        span = interval(low, high, signed=True)
+        text = (
+            f"Primary contrast, JMML - one-hot control: {number(found['diff'], signed=True)}, "
+            f"{'no interval' if span == DASH else f'{100 * self.confidence:g} % interval {span}'}, "
+            f"{p_in_view(found['p'], groups)}: {about_eeg(said, groups)}."
+        )
+        return [text.replace(MINUS, "-")]
 
     def as_dict(self) -> dict[str, Any]:
-        methods = self.table[self.table["modality"] == "speech"].drop(columns="modality")
         return {
             "speech": self.speech,
             "eeg": self.eeg,
             "label_space": self.label_space,
             "stale": list(self.stale),
             "chance": self.metrics["chance"],
-            "methods": methods.to_dict("records"),
+            "methods": [
+                {key: value for key, value in row.items() if key != "modality"}
+                for row in self.rows
+                if row["modality"] == "speech"
+            ],
             "eeg_only": self.metrics.get("eeg_only"),
             "primary_contrast": self.metrics.get(f"{CLAIM}_minus_{CONTROL}"),
         }
 
-    def _name(self, row: dict[str, Any]) -> str:
-        name = self.names.get(row["method"], row["method"])
-        return name if row["modality"] == "speech" else f"{name}, EEG only"
+
+def _name(row: dict[str, Any]) -> str:
+    name = NAMES.get(row["method"], row["method"])
+    return name if row["modality"] == "speech" else f"{name}, EEG only"
 
 
 def load_comparison(project: Project) -> Comparison:
@@ -133,4 +114,5 @@ def load_comparison(project: Project) -> Comparison:
     except (ValueError, KeyError):
         raise DataError("is no evaluation", where=project.results_dir, fix=NEXT) from None
     stale = tuple(name for name, value in settings_of(project.params).items() if settings.get(name) != value)
-    return Comparison(table, metrics, **{name: settings[name] for name in SHOWN}, stale=stale)
+    rows = [plain({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
+    return Comparison(rows, metrics, **{name: settings[name] for name in SHOWN}, stale=stale)

@@ -85,8 +85,7 @@ def called(monkeypatch):
     """What the runner is asked for; nothing runs."""
     calls = []
     result = SimpleNamespace(
-        columns=("method", "UAR"),
-        rows=lambda: [("jmml", "0.5")],
+        table=SimpleNamespace(terminal=lambda: (["method", "UAR"], [["jmml", "0.5"]])),
         title="Best",
         lines=lambda: ["Next: jmml model register"],
         as_dict=lambda: {"name": "tiny"},

@@ -15,7 +15,6 @@ CAPTION, GRID = "#555555", "#DDDDDD"
 # Okabe and Ito's palette, yellow last: it is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
-MINUS = "\N{MINUS SIGN}"
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -32,16 +31,6 @@ STYLE: Any = {
     "ytick.color": INK,
     "legend.frameon": False,
 }
-
-
-def signed(value: float) -> str:
-    """``+0.012``, with a typographic minus."""
-    return f"{value:+.3f}".replace("-", MINUS)
-
-
-def p_text(p: float) -> str:
-    """``p < 0.001`` or ``p = 0.012``."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def quiet(ax: Axes) -> None:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from jmml.errors import DataError
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, ORANGE, p_text, signed
+from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, ORANGE
+from jmml.evaluation.wording import about_p, number, p_value
 
 
 def method_comparison(
@@ -49,10 +50,10 @@ def method_comparison(
         for y, row in enumerate(rows):
             own = speakers.loc[speakers["method"] == row.method, "uar"].to_numpy(np.float64)
             jitter = rng.uniform(-0.09, 0.09, len(own))
-            ax.scatter(own, y + 0.2 + jitter, s=20, color=GREY, alpha=0.7, linewidths=0, zorder=2)
+            ax.scatter(own, y + 0.28 + jitter, s=20, color=GREY, alpha=0.7, linewidths=0, zorder=2)
             if np.isfinite(row.ci_low):
-                ax.plot([row.ci_low, row.ci_high], [y - 0.08] * 2, color=BLUE, lw=3, zorder=3)
-            ax.plot(row.uar, y - 0.08, "D", ms=8, color=BLUE, mec="white", mew=1.2, zorder=4)
+                ax.plot([row.ci_low, row.ci_high], [y, y], color=BLUE, lw=3, zorder=3)
+            ax.plot(row.uar, y, "D", ms=8, color=BLUE, mec="white", mew=1.2, zorder=4)
             ax.annotate(
                 _figures(row), (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=9,
                 linespacing=1.5,
@@ -85,18 +86,25 @@ def _figures(row: Any) -> str:
     if row.reference == row.method:
         return f"{text}\nreference"
     if np.isfinite(row.diff):
-        text += f"\n{signed(row.diff)} to {row.reference}, {p_text(row.p_holm)}"
+        text += f"\n{number(row.diff, signed=True)} to {row.reference}, Holm p {p_value(row.p_holm)}"
     return text
 
 
 def _caption(table: pd.DataFrame, confidence: float) -> str:
     """What the marks mean, and every warning of the table."""
     seeds = sorted(set(table["n_seeds"]))
+    groups = int(table["n_groups"].iloc[0])
+    bars = (
+        f" and bar: UAR with {confidence:.0%} interval over"
+        if table["ci_low"].notna().any()
+        else ": UAR over"
+    )
     lines = [
-        f"Diamond and bar: UAR with {confidence:.0%} interval over {table['n_groups'].iloc[0]} speakers, "
+        f"Diamond{bars} {groups} speaker{'' if groups == 1 else 's'}, "
         f"mean of {' or '.join(map(str, seeds))} seed{'' if seeds == [1] else 's'}. Dots: each speaker."
     ]
-    if table["p_holm"].notna().any():
-        lines.append("p: paired sign-flip test over speakers, Holm-corrected.")
+    if family := int(table["p_holm"].notna().sum()):
+        lines.append(about_p(groups, family))
     notes = {note: None for row in table["note"] for note in row.split("; ") if note}
+    notes = {note: None for note in notes if not (family and note.startswith("p cannot"))}
     return "\n".join(lines + [f"Note: {note}." for note in notes])

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from jmml.errors import DataError
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, INK, ORANGE, p_text, signed
+from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, INK, ORANGE
+from jmml.evaluation.wording import MINUS, NO_INTERVAL, about_p, number, p_value
 
 _GROUPS: Mapping[str, str] = {"ours": "Ours", "peer": "Peers", "control": "Controls in place of EEG"}
 _ROW = 0.3  # inches
@@ -64,38 +65,43 @@ def forest(table: pd.DataFrame, path: Path, *, confidence: float = 0.95, title: 
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
         ax.xaxis.set_major_formatter(
-            lambda value, _: "0" if abs(value) < 1e-9 else f"{value:+.2f}".replace("-", _style.MINUS)
+            lambda value, _: "0" if abs(value) < 1e-9 else f"{value:+.2f}".replace("-", MINUS)
         )
         reference = table.loc[table["method"] == rows["reference"].iloc[0], "label"].iloc[0]
         ax.set_xlabel(f"UAR minus that of: {reference.lower()}")
         ax.set_title(title or "Difference to the reference", pad=22)
-        heads = ((1, _GAP, f"difference [{confidence:.0%} interval]", "left"), (1, _P, "p", "left"),
+        spread = f"{confidence:.0%} interval" if rows["diff_low"].notna().any() else NO_INTERVAL
+        heads = ((1, _GAP, f"difference [{spread}]", "left"), (1, _P, "p", "left"),
                  (1, _HOLM, "Holm p", "left"),
                  (0, 0, "worse than the reference", "left"), (1, 0, "better", "right"))  # fmt: skip
         for x, right, text, side in heads:
             ax.annotate(text, (x, 1), (right, 6), xycoords="axes fraction", textcoords="offset points", fontsize=9,
                         color=CAPTION, va="bottom", ha=side)  # fmt: skip
+        if family := int(rows["p"].notna().sum()):
+            said = about_p(int(rows["n_groups"].max()), family)
+            figure.text(0.01, -0.02, said, fontsize=8.5, color=CAPTION, va="top")
         _style.write(figure, path)
 
 
 def _row(ax: Axes, y: int, row: Any) -> None:
     colour = ORANGE if row.primary else GREY if row.kind == "control" else BLUE
     weight = "bold" if row.primary else "normal"
-    tested = np.isfinite(row.diff_low)
+    tested = np.isfinite(row.p)
     if row.primary:
         ax.axhspan(y - 0.45, y + 0.45, color=ORANGE, alpha=0.1, lw=0, zorder=0)
-    if tested:
+    if np.isfinite(row.diff_low):
         ax.plot([row.diff_low, row.diff_high], [y, y], color=colour, lw=3 if row.primary else 2, zorder=3,
                 solid_capstyle="butt")  # fmt: skip
     marker = "D" if row.primary else "o"
     ax.plot(row.diff, y, marker, ms=8 if row.primary else 6.5, mec=colour if not tested else "white", mew=1,
             color=colour if tested else "white", zorder=4)  # fmt: skip
-    words = [(_GAP, f"{signed(row.diff)}  [{signed(row.diff_low)}, {signed(row.diff_high)}]")]
-    if not tested:
-        words = [(_GAP, "is the reference in every fold" if row.diff == 0 else signed(row.diff))]
+    figures = number(row.diff, signed=True)
+    if np.isfinite(row.diff_low):
+        figures += f"  [{number(row.diff_low, signed=True)}, {number(row.diff_high, signed=True)}]"
+    words = [(_GAP, figures if tested else "is the reference in every fold")]
     for column, p in ((_P, row.p), (_HOLM, row.p_holm)):
         if np.isfinite(p):
-            words.append((column, p_text(p).removeprefix("p = ").removeprefix("p ")))
+            words.append((column, p_value(p)))
     for right, text in words:
         ax.annotate(text, (1, y), (right, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                     va="center", fontsize=9, fontweight=weight)  # fmt: skip

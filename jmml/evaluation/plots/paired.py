@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from jmml.errors import DataError
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, INK, ORANGE, signed
+from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, INK, ORANGE
+from jmml.evaluation.wording import number
 
 _EQUAL = 1e-9
 
@@ -77,7 +78,7 @@ def paired_speakers(
         figure.text(
             0.01, -0.02,
             f"Solid: higher with {names[1]}. Dashed: lower.{equal}\n"
-            f"Thick: mean of the speakers, {signed(float(change.mean()))}.",
+            f"Thick: mean of the speakers, {number(float(change.mean()), signed=True)}.",
             fontsize=8.5, color=CAPTION, va="top",
         )  # fmt: skip
         _style.write(figure, path)

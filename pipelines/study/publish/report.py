@@ -12,9 +12,10 @@ import yaml
 
 from jmml import methods
 from jmml.evaluation.contrast import LABEL_ONLY, label_of
+from jmml.evaluation.wording import DASH, number
 from jmml.files import atomic_folder, atomic_path
 from pipelines.reporting import pages
-from pipelines.reporting.wording import DASH, many, number, sentence_case
+from pipelines.reporting.wording import many, sentence_case
 from pipelines.study.publish import tables
 from pipelines.study.publish.figures import Figure, draw
 from pipelines.study.publish.results import CertificateSummary, StudyResults, TaskResults
@@ -88,9 +89,8 @@ def render(results: StudyResults, drawn: Mapping[str, list[Figure]], images: Map
 
 
 def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict[str, Any]:
-    found = task.primary
+    found, shown = task.primary, tables.table(task, results.confidence)
     people, folds = many(found["n_groups"], "speaker"), len({cell.fold for cell in task.cells})
-    table = task.table.to_dict("records")
     return {
         "name": task.name,
         "title": task.title,
@@ -102,20 +102,16 @@ def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict
         },
         "outcome": found["outcome"],
         "verdict": sentence_case(words(found, results.confidence)),
-        "contrast": tables.contrast(results, task).replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"),
+        "contrast": tables.contrast(results, task),
         "warnings": [
             f"{sentence_case(note)}."
-            for row in table
-            if row["primary"]
+            for row in shown.rows
+            if row["method"] == shown.claim
             for note in row["note"].split("; ")
             if note
         ],
-        "head": tables.columns(results.confidence),
-        "rows": [
-            {"cells": cells, "primary": row["primary"], "kind": row["kind"]}
-            for row, cells in zip(table, tables.rows(task), strict=True)
-        ],
-        "notes": tables.notes(task, results.confidence),
+        "table": shown.html(),
+        "notes": shown.notes(),
         "chosen": _chosen(task.chosen),
         "figures": drawn,
     }

@@ -15,10 +15,12 @@ from typing import Any
 
 from jmml.errors import DataError, ProjectError, nearest
 from jmml.evaluation.contrast import LABEL_ONLY, label_of
+from jmml.evaluation.wording import MINUS, number
 from jmml.files import atomic_path, sha256_file
+from pipelines.reporting.comparison import ComparisonTable
 from pipelines.study.define.reading import READY_MADE
 from pipelines.study.publish.results import StudyResults, TaskResults
-from pipelines.study.publish.verdict import words
+from pipelines.study.publish.verdict import difference, words
 from pipelines.workspace.project import Project
 
 FILE = "study.json"
@@ -27,6 +29,8 @@ ROW = (
     "method", "label", "kind", "uar", "ci_low", "ci_high", "diff", "diff_low", "diff_high", "p", "p_holm", "dz",
     "reference", "note",
 )  # fmt: skip
+
+COLUMNS = ("method", "uar", "interval", "gain", "difference_interval", "p", "p_holm", "dz")
 
 
 @dataclass(frozen=True)
@@ -39,42 +43,22 @@ class TaskSummary:
     primary: dict[str, Any]
     chosen: dict[str, str]
 
-    def columns(self, confidence: float) -> list[str]:
-        """Headings of :meth:`table`."""
-        interval = f"{100 * confidence:g} % interval"
-        reference = next((row["reference"] for row in self.rows if row["reference"]), None)
-        minus = f"minus {reference}" if reference else "difference"
-        return ["method", "UAR", interval, minus, interval, "p", "Holm p", "dz"]
-
-    def table(self) -> list[list[str]]:
+    def table(self, confidence: float) -> ComparisonTable:
         """One row per method; empty where nothing is compared."""
-        return [
-            [
-                f"{row['label']}{' *' if row['method'] == self.primary['claim'] else ''}",
-                _number(row["uar"]),
-                _interval(row["ci_low"], row["ci_high"]),
-                _number(row["diff"], sign=True),
-                _interval(row["diff_low"], row["diff_high"], sign=True),
-                _p(row["p"]),
-                _p(row["p_holm"]),
-                _number(row["dz"], digits=2, sign=True),
-            ]
-            for row in self.rows
-        ]
+        rows = [{**row, "n_groups": self.primary["n_groups"]} for row in self.rows]
+        claim = self.primary["claim"]
+        return ComparisonTable.of(rows, COLUMNS, confidence=confidence, claim=claim, primary=True)
 
     def headline(self, confidence: float = 0.95) -> str:
         """The primary contrast in one line."""
         found = self.primary
         if found["reference"] is None:
             return f"{self.name}: {found['verdict']}"
-        return (
-            f"{self.name}: {found['claim_label']} {found['uar']:.3f}, {found['reference_label']} "
-            f"{found['reference_uar']:.3f}, difference {found['diff']:+.3f} "
-            f"[{_interval(found['low'], found['high'], sign=True)}], p {_p(found['p']) or 'none'} "
-            f"(Holm {_p(found['p_holm']) or 'none'}), "
-            f"{found['n_groups']} speakers, {found['n_seeds']} seed{'' if found['n_seeds'] == 1 else 's'}: "
-            f"{words(found, confidence)}"
+        text = (
+            f"{self.name}: {found['claim_label']} {number(found['uar'])}, {found['reference_label']} "
+            f"{number(found['reference_uar'])}, difference {difference(found, confidence)}: {words(found, confidence)}"
         )
+        return text.replace(MINUS, "-")
 
     def footnote(self) -> str:
         """How the primary contrast is decided, and what stands behind the composite reference."""
@@ -255,18 +239,3 @@ def _without_nan(value: Any) -> Any:
 def _finite(name: str, value: float | None) -> Iterator[tuple[str, float]]:
     if value is not None and math.isfinite(value):
         yield name, float(value)
-
-
-def _number(value: float | None, *, digits: int = 3, sign: bool = False) -> str:
-    if value is None or not math.isfinite(value):
-        return ""
-    return f"{value:{'+' if sign else ''}.{digits}f}"
-
-
-def _p(value: float | None) -> str:
-    return "< 0.001" if value is not None and value < 0.001 else _number(value)
-
-
-def _interval(low: float | None, high: float | None, *, sign: bool = False) -> str:
-    numbers = [_number(low, sign=sign), _number(high, sign=sign)]
-    return " to ".join(numbers) if all(numbers) else ""

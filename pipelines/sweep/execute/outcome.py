@@ -9,12 +9,14 @@ import pandas as pd
 
 from jmml.config import MethodConfig
 from pipelines.definitions.spaces import describe
+from pipelines.reporting.comparison import ComparisonTable
 from pipelines.reporting.wording import many
 from pipelines.sweep.definition.plan import Plan
 from pipelines.sweep.record.journal import Event
 from pipelines.sweep.record.state import SweepState, Trial
 from pipelines.sweep.show.table import unsaved_text
 
+COLUMNS = ("method", "uar", "interval", "accuracy", "macro_f1", "gain")
 _SCORES = (
     "uar",
     "ci_low",
@@ -78,10 +80,11 @@ class SweepResult:
         return str(self.refit["model_uri"])
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Headings of :meth:`rows`; the level of the intervals is that at which they were computed."""
+    def table(self) -> ComparisonTable:
+        """One row per method; the level of the intervals is that at which they were computed."""
+        rows = [{**row, "label": row["method"]} for row in self.refit["comparison"]]
         level = self.refit.get("confidence", self.plan.params.evaluation.confidence)
-        return ("method", "UAR", f"{100 * level:g} % interval", "accuracy", "macro F1", "UAR - one-hot")
+        return ComparisonTable.of(rows, COLUMNS, confidence=level)
 
     @property
     def title(self) -> str:
@@ -89,28 +92,12 @@ class SweepResult:
         seeds = many(len(self.plan.params.protocol.seeds), "seed")
         return f"Best configuration on speakers {', '.join(speech.test)}, unseen by the search ({seeds})"
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """One row per method, in the order of :attr:`columns`."""
-        return [
-            (
-                str(row["method"]),
-                f"{row['uar']:.3f}",
-                "-" if pd.isna(row["ci_low"]) else f"[{row['ci_low']:.3f}, {row['ci_high']:.3f}]",
-                f"{row['accuracy']:.3f}",
-                f"{row['macro_f1']:.3f}",
-                "" if pd.isna(row["diff"]) else f"{row['diff']:+.3f}",
-            )
-            for row in self.comparison.to_dict("records")
-        ]
-
     def lines(self) -> list[str]:
         """What else is worth knowing, and the next step."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items())
-        parts = {part for note in self.comparison["note"] for part in note.split("; ") if part}
-        notes = sorted(part for part in parts if not part.startswith("p cannot be"))  # no p is shown here
         failed = next((trial for trial in self.trials if trial.error), None)
         return [
-            *notes,
+            *self.table.notes(),
             f"best of {len(self.trials)} trials ({counts}): trial {self.best.number}, inner-fold UAR "
             f"{self.best.best_val_uar:.3f} at epoch {self.best.best_epoch}: {describe(self.best.chosen)}",
             *([f"trial {failed.number} failed: {failed.error}"] if failed else []),
@@ -164,8 +151,7 @@ class SweepResult:
             },
             "method": self.config.model_dump(mode="json"),
             "methods": [
-                {"method": row["method"], **{key: row[key] for key in _SCORES}}
-                for row in self.comparison.to_dict("records")
+                {"method": row["method"], **{key: row[key] for key in _SCORES}} for row in self.table.rows
             ],
             "metrics": self.metrics,
             "model_uri": self.model_uri,

@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
+from jmml.evaluation.wording import DASH
 from pipelines.reporting import pages
-from pipelines.reporting.wording import DASH, grouped
+from pipelines.reporting.wording import grouped
 from pipelines.sweep.record.history import Record, finite, score
 from pipelines.sweep.record.state import Trial
 from pipelines.sweep.show.charts import svg

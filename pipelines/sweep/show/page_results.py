@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jmml.evaluation.contrast import label_of
-from pipelines.reporting.wording import (
-    DASH,
-    duration,
-    grouped,
-    interval,
-    many,
-    number,
-    p_value,
-    sentence_case,
-)
+from jmml.evaluation.wording import DASH, interval, number
+from pipelines.reporting.comparison import ComparisonTable, plain
+from pipelines.reporting.wording import duration, grouped, many
 from pipelines.sweep.record.history import Record, finite
 from pipelines.sweep.show.charts import svg
 from pipelines.sweep.show.charts.figure import score_name
 from pipelines.sweep.show.page_definition import searched
 from pipelines.sweep.show.words import moment
+
+COLUMNS = (
+    "method", "uar", "interval", "difference", "difference_interval", "p", "p_holm", "accuracy", "macro_f1", "ece",
+)  # fmt: skip
 
 
 def verdict(record: Record) -> str:
@@ -66,7 +63,9 @@ def facts(record: Record) -> list[tuple[str, str, str]]:
         facts.append(("Best score", number(best.best_score), f"{name}, trial {best.number}"))
     if state.refits:
         metrics = state.refits[-1]["metrics"]
-        span = interval(metrics.get("test_uar_ci_low"), metrics.get("test_uar_ci_high"))
+        low, high = (metrics.get(f"test_uar_ci_{end}") for end in ("low", "high"))
+        found = plain({"n_groups": table(state.refits[-1]).groups, "ci_low": low, "ci_high": high})
+        span = interval(found["ci_low"], found["ci_high"])
         facts.append(
             ("Outer fold", number(metrics.get("test_uar")), "UAR" if span == DASH else f"UAR, {span}")
         )
@@ -84,7 +83,8 @@ def best(record: Record) -> dict[str, Any] | None:
     chosen = record.configuration(best)
     tried = len(record.scored)
     note = (
-        f"The score is the highest of {grouped(tried)} and was chosen for it, so it flatters: the outer fold decides."
+        f"The score is the highest of {grouped(tried)} and selected as such, hence optimistically biased; report the "
+        "outer-fold score."
         if tried > 1
         else ""
     )
@@ -99,59 +99,40 @@ def best(record: Record) -> dict[str, Any] | None:
 def outer(record: Record) -> dict[str, Any]:
     """The last refit and how often the outer fold was opened."""
     if not record.state.refits:
-        return {
-            "words": "The outer fold has not been opened by this sweep.",
-            "rows": [],
-            "metrics": [],
-            "model": "",
-        }
+        words = "The outer fold has not been opened by this sweep."
+        return {"words": words, "table": None, "metrics": [], "model": ""}
     event = record.state.refits[-1]
     opened = int(event.get("opened") or len(record.state.refits))
     words = f"The outer fold was opened {'once' if opened == 1 else 'twice' if opened == 2 else f'{opened} times'}"
     words += (
         ". No trial saw it."
         if opened == 1
-        else ": after the first time its figures have been known, and whoever chose by them would flatter the result."
+        else ": after the first time its figures have been known, and a choice made by them biases the result."
     )
     best = record.best
     if best is not None and event.get("trial") not in (None, best.number):
         words += f" What was refitted is trial {event['trial']}; trial {best.number} has overtaken it since."
-    rows = event.get("comparison") or []
-    reference = next((row.get("reference") for row in rows if row.get("reference")), None)
+    shown = table(event)
     return {
         "words": words,
-        "head": ["Method", "UAR", "Interval", "Difference", "Interval", "p", "Holm p", "Accuracy", "Macro F1", "ECE"],
-        "rows": [_compared(row, reference) for row in rows],
-        "reference": label_of(reference) if reference else None,
-        "notes": sorted({part for row in rows for part in str(row.get("note") or "").split("; ") if part}),
-        "size": _size(rows),
-        "metrics": [] if rows else sorted(event["metrics"].items()),
+        "table": shown.html() if shown.rows else None,
+        "reference": label_of(shown.reference) if shown.reference else None,
+        "notes": shown.notes(),
+        "size": _size(shown.rows),
+        "metrics": [] if shown.rows else sorted(event["metrics"].items()),
         "model": event.get("model_uri") or "",
         "trial": event.get("trial"),
         "epoch": event.get("epoch"),
-    }  # fmt: skip
-
-
-def _compared(row: Mapping[str, Any], reference: str | None) -> dict[str, Any]:
-    method = str(row["method"])
-    return {
-        "primary": method == "jmml",
-        "cells": [
-            sentence_case(label_of(method)),
-            number(row.get("uar")),
-            interval(row.get("ci_low"), row.get("ci_high")),
-            "reference" if method == reference else number(row.get("diff"), signed=True),
-            interval(row.get("diff_low"), row.get("diff_high"), signed=True),
-            p_value(row.get("p")),
-            p_value(row.get("p_holm")),
-            number(row.get("accuracy")),
-            number(row.get("macro_f1")),
-            number(row.get("ece")),
-        ],
     }
 
 
-def _size(rows: list[dict[str, Any]]) -> str:
+def table(event: Mapping[str, Any]) -> ComparisonTable:
+    """The comparison on the outer fold, as a ``refit`` event has it."""
+    rows = event.get("comparison") or []
+    return ComparisonTable.of(rows, COLUMNS, confidence=event.get("confidence"), claim="jmml")
+
+
+def _size(rows: Sequence[Mapping[str, Any]]) -> str:
     found = [
         many(int(rows[0][key]), noun)
         for key, noun in (("n_groups", "speaker"), ("n_samples", "utterance"), ("n_seeds", "seed"))

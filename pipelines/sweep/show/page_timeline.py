@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from jmml.evaluation.wording import DASH
 from pipelines.definitions.spaces import describe
-from pipelines.reporting.wording import DASH, duration, grouped, many
+from pipelines.reporting.wording import duration, grouped, many
 from pipelines.sweep.record.history import Record
 from pipelines.sweep.record.state import Trial
 from pipelines.sweep.show.table import unsaved_text

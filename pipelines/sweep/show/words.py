@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.reporting.wording import DASH
+from jmml.evaluation.wording import DASH
 
 MAX_LISTED = 50  # trials of one error, trials with repeated epochs
 

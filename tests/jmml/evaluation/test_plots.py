@@ -85,7 +85,7 @@ def test_comparison_shows_every_speaker_interval_and_chance(drawn: list[Figure],
     assert (0.46, 0.58) in segments
     assert (0.25, 0.25) in segments
     shown = "\n".join(texts(drawn[0]))
-    assert "0.520  [0.460, 0.580]\n+0.110 to raw, p = 0.008" in shown
+    assert "0.520  [0.460, 0.580]\n+0.110 to raw, Holm p 0.008" in shown
     assert "0.410  [0.350, 0.470]\nreference" in shown
     assert "chance 0.25" in shown
     assert "8 speakers, mean of 1 or 3 seeds" in shown
@@ -96,11 +96,32 @@ def test_comparison_shows_every_speaker_interval_and_chance(drawn: list[Figure],
 
 
 def test_comparison_repeats_the_notes(drawn: list[Figure], tmp_path: Path) -> None:
-    flagged = table("only 4 speakers: the interval is rough; p cannot be below 0.125")
+    flagged = table("only 4 speakers: the interval is rough; p cannot be below 0.125").assign(n_groups=4)
     plots.method_comparison(flagged, speakers(), tmp_path / "m.png", chance=0.25)
     shown = "\n".join(texts(drawn[0]))
     assert shown.count("only 4 speakers: the interval is rough.") == 1
-    assert shown.count("p cannot be below 0.125.") == 1
+    assert shown.count("cannot be below 0.125 with four speakers") == 1
+
+
+def test_a_method_stands_on_the_line_of_its_bar(drawn: list[Figure], tmp_path: Path) -> None:
+    compare(tmp_path / "m.png")
+    (ax,) = drawn[0].axes
+    bars = [line for line in ax.lines if line.get_linewidth() == 3]
+    diamonds = [line for line in ax.lines if line.get_marker() == "D"]
+    for place, bar, diamond in zip(ax.get_yticks(), bars, diamonds, strict=True):
+        assert {*bar.get_ydata(), *diamond.get_ydata()} == {place}  # type: ignore[misc]
+    assert all((c.get_offsets()[:, 1] % 1 > 0.15).all() for c in ax.collections)  # type: ignore[index]
+
+
+def test_no_interval_is_drawn_or_named_where_there_is_none(drawn: list[Figure], tmp_path: Path) -> None:
+    note = "2 speakers: no interval below four; p cannot be below 0.5"
+    few = table(note).assign(n_groups=2, ci_low=np.nan, ci_high=np.nan)
+    plots.method_comparison(few, speakers(), tmp_path / "m.png", chance=0.25)
+    shown = "\n".join(texts(drawn[0]))
+    assert not [line for line in drawn[0].axes[0].lines if line.get_linewidth() == 3]
+    assert "Diamond: UAR over 2 speakers" in shown
+    assert "Note: 2 speakers: no interval below four." in shown
+    assert "[" not in shown
 
 
 def test_comparison_without_reference_or_interval(drawn: list[Figure], tmp_path: Path) -> None:

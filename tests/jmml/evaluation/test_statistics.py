@@ -94,11 +94,16 @@ class TestBootstrap:
         rng = np.random.default_rng(0)
         assert statistics.cluster_bootstrap(counts[:5], rng=rng).note.startswith("only 5 speakers")
         assert statistics.cluster_bootstrap(counts[:6], rng=rng).note == ""
-        one = statistics.cluster_bootstrap(counts[:1], rng=rng)
-        assert np.isfinite(one.estimate)
-        assert np.isnan(one.low)
-        assert np.isnan(one.high)
-        assert one.note == "one speaker: no interval"
+
+    @pytest.mark.parametrize("groups", [1, 2, 3, 4])
+    def test_there_is_no_interval_below_four_speakers(self, groups: int) -> None:
+        counts, other = (simulate(np.random.default_rng(seed), 8)[:groups] for seed in (9, 10))
+        for reference in (None, other):
+            found = statistics.cluster_bootstrap(counts, rng=np.random.default_rng(0), reference=reference)
+            base = 0.0 if reference is None else statistics.pooled_uar(reference)
+            assert found.estimate == statistics.pooled_uar(counts) - base
+            assert np.isfinite([found.low, found.high]).all() == (groups == 4)
+            assert ("no interval below four" in found.note) == (groups < 4)
 
     def test_agrees_with_scipy_where_small_sample_corrections_vanish(self) -> None:
         counts = simulate(np.random.default_rng(10), 400, logit=0.5, m=4)
@@ -116,17 +121,17 @@ class TestBootstrap:
         assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.06 * width)
 
     def test_reaches_as_far_as_student_where_speakers_run_out(self) -> None:
-        # Three speakers: no resample lies beyond the worst of them, the t interval does.
-        counts = np.zeros((3, 1, 2, 2), dtype=np.int64)
-        counts[:, 0, 0] = [[4, 6], [5, 5], [6, 4]]
+        # Four speakers: no resample lies beyond the worst of them, the t interval does.
+        counts = np.zeros((4, 1, 2, 2), dtype=np.int64)
+        counts[:, 0, 0] = [[9, 11], [10, 10], [10, 10], [11, 9]]
         interval = statistics.cluster_bootstrap(counts, n=20_000, rng=np.random.default_rng(0))
-        low, high = stats.t.interval(0.95, 2, loc=0.5, scale=stats.sem([0.4, 0.5, 0.6]))
+        low, high = stats.t.interval(0.95, 3, loc=0.5, scale=stats.sem([0.45, 0.5, 0.5, 0.55]))
         assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.01)
-        assert low < 0.4
+        assert low < 0.45
 
     def test_bounds_stay_possible(self) -> None:
-        counts = np.zeros((3, 1, 2, 2), dtype=np.int64)
-        counts[:, 0, 0] = [[10, 0], [10, 0], [2, 8]]
+        counts = np.zeros((4, 1, 2, 2), dtype=np.int64)
+        counts[:, 0, 0] = [[10, 0], [10, 0], [10, 0], [0, 10]]
         alone = statistics.cluster_bootstrap(counts, rng=np.random.default_rng(0))
         assert (alone.low, alone.high) == (0, 1)
         flipped = counts[..., ::-1].copy()
@@ -166,6 +171,12 @@ class TestSignFlip:
         assert statistics.paired_sign_flip([0.1, 0.2, 0.3, 0.4, 0.5]) == 2 / 32
         assert statistics.paired_sign_flip(np.zeros(8)) == 1.0
         assert np.isnan(statistics.paired_sign_flip([]))
+
+    def test_the_smallest_p_is_that_of_equal_signs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for n in (1, 2, 5, 9, 16):
+            assert statistics.smallest_p(n) == statistics.paired_sign_flip(np.arange(1.0, n + 1))
+        monkeypatch.setattr(statistics, "DRAWS", 999)
+        assert statistics.smallest_p(40) == statistics.paired_sign_flip(np.full(40, 0.5), draws=999)
 
     def test_direction_and_scale_do_not_matter(self) -> None:
         d = np.random.default_rng(0).normal(0.3, 1, 12)

@@ -99,6 +99,23 @@ class TestForest:
         assert jmml["p"] < jmml["p_holm"]
         assert {f"{jmml['p']:.3f}", f"{jmml['p_holm']:.3f}"} <= set(shown)
 
+    def test_what_p_can_reach_and_how_it_is_corrected(self, drawn: list[Figure], tmp_path: Path) -> None:
+        draw_forest(tmp_path / "f.png")
+        shown = "\n".join(texts(drawn[0]))
+        assert "cannot be below 0.008 with eight speakers" in shown
+        assert "corrected for the 4 comparisons of the table; it cannot be below 0.031" in shown
+
+    def test_three_speakers_have_a_test_and_no_interval(self, drawn: list[Figure], tmp_path: Path) -> None:
+        frame = simulated.evidence({"raw": 0.2, "jmml": 1.4}, speakers=3, folds=3)
+        table = contrast.study_table(frame, val_uar={}, bootstrap=200)
+        plots.forest(table, tmp_path / "f.png")
+        shown = texts(drawn[0])
+        assert "difference [no interval below four speakers]" in shown
+        assert "0.250" in shown
+        assert not any("reference in every fold" in text for text in shown)
+        bars = [line for line in drawn[0].axes[0].lines if line.get_linewidth() in (2, 3)]
+        assert bars == []
+
     def test_no_text_covers_another(self, drawn: list[Figure], tmp_path: Path) -> None:
         draw_forest(tmp_path / "f.png")
         (ax,) = drawn[0].axes

@@ -57,14 +57,23 @@ def test_a_complete_candidate_passes_every_gate(good: Candidate) -> None:
     assert len({verdict.name for verdict in verdicts}) == len(gates.GATES)
 
 
-def test_one_held_out_speaker_has_no_interval_and_needs_none(good: Candidate, tmp_path: Path) -> None:
-    frame = make_evidence()
-    speaker = frame.loc[frame["modality"] == "speech", "group"].iloc[0]
-    alone = frame[(frame["group"] == speaker) | (frame["modality"] != "speech")]
-    folder = write_evidence(tmp_path / "alone", alone)
+@pytest.mark.parametrize("people", [1, 3])
+def test_few_held_out_speakers_have_no_interval_and_need_none(
+    good: Candidate, tmp_path: Path, people: int
+) -> None:
+    few = make_evidence(speakers=people)
+    folder = write_evidence(tmp_path / "few", few)
     tags = {**good.tags, gates.EVIDENCE_DIGEST: gates.evidence_digest(folder / "evidence.parquet")}
-    metrics = {key: value for key, value in held_out_metrics(alone).items() if key not in gates.INTERVAL}
-    assert failed(changed(good, folder=folder, tags=tags, metrics=metrics)) == {}
+    metrics = {key: value for key, value in held_out_metrics(few).items() if key not in gates.INTERVAL}
+    candidate = changed(good, folder=folder, tags=tags, metrics=metrics)
+    assert failed(candidate) == {}
+    said = next(v.reason for v in gates.judge(candidate) if v.name == "metrics recomputed")
+    assert said.endswith(
+        f"({'one speaker' if people == 1 else 'three speakers'}: no interval below four speakers)"
+    )
+
+
+def test_four_held_out_speakers_need_an_interval(good: Candidate) -> None:
     without = {key: value for key, value in good.metrics.items() if key not in gates.INTERVAL}
     assert set(failed(changed(good, metrics=without))) == {"metrics recomputed"}
 

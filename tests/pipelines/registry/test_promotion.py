@@ -122,9 +122,11 @@ def test_the_newest_finished_sweep_becomes_the_challenger(
     assert entry.metrics["test_uar"] == tracker.run(second).data.metrics["test_uar"]
     assert list_versions(project) == [entry]
     raw = tracker.client.get_model_version(MODEL_NAME, "1")
-    assert f"UAR {entry.metrics['test_uar']:.3f}" in raw.description
+    uar = entry.metrics["test_uar"]
+    span = f"{uar - 0.05:.3f} to {uar + 0.05:.3f}"  # what the run says
+    assert f"UAR {uar:.3f} on unseen speakers ({span})" in raw.description
     assert json.loads(json.dumps(entry.as_dict()))["uri"] == "models:/jmml/1"
-    assert entry.cells()[:4] == ("1", "challenger", "second", f"{entry.metrics['test_uar']:.3f}")
+    assert entry.cells()[:5] == ("1", "challenger", "second", f"{uar:.3f}", span)
     assert len(entry.cells()) == 8
 
 

@@ -219,8 +219,9 @@ def test_one_line_per_trial_without_a_terminal(finished, console):
 
 
 def test_the_outcome_for_people_and_for_machines(finished):
-    assert [row[0] for row in finished.rows()] == finished.comparison["method"].tolist()
-    assert all(len(row) == len(finished.columns) for row in finished.rows())
+    head, rows = finished.table.terminal()
+    assert [row[0] for row in rows] == finished.comparison["method"].tolist()
+    assert all(len(row) == len(head) for row in rows)
     lines = finished.lines()
     assert f"best of 3 trials (3 finished): trial {finished.best.number}" in "\n".join(lines)
     assert lines[-1].endswith("Next: jmml model register")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.reporting.wording import grouped, many, number
+from jmml.evaluation.wording import number
+from pipelines.reporting.wording import grouped, many
 from pipelines.sweep.show.charts import svg
 from pipelines.sweep.show.charts.figure import Figure
 from pipelines.sweep.show.charts.svg import Axis, element

@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 from markupsafe import Markup
 
-from pipelines.reporting.wording import DASH, many, number
+from jmml.evaluation.wording import DASH, number
+from pipelines.reporting.wording import many
 from pipelines.sweep.record.history import Record, finite, score
 from pipelines.sweep.record.state import Trial
 from pipelines.sweep.show.charts import svg

@@ -12,8 +12,8 @@ from typing import Literal
 
 from markupsafe import Markup, escape
 
+from jmml.evaluation.wording import MINUS
 from pipelines.definitions.spaces import Dimension, Scalar, show
-from pipelines.reporting.wording import MINUS
 from pipelines.sweep.show.importance import distinct, place
 
 MAX_CATEGORY = 14  # characters of a category's name on an axis

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from jmml.evaluation.evidence import per_speaker
+from jmml.evaluation.wording import interval, number, p_value
 from pipelines.study.publish import report, tables, verdict
 from pipelines.study.publish.results import StudyResults
 from pipelines.study.publish.summary import Summary
@@ -129,7 +130,8 @@ class TestPage:
         first = page.text.index("No evidence that EEG added more than labels do")
         assert first < page.text.index("4 speakers are too few to decide") < page.text.index("What was asked")
         found = results.tasks[0].primary
-        assert tables.number(found["diff"], signed=True) in page.text
+        assert number(found["diff"], signed=True) in page.text
+        assert "with eight speakers" in page.text[: page.text.index("What was asked")]
         assert "Only 4 speakers: the interval is rough." in page.text
         assert "p cannot be below 0.125." in page.text
 
@@ -137,7 +139,7 @@ class TestPage:
         for task in results.tasks:
             for row in task.table.itertuples():
                 assert row.label in page.text
-                assert tables.interval(row.ci_low, row.ci_high) in page.text
+                assert interval(row.ci_low, row.ci_high) in page.text
 
     def test_controls_that_were_run_are_explained(self, page: Page) -> None:
         controls = page.text[page.text.index("How to read the controls") :]
@@ -219,22 +221,20 @@ class TestTables:
          (float("nan"), "–", "–"), (None, "–", "–"), (float("inf"), "–", "–")],
     )  # fmt: skip
     def test_numbers(self, value: float | None, plain: str, signed: str) -> None:
-        assert tables.number(value) == plain
-        assert tables.number(value, signed=True) == signed
+        assert number(value) == plain
+        assert number(value, signed=True) == signed
 
     def test_p_values(self) -> None:
-        assert [tables.p_value(p) for p in (0.0004, 0.001, 0.25, 1.0, float("nan"), None)] == [
+        assert [p_value(p) for p in (0.0004, 0.001, 0.25, 1.0, float("nan"), None)] == [
             "< 0.001", "0.001", "0.250", "1.000", "–", "–",
         ]  # fmt: skip
 
     def test_a_table_that_cannot_decide_says_so(self, results: StudyResults) -> None:
-        notes = tables.notes(results.tasks[0], 0.95)
+        last = tables.table(results.tasks[0], 0.95).notes()[-1]
         comparisons = int(results.tasks[0].table["p"].notna().sum())
-        assert (
-            f"With 8 speakers and {comparisons} comparisons no Holm-corrected p can be below" not in notes[-1]
-        )
+        assert f"corrected for the {comparisons} comparisons of the table; it cannot be below 0.0" in last
         wide = replace(results.tasks[0], table=pd.concat([results.tasks[0].table] * 2, ignore_index=True))
-        assert "no Holm-corrected p can be below" in tables.notes(wide, 0.95)[-1]
+        assert "describes and decides nothing" in tables.table(wide, 0.95).notes()[-1]
 
 
 class TestWords:
@@ -255,7 +255,7 @@ class TestWords:
         text = tables.latex(results)
         assert "& p & Holm p &" in text
         row = results.tasks[0].table.set_index("method").loc["raw"]
-        assert f"& {tables.p_value(row['p'])} & {tables.p_value(row['p_holm'])} &" in text
+        assert f"& {p_value(row['p'])} & {p_value(row['p_holm'])} &" in text
 
     @pytest.mark.parametrize(
         ("low", "high", "p", "people", "said"),
@@ -264,9 +264,9 @@ class TestWords:
             (-0.01, 0.1, 0.2, 8, ""),
             (0.01, 0.1, 0.05, 8, ""),
             (0.01, 0.1, 0.125, 8,
-             " (the interval excludes 0, the test over 8 speakers does not: p = 0.125, above 0.05)"),
+             " (the interval excludes 0, the test over 8 speakers does not: p 0.125, above 0.05)"),
             (-0.2, -0.1, 0.125, 4,
-             " (the interval excludes 0, the test over 4 speakers does not: p = 0.125, and cannot be below 0.125)"),
+             " (the interval excludes 0, the test over 4 speakers does not: p 0.125, and cannot be below 0.125)"),
             (-0.01, 0.1, 0.0004, 12, " (the test over 12 speakers excludes 0, p < 0.001, the interval does not)"),
             (float("nan"), None, 0.01, 8, ""),
         ],
@@ -277,16 +277,42 @@ class TestWords:
         primary = {"verdict": "no evidence", "low": low, "high": high, "p": p, "n_groups": people}
         assert verdict.words(primary, 0.95) == f"no evidence{said}"
 
+    def test_three_speakers_have_no_interval_anywhere(self, tmp_path: Path) -> None:
+        cells = reported.cells(reported.SKILLS, speakers=3, folds=3)
+        few = reported.study({"label": cells})
+        report.write_report(tmp_path, few)
+        page = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+        summary = Summary.of(few, created="")
+        terminal = "\n".join([summary.tasks[0].headline(), *summary.tasks[0].table(0.95).notes()])
+        texts = [
+            page,
+            terminal,
+            *((tmp_path / name).read_text(encoding="utf-8") for name in ("table.md", "table.tex")),
+        ]
+        for text in texts:
+            assert "no interval below four speakers" in text or "o interval below four" in text
+            assert "3 speakers are too few to decide" in text
+            assert not re.search(r"0\.\d{3} to [+−-]?\d", text)
+        assert (
+            pd.read_csv(tmp_path / "table.csv")[["ci_low", "ci_high", "diff_low", "diff_high"]]
+            .isna()
+            .all(axis=None)
+        )
+        assert {cells[2] for cells in summary.tasks[0].table(0.95).terminal()[1]} == {"-"}
+        assert not [name for name, _ in summary.metrics() if name.endswith(("low", "high"))]
+
     def test_the_disagreement_is_in_every_verdict(self, results: StudyResults) -> None:
         task = results.tasks[0]
         odd = task.primary | {"low": 0.001, "high": 0.2, "p": 0.125, "outcome": "none"}
         changed = replace(results, tasks=(replace(task, primary=odd),))
-        said = "the interval excludes 0, the test over 8 speakers does not: p = 0.125"
+        said = "the interval excludes 0, the test over 8 speakers does not: p 0.125"
         summary = Summary.of(changed, created="")
         for text in (report.render(changed, {"label": []}, {}), tables.markdown(changed), tables.latex(changed),
                      summary.tasks[0].headline(0.95)):  # fmt: skip
             assert said in text
-        assert "p 0.125 (Holm " in summary.tasks[0].headline(0.95)
+        assert "p 0.125 (cannot be below 0.008 with eight speakers), Holm p " in summary.tasks[0].headline(
+            0.95
+        )
         assert "its own interval and p decide" in summary.tasks[0].footnote()
 
 

@@ -184,8 +184,9 @@ def test_the_outcome_for_people_and_for_machines(done):
     assert [study.name for study in finished(project)] == ["tiny"]
     (task,) = summary.tasks
     assert task.headline().startswith("lab: JMML 0.")
-    assert [row[0] for row in task.table()][2] == "JMML *"
-    assert all(len(row) == len(task.columns(0.95)) for row in task.table())
+    head, rows = task.table(0.95).terminal()
+    assert rows[2][0] == "JMML *"
+    assert all(len(row) == len(head) for row in rows)
     assert "one-hot labels" in task.footnote()
     assert Summary.load(result.published.folder) == summary
     with pytest.raises(ProjectError, match=r"no finished study 'tinny'; did you mean 'tiny'\?"):

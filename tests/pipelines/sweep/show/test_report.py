@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from jmml.errors import SweepError, TrackingError
+from jmml.evaluation.wording import interval, number
 from pipelines.definitions.spaces import Dimension
-from pipelines.reporting.wording import interval, number
 from pipelines.sweep.record.folder import SHARED, SweepFolder
 from pipelines.sweep.record.history import Record
 from pipelines.sweep.record.journal import Event
@@ -151,7 +151,21 @@ class TestNumbers:
             assert number(row["uar"]) in page.text
             assert interval(row["ci_low"], row["ci_high"]) in page.text
         assert "9 speakers, 412 utterances, 3 seeds" in page.text
+        assert (
+            "it cannot be below 0.004 with nine speakers. Holm p: corrected for the 2 comparisons"
+            in page.text
+        )
         assert "speech: s03, s07; eeg: p11" in page.text
+
+    def test_two_speakers_have_no_interval_even_where_an_earlier_version_wrote_one(self) -> None:
+        events: list[Event] = json.loads(json.dumps(EVENTS))
+        for event in events:
+            if event["e"] == "refit":
+                event["comparison"] = [{**row, "n_groups": 2, "note": ""} for row in event["comparison"]]
+        page = rendered(events)
+        found = page.text[: page.text.index("What was searched")]
+        assert "Two speakers: no interval below four." in found
+        assert not re.search(r"0\.\d{3} to [+−]?0", found[found.index("Outer fold") :])
 
     def test_the_table_has_every_trial_the_best_first(self, record: Record, page: Page) -> None:
         found = rows(page)
