@@ -30,6 +30,24 @@ def test_digest_follows_one_changed_value_and_one_changed_group():
     assert len({table.digest, replace(table, X=X).digest, replace(table, index=groups).digest}) == 3
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", "other"),
+        ("recording", "other"),
+        ("group", "other"),
+        ("label", "fear"),
+        ("valence", 1.5),
+        ("arousal", 1.5),
+    ],
+)
+def test_digest_follows_every_column_of_the_index(column: str, value: object):
+    table = gaussian_table("speech")
+    index = table.index.copy()
+    index.loc[0, column] = value
+    assert replace(table, index=index).digest != table.digest
+
+
 def test_values_that_are_not_finite_are_located():
     table = gaussian_table("speech")
     X = table.X.copy()

@@ -83,6 +83,34 @@ def test_an_epoch_reports_means_over_rows_and_minimises_the_loss() -> None:
     assert centre.item() == pytest.approx(4.5, abs=0.3)
 
 
+def test_a_training_that_goes_on_from_its_state_is_that_which_was_not_broken_off() -> None:
+    """Weights, moments of Adam, number of the epoch and the order of the rows."""
+    target = torch.linspace(-1, 1, 10)
+
+    def trained(weight: nn.Parameter, trainer: Trainer, epochs: int) -> list[list[int]]:
+        orders: list[list[int]] = []
+
+        def losses(rows: Tensor) -> dict[str, Tensor]:
+            orders.append(rows.tolist())
+            return {"loss": (target[rows] * (1 + rows) - weight).square().mean()}
+
+        for _ in range(epochs):
+            trainer.epoch(10, 3, losses)
+        return orders
+
+    whole = nn.Parameter(torch.tensor(3.0))
+    one = _trainer(whole)
+    trained(whole, one, 2)
+    state, weight = one.state(), whole.detach().clone()
+    orders = trained(whole, one, 3)
+    part = nn.Parameter(weight)
+    other = _trainer(part, seed=7)
+    other.load(state)
+    assert trained(part, other, 3) == orders
+    assert torch.equal(part, whole)
+    assert other.epochs_done == one.epochs_done == 5
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_divergence_is_named_with_its_epoch(value: float) -> None:
     weight = nn.Parameter(torch.tensor(1.0))

@@ -90,6 +90,15 @@ def test_the_worst_quarter_is_replaced_by_copies_of_the_best(population):
     assert rungs.verdict(script.state, 5, 8) == Leg(2, 4, 5)
 
 
+def test_every_rung_has_draws_of_its_own(population):
+    _, script, rungs = population
+    for number in range(1, 9):  # as good at the next rung as at the first
+        script.report(number, number / 10, number / 10)
+    first, second = rungs.changes(script.state, 2), rungs.changes(script.state, 4)
+    assert [change.number for change in first] == [change.number for change in second]
+    assert [change.configuration for change in first] != [change.configuration for change in second]
+
+
 def test_settings_change_a_little_or_are_drawn_anew(population):
     made, script, rungs = population
     ratios = set()

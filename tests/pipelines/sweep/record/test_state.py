@@ -260,12 +260,15 @@ def test_cost_and_reuse_are_told_once_and_kept():
     assert (script.state.trials[1].cost, script.state.memo()["computed"]) == (7.0, 1)
 
 
-def test_what_is_over_stays_over_although_its_driver_did_not_know():
+@pytest.mark.parametrize("status", ["finished", "stopped", "failed"])
+def test_what_is_over_stays_over_although_its_driver_did_not_know(status):
     """A signal between the line in the journal and its taking in: `broke_off` names it among those at work."""
     script = Script()
-    script.trial(1, [0.3])
+    script.start(1)
+    script.report(1, 0.3)
+    script.end(1, status)
     script("break", trial=1)
-    assert (script.state.trials[1].status, script.state.over, script.state.unfinished) == ("finished", 1, [])
+    assert (script.state.trials[1].status, script.state.over, script.state.unfinished) == (status, 1, [])
 
 
 def test_models_that_a_later_leg_needs_again_were_computed_all_the_same():
