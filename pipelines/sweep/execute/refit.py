@@ -7,15 +7,14 @@ that every statement about the winner can be made as a difference. Nothing is se
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import ray
 import torch
 
 from jmml.config import EvaluationConfig, MethodConfig, MethodName
@@ -27,8 +26,9 @@ from jmml.memo import Memo
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import TaskData
 from pipelines.cache.stage1 import Stage1Store
+from pipelines.compute.pool import Block, JobError, RayWorkers, work_through
+from pipelines.compute.ray_session import available
 from pipelines.sweep.definition.plan import METHODS
-from pipelines.sweep.execute.trainable import prepare_worker
 from pipelines.workspace.fingerprint import code_digest
 
 WINNER: MethodName = "jmml"
@@ -81,12 +81,12 @@ def refit(
     """Fit every method with every seed and evaluate the outer fold.
 
     The first seed is fitted in this process; it takes the others as well when that is quicker than starting
-    workers for them, else they go to Ray, one task per seed. The results are the same either way.
+    workers for them, else they go to the workers of a pool. The results are the same either way.
 
     Parameters
     ----------
     config : the best configuration, with its best epoch as the number of stage-2 epochs.
-    gpus : share of a GPU per task.
+    gpus : share of a GPU per worker.
     stage1 : folder of the stage-1 results that are shared.
     worker_start_s : seconds that a fresh worker needs to import everything.
     """
@@ -94,20 +94,12 @@ def refit(
     first, recogniser = _fit_seed(task, split, fold, config, seeds[0], device, stage1)
     others = seeds[1:]
     if len(others) * (time.monotonic() - began) < worker_start_s:
-        results = [
-            first,
-            *(_fit_seed(task, split, fold, config, seed, device, stage1)[0] for seed in others),
-        ]
+        further = {seed: _fit_seed(task, split, fold, config, seed, device, stage1)[0] for seed in others}
     else:
-        shared = ray.put((task, split))
-        remote = _fit_seed_in_worker.options(num_cpus=1, num_gpus=gpus)
-        code = (version("jmml"), code_digest())
-        try:
-            there = "cuda" if gpus else device  # a worker sees its own GPU alone, as the first
-            tasks = [remote.remote(shared, fold, config, seed, there, stage1, code) for seed in others]
-            results = [first, *ray.get(tasks)]
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause if isinstance(error.cause, Exception) else error from None
+        there = "cuda" if gpus else device  # a worker sees its own GPU alone, as the first
+        body = partial(_fit_seeds, fold=fold, config=config, device=there, stage1=stage1)
+        further = _in_workers(body, (task, split), others, gpus=gpus)
+    results = [first, *(further[seed] for seed in others)]
     evidence = pd.concat([result.evidence for result in results], ignore_index=True)
     certificate = Certificate()
     for result in results:
@@ -170,16 +162,34 @@ def _fit_seed(
     return _Seed(pd.concat(frames, ignore_index=True), certificate, winner.metrics), winner.recogniser
 
 
-@ray.remote
-def _fit_seed_in_worker(
+def _in_workers(
+    body: Callable[..., Iterator[_Seed]], shared: tuple[TaskData, Split], seeds: Sequence[int], *, gpus: float
+) -> dict[int, _Seed]:
+    """One block of work per seed, on as many workers as Ray has room for."""
+    results: dict[int, _Seed] = {}
+    slots = available().slots(1.0, gpus)
+    try:
+        work_through(
+            [Block("task", seed, (seed,)) for seed in seeds],
+            RayWorkers(body, {"task": shared}, code=code_digest(), gpus=gpus),
+            results.__setitem__,
+            room=lambda: slots,
+            advice="give it more memory, then resume the sweep",
+        )
+    except JobError as error:
+        raise (error.cause if isinstance(error.cause, Exception) else error) from None
+    return results
+
+
+def _fit_seeds(
     shared: tuple[TaskData, Split],
+    seeds: Sequence[int],
+    *,
     fold: int,
     config: MethodConfig,
-    seed: int,
     device: str,
     stage1: Path | None,
-    code: tuple[str, str],
-) -> _Seed:
-    release, digest = code
-    prepare_worker(seed, release, code=digest)
-    return _fit_seed(*shared, fold, config, seed, device, stage1)[0]
+) -> Iterator[_Seed]:
+    """What a worker does with a block."""
+    for seed in seeds:
+        yield _fit_seed(*shared, fold, config, seed, device, stage1)[0]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -15,21 +12,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from ray import tune
 
 from jmml.config import MethodConfig
-from jmml.errors import JMMLError, SweepError
+from jmml.errors import JMMLError
 from jmml.models.progress import Progress
 from jmml.search import Folds, load_checkpoint, prepare_folds, save_checkpoint
 from jmml.task import TaskData
 from pipelines.cache.stage1 import Stage1Store
+from pipelines.compute.worker import PlaceError, error_line, prepare_worker
 from pipelines.definitions.spaces import configure
 from pipelines.sweep.decide.rungs import Leg
 from pipelines.sweep.decide.search import CONFIGURATION, METRIC, NUMBER, TIME
 from pipelines.sweep.record.folder import share_with_team
-from pipelines.workspace.fingerprint import code_digest
 
 LEG = "leg"
 PAYLOAD = "payload"
@@ -37,10 +32,6 @@ ERROR = "error"  # key of the last report of a trial that failed by itself
 CHECKPOINT_SECONDS = 30.0
 
 FATAL = "fatal"  # beside it, when the sweep cannot go on
-
-
-class PlaceError(SweepError):
-    """What is wrong is the machine or its disk, and not the trial: the sweep ends, and can be resumed."""
 
 
 Points = Iterator[dict[str, Any]]
@@ -212,49 +203,3 @@ def _of_sweep(training: TaskData, settings: TrialSettings) -> tuple[Folds, Stage
         store = None if settings.stage1 is None else Stage1Store(settings.stage1, code=settings.code)
         _kept[settings.sweep] = folds, store
     return _kept[settings.sweep]
-
-
-_checked: set[str] = set()  # digests of code that this process has been found to have
-
-
-def prepare_worker(seed: int, release: str, *, code: str | None = None, threads: int = 1) -> None:
-    """Make this process a clean one: same code as the driver, few threads, seeded, no run to write to.
-
-    Actors are reused by later trials and keep the state of global generators.
-
-    Parameters
-    ----------
-    release : version of the package on the driver.
-    code : digest of its files there, where that is to be checked too.
-
-    Raises
-    ------
-    PlaceError : this worker has other code than the driver.
-    """
-    if version("jmml") != release:
-        raise PlaceError(
-            f"a worker on {socket.gethostname()} has jmml {version('jmml')}",
-            expected=f"{release} as on the driver",
-            fix="update the cluster",
-        )
-    if code is not None and code not in _checked:
-        if code_digest() != code:
-            raise PlaceError(
-                f"the code of a worker on {socket.gethostname()} is not that of the driver",
-                where="jmml",
-                fix="update the cluster, or resume the sweep if the code was edited meanwhile",
-            )
-        _checked.add(code)
-    os.environ.pop("MLFLOW_RUN_ID", None)
-    torch.set_num_threads(threads)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - libraries that draw from the global generator
-    torch.manual_seed(seed)
-
-
-def error_line(error: BaseException) -> str:
-    """The message of our own errors, ``Type: first line`` of any other."""
-    if isinstance(error, JMMLError):
-        return str(error)
-    lines = [text for text in str(error).strip().splitlines() if text.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

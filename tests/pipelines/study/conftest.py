@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess
-from types import SimpleNamespace
 
 import pytest
 
@@ -73,6 +72,6 @@ def short_report(monkeypatch):
 
 
 @pytest.fixture
-def without_ray(monkeypatch) -> SimpleNamespace:
-    """Blocks of cells run in this process; the value says what was asked of Ray and of each worker."""
+def without_ray(monkeypatch) -> Inline:
+    """Blocks of cells run in this process; the value says what was asked of Ray."""
     return Inline().replace(monkeypatch, workers)

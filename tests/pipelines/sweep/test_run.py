@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +26,8 @@ from pipelines.sweep.definition.plan import plan
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.execute import sweep_session
 from pipelines.sweep.execute.continuing import settings
-from pipelines.sweep.execute.refit import _fit_seed_in_worker
 from pipelines.sweep.execute.stopping import stop_sweep
 from pipelines.sweep.execute.sweep_session import InterruptedSweepError
-from pipelines.sweep.execute.trainable import PlaceError
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.folder import SweepFolder, stage1_folder
 from pipelines.sweep.runner import extend_sweep, resume_sweep, run_sweep
@@ -261,13 +258,6 @@ def test_refitting_in_workers_gives_the_same_evidence(finished, project):
     )
     pd.testing.assert_frame_equal(there.comparison, finished.comparison)
     assert there.metrics == finished.metrics
-
-
-def test_a_worker_with_other_code_refits_nothing(finished):
-    planned, config = finished.plan, finished.config
-    code = (version("jmml"), "0" * 64)
-    with pytest.raises(PlaceError, match="is not that of the driver"):
-        _fit_seed_in_worker._function((planned.task, planned.split), 0, config, 1, "cpu", None, code)
 
 
 def test_trials_see_the_training_groups_alone(witnessed, project):

@@ -1,17 +1,14 @@
-"""What is chosen, certified, handed to workers and written again, each against a result written by hand."""
+"""What is chosen, certified and written again, each against a result written by hand."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from ray.exceptions import RayError
 
-from jmml.cell import CellResult
-from jmml.errors import DataError, ProtocolError, SweepError
+from jmml.errors import DataError, ProtocolError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from pipelines.cache.cells import CellStore
@@ -19,13 +16,11 @@ from pipelines.study.define.plan import plan
 from pipelines.study.publish import record
 from pipelines.study.publish.certificates import verify_cell
 from pipelines.study.publish.summary import Summary, folder_of
-from pipelines.study.run import workers
 from pipelines.study.run.runner import run_study
 from pipelines.tracking.run_tags import STUDY
 from pipelines.tracking.tracker import Tracker
 from tests.pipelines.study import fakes, reported
 from tests.pipelines.study.studies import CELLS, make
-from tests.pipelines.sweep.projects import write_project
 
 # The composite control ---------------------------------------------------------------------------------
 
@@ -154,82 +149,6 @@ def test_a_cell_without_eeg_of_its_own_may_not_see_that_of_an_evaluated_speaker(
     checked("lab", "test")  # another person than any speaker
     with pytest.raises(ProtocolError, match=r"task w, .*'extra/eeg' was fitted on groups that are evaluated"):
         checked("w", "test")
-
-
-# What reaches a cell -----------------------------------------------------------------------------------
-
-
-class Call(SimpleNamespace):
-    """The arguments of one cell."""
-
-
-class Listens:
-    """Keeps what every cell was handed, in this process."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-
-    def __call__(self, task, split, fold, method, candidates, **options) -> CellResult:
-        known = {"task": task, "split": split, "fold": fold, "method": method, "candidates": candidates}
-        self.calls.append(Call(**known, **options))
-        return fakes.quick(task, split, fold, method, candidates, **options)
-
-
-def worked_through(planned, cell, *, gpus=0):
-    back = []
-    pool = workers.Pool(planned, cell, gpus=gpus, workers=1)
-    pool.run(planned.blocks(), lambda key, result: back.append((key, result)), lambda: False, print)
-    return back
-
-
-def test_a_cell_is_handed_all_that_its_digest_says(tmp_path, without_ray):
-    project = write_project(tmp_path / "project", device="cuda:1")
-    tasks = {"lab": {"project": True}, "w": {"world": "label", "people": 6, "trials": 8}}
-    planned = plan(project, make(tasks=tasks, audit="sample"))
-    assert planned.inner_folds == 2  # the default of a cell is another
-    cell = Listens()
-    back = worked_through(planned, cell)
-    assert [key for key, _ in back] == [key for block in planned.blocks() for key in block.cells]
-    assert len(back) == 2 * CELLS
-    for (key, result), call in zip(back, cell.calls, strict=True):
-        task = planned.tasks[key.task]
-        assert call.task is task.data
-        assert call.split is task.split
-        assert (call.fold, call.method, call.seed) == (key.fold, key.method, key.seed)
-        assert call.candidates == task.candidates
-        assert len(call.candidates) == 2
-        assert (call.inner_folds, call.device) == (2, "cuda:1")
-        assert call.audited is key.parts["audited"]
-        assert set(result.evidence["method"]) == {key.method}
-    assert sum(call.audited for call in cell.calls) == 2 * 4  # the first fold and seed of both tasks
-
-
-def test_cells_of_a_block_share_a_memo_and_no_others_do(untouched, without_ray):
-    planned, cell = plan(untouched, make()), Listens()
-    worked_through(planned, cell)
-    memos: dict[tuple[int, int], set[int]] = {}
-    for call in cell.calls:
-        memos.setdefault((call.fold, call.seed), set()).add(id(call.memo))
-        assert call.memo == {}
-    assert all(len(found) == 1 for found in memos.values())
-    assert len(set.union(*memos.values())) == len(memos) == len(planned.blocks())
-
-
-def test_a_worker_sees_its_own_gpu_as_the_first_and_is_prepared_for_its_seed(untouched, without_ray):
-    planned, cell = plan(untouched, make()), Listens()
-    worked_through(planned, cell, gpus=1)
-    assert {call.device for call in cell.calls} == {"cuda"}
-    assert without_ray.asked == [{"num_cpus": 1, "num_gpus": 1.0}] * len(planned.blocks())
-    assert without_ray.prepared == [(block.seed, workers.version("jmml")) for block in planned.blocks()]
-
-
-def test_only_what_has_not_come_back_is_computed_once_more(untouched):
-    block = plan(untouched, make()).blocks()[0]
-    died = workers.Running(block, list(block.cells[2:]))
-    again = workers._once_more(died, RayError("gone"))
-    assert (again.block, again.left) == (block, list(block.cells[2:]))
-    with pytest.raises(SweepError, match="the worker died 2 times here or soon after: gone"):
-        workers._once_more(again, RayError("gone"))
 
 
 # What is written again ---------------------------------------------------------------------------------

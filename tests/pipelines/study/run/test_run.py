@@ -21,12 +21,12 @@ from pipelines.study.define.reading import check
 from pipelines.study.publish import record
 from pipelines.study.publish.certificates import verify_cell
 from pipelines.study.publish.summary import Summary, finished, folder_of, read
-from pipelines.study.run import runner, workers
+from pipelines.study.run import runner
 from pipelines.study.run.runner import InterruptedStudyError, run_study
 from pipelines.tracking.run_tags import STUDY
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace.project import Project
-from tests.pipelines.study import fakes, inline
+from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, FOLDS, METHODS, SEEDS, make
 
 ONE_SEED = make(seeds=[0])
@@ -193,7 +193,7 @@ def test_the_outcome_for_people_and_for_machines(done):
         read(project, "tinny")
 
 
-# Accidents on Ray ------------------------------------------------------------------------------------------
+# An accident on Ray ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("ray_of_two", "short_report")
@@ -215,26 +215,6 @@ def test_a_worker_that_dies_is_replaced_once(project, tmp_path, monkeypatch):
     assert {method for method, *_ in again} <= {"raw", "jec-ssl"}
     assert len({tuple(place) for _, *place in again}) <= 1
     pd.testing.assert_frame_equal(evidence_of(project), computed_here(result.plan))
-
-
-@pytest.mark.usefixtures("ray_of_two")
-def test_what_stops_a_study_on_ray_is_said_and_leaves_the_finished_cells(project, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("pipelines.study.define.plan.code_digest", lambda: "0" * 64)
-        with pytest.raises(SweepError, match="the worker's code is not that of the driver"):
-            study(project)
-
-    cell = fakes.Fails(tmp_path / "fails", "jmml")
-    with pytest.raises(
-        ModelError, match=r"^method jmml, task lab, fold .*stage1\.p: no such width; expected 3"
-    ):
-        study(project, cell=cell)
-
-    cell = fakes.Dies(tmp_path / "twice", "one-hot", times=9, saved=CellStore.of(project.root))
-    with pytest.raises(SweepError, match=r"method one-hot, .*: the worker died 2 times here or soon after"):
-        study(project, cell=cell)
-    assert len(plan(project, ONE_SEED).cached) >= 2
-    assert nothing_is_left(project)
 
 
 # Resumption ------------------------------------------------------------------------------------------------
@@ -300,39 +280,6 @@ def test_a_damaged_cell_is_computed_again(computed, tmp_path):
     calls = fakes.Recorder(tmp_path / "calls")
     assert study(computed, cell=calls).computed == 1
     assert [call[:3] for call in calls.calls] == [[key.method, str(key.fold), str(key.seed)]]
-
-
-class Mortal:
-    """The worker dies over one method of one fold, the first ``times`` times."""
-
-    def __init__(self, times):
-        self.left, self.calls = times, Counter()
-
-    def __call__(self, task, split, fold, method, *args, **options):
-        self.calls[method, fold] += 1
-        if (method, fold) == ("jmml", 1) and self.left:
-            self.left -= 1
-            raise inline.Died
-        return fakes.quick(task, split, fold, method, *args, **options)
-
-
-def test_a_block_is_tried_twice_and_goes_on_where_it_was(untouched, without_ray):
-    planned = plan(untouched, ONE_SEED, workers=2)
-    back, notes, cell = [], [], Mortal(times=1)
-    workers.compute(planned, cell, lambda key, result: back.append(key), note=notes.append)
-    assert Counter(back) == Counter(planned.cells)
-    assert cell.calls == Counter({(key.method, key.fold): 1 for key in planned.cells}) + Counter(
-        {("jmml", 1): 1}
-    )
-    assert notes == [
-        "a worker died over method jmml, task lab, fold 1, seed 0; its cells are computed once more"
-    ]
-
-    back, cell = [], Mortal(times=2)
-    with pytest.raises(SweepError, match=r"method jmml, .* fold 1, seed 0: the worker died 2 times here"):
-        workers.compute(planned, cell, lambda key, result: back.append(key), note=notes.append)
-    assert cell.calls["jmml", 1] == 2
-    assert {("raw", 1), ("jec-ssl", 1)} <= {(key.method, key.fold) for key in back}
 
 
 @pytest.mark.usefixtures("without_ray")
