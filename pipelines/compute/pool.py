@@ -195,7 +195,8 @@ class RayWorkers:
         self._at_work: dict[Any, Any] = {}
 
     def start(self, block: Block[Any]) -> object:
-        actor = self._idle.pop() if self._idle else _Worker.options(num_gpus=self._gpus).remote()
+        worker: Any = _Worker
+        actor = self._idle.pop() if self._idle else worker.options(num_gpus=self._gpus).remote()
         stream = actor.work.remote(
             self._body, self._origin, block.seed, self._shared[block.shared], block.jobs
         )

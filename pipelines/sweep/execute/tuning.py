@@ -22,6 +22,7 @@ from ray.tune.search import Searcher
 
 from jmml.errors import JMMLError
 from jmml.task import TaskData
+from pipelines.compute.worker import PlaceError
 from pipelines.sweep.decide.driver import Driver
 from pipelines.sweep.decide.search import CONFIGURATION, METRIC, MODE, NUMBER, TIME, build_scheduler
 from pipelines.sweep.execute.trainable import (
@@ -29,7 +30,6 @@ from pipelines.sweep.execute.trainable import (
     FATAL,
     LEG,
     PAYLOAD,
-    PlaceError,
     TrialSettings,
     forget_checkpoints,
     run_trial,
