@@ -12,7 +12,6 @@ damaged counts as absent, is computed again and replaced.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from jmml.cell import CellResult
 from jmml.config import MethodConfig, digest, validate
@@ -30,16 +28,12 @@ from jmml.data.splits import Split
 from jmml.errors import DataError, JMMLError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
-from jmml.files import atomic_folder, sha256_file
 from jmml.task import TaskData
+from pipelines.cache.sealed import SealedStore
 from pipelines.workspace.fingerprint import libraries
 from pipelines.workspace.task import fingerprint
 
-CELL, EVIDENCE, EMBEDDING = "cell.json", "evidence.parquet", "embedding.npy"
-_DAMAGED = {
-    "expected": "the files as they were written",
-    "fix": "run the study again: it computes the cell anew",
-}
+EVIDENCE, EMBEDDING = "evidence.parquet", "embedding.npy"
 
 
 @dataclass(frozen=True)
@@ -98,30 +92,16 @@ def parts(
     return {**shared, "method": method, "fold": fold, "seed": seed, "audited": audited}
 
 
-class CellStore:
-    """Reader and writer of the cells below ``folder``; several processes may use one folder at once."""
+class CellStore(SealedStore):
+    """The cells of studies below ``folder``."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder, again="run the study again: it computes the cell anew")
 
     @classmethod
     def of(cls, root: Path) -> CellStore:
         """The store of the project in ``root``."""
         return cls(root / ".jmml" / "cells")
-
-    def path(self, name: str) -> Path:
-        """Where the cell of that digest lies, or would lie."""
-        return self.folder / name[:2] / name
-
-    def state(self, name: str) -> str | None:
-        """None when there is no such cell, an empty text when it is sound, else what is wrong with it."""
-        if not self.path(name).is_dir():
-            return None
-        try:
-            self._record(name)
-        except DataError as error:
-            return str(error)
-        return ""
 
     def save(self, key: Key, result: CellResult, *, replace: bool = False) -> None:
         """Write a cell as a whole; a sound one that is there already is kept, unless ``replace``.
@@ -147,18 +127,13 @@ class CellStore:
             "certificate": None if certificate is None else json.loads(certificate.to_json()),
             "parts": dict(key.parts),
         }
-        path = self.path(key.digest)
-        self._prepare()
-        with FileLock(self.folder / ".lock"):
-            if not replace and self.state(key.digest) == "":
-                return
-            with atomic_folder(path) as folder:
-                evidence.save(frame, folder / EVIDENCE)
-                with (folder / EMBEDDING).open("wb") as handle:
-                    np.save(handle, embedding, allow_pickle=False)
-                record["files"] = {name: sha256_file(folder / name) for name in (EVIDENCE, EMBEDDING)}
-                record["seal"] = _seal(record)
-                (folder / CELL).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+        def fill(folder: Path) -> None:
+            evidence.save(frame, folder / EVIDENCE)
+            with (folder / EMBEDDING).open("wb") as handle:
+                np.save(handle, embedding, allow_pickle=False)
+
+        self.write(record, fill, replace=replace)
 
     def load(self, key: Key) -> Cell:
         """Read and verify a cell.
@@ -169,7 +144,7 @@ class CellStore:
         ProtocolError : it holds no leakage certificate.
         """
         path = self.path(key.digest)
-        record = self._record(key.digest)
+        record = self.record(key.digest)
         try:
             frame = _matching(evidence.load(path / EVIDENCE), key.parts, where=path)
             with (path / EMBEDDING).open("rb") as handle:
@@ -177,7 +152,7 @@ class CellStore:
             _check_embedding(embedding, frame, where=path)
             config = validate(MethodConfig, record["config"], where=path)
         except (JMMLError, ValueError, OSError) as error:
-            raise DataError(f"the cell cannot be read: {error}", where=path, **_DAMAGED) from None
+            raise DataError(f"the cell cannot be read: {error}", where=path, **self.damaged) from None
         return Cell(
             method=key.method,
             fold=key.fold,
@@ -191,46 +166,6 @@ class CellStore:
             history=record["history"],
             embedding=embedding,
         )
-
-    def newest(self, limit: int) -> list[dict[str, Any]]:
-        """Records of the cells written last, whatever study or code they belong to; damaged ones left out."""
-        paths = self.folder.glob(f"??/[!.]*/{CELL}")
-        found = []
-        for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)[:limit]:
-            try:
-                found.append(self._record(path.parent.name, files=False))
-            except DataError:
-                continue
-        return found
-
-    def _prepare(self) -> None:
-        """The folder, with a note that keeps it out of git wherever the project lies."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        note = self.folder.parent / ".gitignore"
-        if not note.exists():
-            note.write_text("*\n", encoding="utf-8")
-
-    def _record(self, name: str, *, files: bool = True) -> dict[str, Any]:
-        """``cell.json`` of a cell, once its seal, its name and its files agree."""
-        path = self.path(name)
-        try:
-            record: dict[str, Any] = json.loads((path / CELL).read_text(encoding="utf-8"))
-            if record["seal"] != _seal(record):
-                raise DataError("cell.json was changed", where=path, **_DAMAGED)
-            if digest(record["parts"], length=64) != name:
-                raise DataError("the cell is not the one its folder is named after", where=path, **_DAMAGED)
-            for file, expected in record["files"].items() if files else ():
-                if sha256_file(path / file) != expected:
-                    raise DataError(f"{file} was changed", where=path, **_DAMAGED)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise DataError("the cell is incomplete", where=path, **_DAMAGED) from None
-        return record
-
-
-def _seal(record: Mapping[str, Any]) -> str:
-    """SHA-256 over everything else in ``cell.json``; scores that are not a number are allowed there."""
-    rest = {name: value for name, value in record.items() if name != "seal"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _matching(frame: pd.DataFrame, made_for: Mapping[str, Any], *, where: object) -> pd.DataFrame:

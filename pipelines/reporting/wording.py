@@ -24,6 +24,13 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def rough_duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``: of an estimate, which is no better than that."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def sentence_case(text: str) -> str:
     """``text`` with a capital first letter, unless it begins with the symbol p."""
     return text if text.startswith("p ") else text[:1].upper() + text[1:]

@@ -14,8 +14,7 @@ from jmml.evaluation import plots
 from jmml.experiment import evaluate_fold
 from jmml.files import atomic_folder, atomic_path
 from jmml.recogniser import EmotionRecogniser
-from pipelines.reporting.progress import progress_bar
-from pipelines.stages._main import main
+from pipelines.stages._main import main, stage_progress
 from pipelines.stages.summary import CLAIM, metrics, predictions, settings_of, shown_method, tabulate
 from pipelines.workspace.project import Project
 from pipelines.workspace.task import methods_of, read_split, read_task
@@ -51,7 +50,7 @@ def collect(project: Project) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
     split = read_split(project, task)
     cells = list(product(methods_of(params), range(len(split)), params.protocol.seeds))
     evidence, correlations, history = [], [], []
-    with progress_bar("evaluate", "model") as progress:
+    with stage_progress("evaluate", "model") as progress:
         for done, (method, fold, seed) in enumerate(cells, start=1):
             model = EmotionRecogniser.load(project.cell_dir(method, fold, seed), device=params.device)
             result = evaluate_fold(model, task, split, fold)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 
 from pipelines.corpora.scan import admit, open_corpus
-from pipelines.reporting.progress import progress_bar
-from pipelines.stages._main import main
+from pipelines.stages._main import main, stage_progress
 from pipelines.workspace.project import Project
 
 
 def ingest(project: Project, corpus: str) -> str:
     """Write data/manifests/CORPUS.parquet; a recording that cannot be used stops the stage."""
     config = project.corpus(corpus)
-    with progress_bar(f"ingest {corpus}", "file") as progress:
+    with stage_progress(f"ingest {corpus}", "file") as progress:
         adapter = open_corpus(corpus, config.adapter, config.modality)
         manifest = admit(
             corpus, adapter, project.corpus_dir(corpus), skip_bad=config.skip_bad, progress=progress

@@ -131,8 +131,9 @@ class Project:
         """One fitted model per method, outer fold and seed."""
         return self.models_dir / "cv"
 
-    def cell_dir(self, method: str, fold: int, seed: int) -> Path:
-        return self.cv_dir / method / f"fold{fold}-seed{seed}"
+    def cell_dir(self, method: str, fold: int, seed: int, *, below: Path | None = None) -> Path:
+        """Where the model of one method, outer fold and seed lies, in ``models/cv`` or in another folder like it."""
+        return (below or self.cv_dir) / method / f"fold{fold}-seed{seed}"
 
     @property
     def results_dir(self) -> Path:

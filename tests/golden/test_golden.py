@@ -13,7 +13,8 @@ import pytest
 
 from jmml.errors import DataError
 from jmml.recogniser import EmotionRecogniser
-from pipelines.cache.cells import CELL, CellStore, Key
+from pipelines.cache.cells import CellStore, Key
+from pipelines.cache.sealed import CELL
 from pipelines.cache.stage1 import _load
 from pipelines.registry.promotion import resolve
 from pipelines.workspace.project import Project
