@@ -13,11 +13,11 @@ peers and controls have JMML's own encoders.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from jmml.config import ControlName, LabelOnlyName, MethodConfig, MethodName, PeerName
+from jmml.config import ControlName, LabelOnlyName, MethodConfig, MethodName
 from jmml.errors import ProtocolError, nearest
 from jmml.models.alignment import BarlowTwins, VICReg
 from jmml.models.capacity import matched_hidden
@@ -186,7 +186,6 @@ _TABLE: tuple[Method, ...] = (
     _instead("frozen-pairs", "frozen pairs", "EEG, the pairs drawn once", eeg=True),
 )  # fmt: skip
 METHODS: dict[str, Method] = {method.name: method for method in _TABLE}
-PEERS: tuple[MethodName, ...] = get_args(PeerName)
 CONTROLS: tuple[MethodName, ...] = get_args(ControlName)
 LABEL_ONLY: tuple[MethodName, ...] = get_args(LabelOnlyName)
 
@@ -197,8 +196,3 @@ def method(name: str) -> Method:
         if known == name:
             return row
     raise ProtocolError(f"unknown method '{name}'", expected=nearest(name, METHODS))
-
-
-def without_eeg(names: Iterable[MethodName]) -> list[MethodName]:
-    """Those of ``names`` that are trained without EEG recordings."""
-    return [name for name in names if not METHODS[name].eeg]

@@ -45,7 +45,6 @@ class ManifestRow(NamedTuple):
 MANIFEST_COLUMNS = ManifestRow._fields
 _TEXT = ("id", "path", "modality", "label", "group", "content_hash")
 _REQUIRED_TEXT = ("id", "path", "group", "content_hash")
-_NUMBERS = ("valence", "arousal", "duration_s", "sample_rate_hz")
 
 
 @dataclass(frozen=True)

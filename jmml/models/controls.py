@@ -38,11 +38,6 @@ LABEL_ONLY: frozenset[ControlName] = frozenset(get_args(LabelOnlyName))
 NO_INFORMATION: frozenset[ControlName] = frozenset({"noise", "shuffled-labels"})
 
 
-def needs_eeg(control: ControlName) -> bool:
-    """Whether EEG recordings take part: their values, or (``noise``) their number and classes."""
-    return _known(control) not in ("one-hot", "prototypes")
-
-
 def second_view(
     control: ControlName,
     u_eeg: npt.NDArray[Any],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def many(count: int, noun: str) -> str:
     """``1 seed``, ``2 seeds``; thousands are set apart by a narrow space."""

@@ -384,10 +384,6 @@ class Tracker:
         with reported(self.uri, f"storing {artifact_file} in run {run_id}"):
             self.client.log_text(run_id, text, artifact_file)
 
-    def log_figure(self, run_id: str, path: Path, artifact_folder: str = "evidence") -> None:
-        """Copy a drawn figure (PNG) into the run's artifacts."""
-        self.log_file(run_id, path, artifact_folder)
-
     def log_model(
         self, run_id: str, model_dir: Path, *, input_example: Mapping[str, np.ndarray], name: str = MODEL_NAME
     ) -> str:

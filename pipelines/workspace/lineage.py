@@ -29,7 +29,6 @@ from pipelines.workspace.values import redacted
 NO_COMMIT = "none"
 # Never read into a run: remotes with their keys, and environment files.
 WITHHELD = tuple(f"**/{name}" for name in (".dvc/config", ".dvc/config.local", ".env*", ".env*/**"))
-MAX_HASH = 36  # MLflow's limit for a dataset digest; an MD5 with ".dir" is exactly that long
 
 
 @dataclass(frozen=True)

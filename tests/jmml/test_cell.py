@@ -14,7 +14,7 @@ import jmml.search
 from jmml.cell import run_cell
 from jmml.config import MethodName
 from jmml.errors import ModelError, ProtocolError
-from jmml.methods import METHODS, method, without_eeg
+from jmml.methods import METHODS, method
 from jmml.models.capacity import parameters_of_jmml
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import make_split
@@ -140,7 +140,7 @@ def test_every_method_is_given_every_candidate_and_repeats_are_scored_once(monke
 
 def test_a_task_without_eeg_leaves_the_methods_that_need_none() -> None:
     alone = small_task(task={"speech": "lab-speech", "eeg": None, "label_space": "quadrants"})
-    usable = without_eeg(NAMES)
+    usable = [name for name in NAMES if not METHODS[name].eeg]
     assert set(usable) == {
         "raw", "autoencoder", "mlp", "supervised-contrastive", "jec-ssl", "one-hot", "prototypes",
     }  # fmt: skip

@@ -33,7 +33,6 @@ TARGET = 2.1  # mean distance of the ratings from the midpoint
 RATING_SD = 0.9
 FELT_SD = 0.22  # what was felt beyond what was rated, in units of arousal and valence (-1..1)
 BACKGROUND_UV = 9.0
-LABEL_COLUMNS = ("valence", "arousal", "dominance", "liking")
 
 # rhythm: (RMS in microvolts where it is strongest, change of log power per unit of arousal,
 #          subject sd and trial sd of its log power)

@@ -12,7 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from jmml.config import ControlName
 from jmml.errors import ConfigError, ModelError, ProtocolError
-from jmml.models.controls import LABEL_ONLY, NO_INFORMATION, control_pairs, needs_eeg, second_view
+from jmml.models.controls import LABEL_ONLY, NO_INFORMATION, control_pairs, second_view
 from jmml.models.correlation import canonical_correlations
 from jmml.models.edcc_cae import EDCCCAE
 
@@ -37,7 +37,6 @@ def view(control: ControlName, u: np.ndarray = U, y: np.ndarray = Y, seed: int =
 
 
 def test_the_controls_fall_into_kinds() -> None:
-    assert {c for c in CONTROLS if not needs_eeg(c)} == {"one-hot", "prototypes"}
     assert not LABEL_ONLY & NO_INFORMATION
     assert set(CONTROLS) - LABEL_ONLY - NO_INFORMATION == {"frozen-pairs"}
 
@@ -187,8 +186,6 @@ def test_stage_2_refuses_a_control_narrower_than_the_code() -> None:
 def test_bad_input_is_named() -> None:
     with pytest.raises(ConfigError, match="unknown control 'onehot'; did you mean 'one-hot'"):
         view("onehot")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="unknown control"):
-        needs_eeg("eeg")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="240 rows of EEG and 3 labels"):
         view("noise", y=Y[:3])
     with pytest.raises(ProtocolError, match="'2' in speech"):

@@ -542,4 +542,4 @@ def test_a_run_that_does_not_exist_is_a_tracking_error(tracker: Tracker) -> None
 
 def test_a_file_that_does_not_exist_is_a_tracking_error(tracker: Tracker, sweep: str, tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match=r"storing absent\.png"):
-        tracker.log_figure(sweep, tmp_path / "absent.png")
+        tracker.log_file(sweep, tmp_path / "absent.png", "evidence")
