@@ -135,7 +135,7 @@ def best(
     state = found(name).state()
     trial, method = best_method(state)
     section = method.model_dump(mode="json")
-    front = state.front() if (state.definition.get("objective") or {}).get("cost") else []
+    front = state.front() if state.definition.objective.cost else []
     if json:
         print_json(
             {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +66,7 @@ def to_resume(
     changes = _changes(state, planned)
     total = state.total
     if changes:  # what `extend` added stays
-        total += planned.trials - check(state.definition).n_trials()
+        total += planned.trials - state.definition.n_trials()
     return Continuation(folder, state, planned, changes, total, length)
 
 
@@ -82,7 +81,7 @@ def to_extend(project: Project, name: str, trials: int) -> Continuation:
     folder = SweepFolder.find(project, name)
     length = folder.length
     state = folder.state()
-    definition = check(state.definition, where=f"sweep {name}")
+    definition = state.definition
     if problem := _no_extension(definition, state, trials):
         raise ConfigError([problem], where=f"sweep {name}")
     planned = plan(project, definition)
@@ -131,7 +130,7 @@ def _never(found: Continuation) -> str | None:
     if planned.definition.pbt is not None and (state.unfinished or found.total != state.total):
         return "a population cannot go on with other settings: undo it, or run a new sweep"
     gaps = sorted(set(range(1, max(state.trials, default=0))) - state.trials.keys())
-    if gaps and planned.definition.lag < check(state.definition).lag:
+    if gaps and planned.definition.lag < state.definition.lag:
         return (
             f"lag: trial {gaps[0]} was proposed and has not begun, and would need results that are not there: "
             "resume without this change first"
@@ -150,7 +149,7 @@ def settings(planned: Plan) -> dict[str, Any]:
 
 def _changes(state: SweepState, planned: Plan) -> list[str]:
     now = settings(planned)
-    return differences(state.definition, now["definition"]) + differences(
+    return differences(state.definition.plain(), now["definition"]) + differences(
         state.fingerprint, now["fingerprint"]
     )
 
@@ -164,7 +163,7 @@ def _seen(project: Project, state: SweepState) -> list[str]:
 def _definition(state: SweepState, source: str | Path | None, overrides: Sequence[str]) -> SweepDefinition:
     if source is not None:
         return load_definition(source, overrides=overrides, name=state.name)
-    data = copy.deepcopy(state.definition)
+    data = state.definition.plain()
     problems = [problem for text in overrides if (problem := override(data, text, keys=KEYS))]
     return check(data, where="-s" if overrides else f"sweep {state.name}", problems=problems)
 

@@ -6,10 +6,8 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-from jmml.config import validate
-from jmml.errors import ConfigError, SweepError
+from jmml.errors import SweepError
 from pipelines.definitions.spaces import Configuration, Dimension, show
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.folder import SweepFolder, status
@@ -129,12 +127,7 @@ class Record:
     @cached_property
     def space(self) -> dict[str, Dimension | None]:
         """Every setting that varies: those of the definition, then others that trials of earlier definitions had."""
-        found: dict[str, Dimension | None] = {}
-        for key, data in (self.state.definition.get("space") or {}).items():
-            try:
-                found[key] = validate(Dimension, data)
-            except ConfigError:  # of another version; the values of the trials say enough
-                found[key] = None
+        found: dict[str, Dimension | None] = dict(self.state.definition.space)
         for trial in self.trials:
             for key in trial.configuration:
                 found.setdefault(key, None)
@@ -150,12 +143,10 @@ class Record:
         fixed = {key for key, found in self.space.items() if found is not None and found.size == 1}
         return [key for key in self.space if key not in fixed or len(values[key]) > 1] or list(self.space)
 
-    def setting(self, *path: str) -> Any:
-        """A setting of the definition by its path, None where it has none."""
-        found: Any = self.state.definition
-        for key in path:
-            found = found.get(key) if isinstance(found, dict) else None
-        return found
+    @property
+    def lower_bound(self) -> bool:
+        """Whether the score is a lower bound of the UAR, not its mean."""
+        return self.state.definition.objective.score == "lower-bound"
 
 
 def score(trial: Trial) -> float | None:

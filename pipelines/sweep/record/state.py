@@ -34,6 +34,8 @@ from typing import Any, Literal
 
 from jmml.errors import SweepError
 from pipelines.definitions.spaces import Configuration
+from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.definition.recorded import recorded
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.journal import Event
 
@@ -134,7 +136,6 @@ class SweepState:
 
     id: str = ""
     name: str = ""
-    definition: dict[str, Any] = field(default_factory=dict)
     base: dict[str, Any] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
     user: str = ""
@@ -151,6 +152,7 @@ class SweepState:
     over: int = 0
     epochs_done: int = 0
     _best: Trial | None = None
+    _definition: SweepDefinition | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> SweepState:
@@ -185,6 +187,18 @@ class SweepState:
                 fix="update jmml: a newer release drives this sweep",
             )
         take_in(event)
+
+    @property
+    def definition(self) -> SweepDefinition:
+        """The definition of the first event, or the changed one that was accepted last.
+
+        Raises
+        ------
+        SweepError : there has been no event yet.
+        """
+        if self._definition is None:
+            raise SweepError("has no first event yet", where=f"the journal of sweep {self.name}".rstrip())
+        return self._definition
 
     # What follows from the events -----------------------------------------------------------------
 
@@ -265,8 +279,8 @@ class SweepState:
         self._settings(event)
 
     def _settings(self, event: Event) -> None:
-        self.definition, self.base = event["definition"], event["base"]
-        self.fingerprint = event["fingerprint"]
+        self._definition = recorded(event["definition"], sweep=self.name)
+        self.base, self.fingerprint = event["base"], event["fingerprint"]
 
     def _on_session(self, event: Event) -> None:
         self.sessions.append(Session(event, event["t"]))

@@ -16,9 +16,10 @@ from rich.text import Text
 
 from jmml.config import MethodConfig
 from jmml.errors import JMMLError, SweepError
-from pipelines.definitions.spaces import Dimension, configure, describe, size
+from pipelines.definitions.spaces import configure, describe, size
 from pipelines.reporting.columns import Column
 from pipelines.reporting.wording import duration, grouped, many
+from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.record.folder import SweepFolder, status
 from pipelines.sweep.record.state import OVER, SweepState, Trial
 from pipelines.sweep.show.table import (
@@ -173,13 +174,12 @@ class Description:
         """Labels and texts for people."""
         state, d = self.state, self.state.definition
         driver = driver_text(self.folder, state, self.status)
-        space = {key: Dimension.model_validate(entry) for key, entry in (d.get("space") or {}).items()}
-        fixed = {key: dimension.values[0] for key, dimension in space.items() if dimension.size == 1}
-        varying = "; ".join(f"{key} {found}" for key, found in space.items() if key not in fixed)
+        fixed = {key: dimension.values[0] for key, dimension in d.space.items() if dimension.size == 1}
+        varying = "; ".join(f"{key} {found}" for key, found in d.space.items() if key not in fixed)
         counts = counts_text(state.counts(), at_work=self.status == "running")
         closing = self.status == "running" and search_over(state, open_trials=bool(state.unfinished))
         rows = [
-            ("sweep", f"{state.name}: {d['description']}" if d.get("description") else state.name),
+            ("sweep", f"{state.name}: {d.description}" if d.description else state.name),
             (
                 "status",
                 driver
@@ -284,7 +284,7 @@ class Description:
             "user": state.user,
             "team": state.team,
             "created_ms": state.created,
-            "definition": state.definition,
+            "definition": state.definition.plain(),
             "fingerprint": state.fingerprint,
             "total": state.total,
             "counts": state.counts(),
@@ -360,30 +360,26 @@ def method_of(state: SweepState, trial: Trial) -> MethodConfig:
 # Words ---------------------------------------------------------------------------------------------------
 
 
-def search_text(definition: Mapping[str, Any], *, total: int | None = None) -> str:
+def search_text(definition: SweepDefinition, *, total: int | None = None) -> str:
     """``tpe with asha, seed 0, at most 12 trials and 2 hours; val_uar on inner folds, outer fold 0 held out``
 
     Parameters
     ----------
     total : trials wanted, extensions included; default: those of the definition.
     """
-    scheduler = (definition.get("scheduler") or {}).get("name", "none")
-    budget = dict(definition.get("budget") or {})
-    if total is not None and budget.get("trials") is not None:
+    scheduler, objective = definition.scheduler.name, definition.objective
+    budget = definition.budget.model_dump(exclude_none=True)
+    if total is not None and "trials" in budget:
         budget["trials"] = total
-    limits = [f"{value:g} {unit}" for unit, value in budget.items() if value is not None]
-    objective = definition.get("objective") or {}
-    aims = "lower bound of val_uar" if objective.get("score") == "lower-bound" else "val_uar"
-    if objective.get("cost"):
-        aims += f" at little {objective['cost']} cost"
-    fold = (definition.get("protocol") or {}).get("outer_fold", 0)
-    parts = [str(definition.get("algorithm", ""))]
-    if scheduler != "none":
-        parts[0] += f" with {scheduler}"
-    parts.append(f"seed {definition.get('seed', 0)}")
+    limits = [f"{value:g} {unit}" for unit, value in budget.items()]
+    aims = "lower bound of val_uar" if objective.score == "lower-bound" else "val_uar"
+    if objective.cost is not None:
+        aims += f" at little {objective.cost} cost"
+    parts = [definition.algorithm if scheduler == "none" else f"{definition.algorithm} with {scheduler}"]
+    parts.append(f"seed {definition.seed}")
     if limits:
         parts.append(f"at most {' and '.join(limits)}")
-    return f"{', '.join(parts)}; {aims} on inner folds, outer fold {fold} held out"
+    return f"{', '.join(parts)}; {aims} on inner folds, outer fold {definition.protocol.outer_fold} held out"
 
 
 def refit_text(event: Mapping[str, Any]) -> str:
@@ -421,7 +417,6 @@ def _resources(event: Mapping[str, Any]) -> str:
 
 def _more(state: SweepState) -> int:
     """How many trials to propose to add: none to a population, and no more than the space holds."""
-    if state.definition.get("pbt") is not None:
+    if state.definition.pbt is not None:
         return 0
-    space = {key: Dimension.model_validate(entry) for key, entry in state.definition["space"].items()}
-    return int(min(_MORE, size(space) - state.total))
+    return int(min(_MORE, size(state.definition.space) - state.total))

@@ -37,7 +37,7 @@ def render(record: Record) -> str:
         style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         script=(TEMPLATES / "report.js").read_text(encoding="utf-8"),
         name=record.state.name,
-        description=record.setting("description") or "",
+        description=record.state.definition.description,
         about=f"{_person(record)}, {_day(record.state.created)}",
         status=record.status,
         status_words=status_words(record),
@@ -56,7 +56,7 @@ def render(record: Record) -> str:
         differing=differing(record),
         provenance=provenance(record),
         settings=yaml.safe_dump(
-            {"definition": record.state.definition, "method": record.state.base},
+            {"definition": record.state.definition.plain(), "method": record.state.base},
             sort_keys=False,
             allow_unicode=True,
         ),

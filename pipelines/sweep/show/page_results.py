@@ -55,11 +55,7 @@ def facts(record: Record) -> list[tuple[str, str, str]]:
     counts = ", ".join(f"{grouped(count)} {status}" for status, count in state.counts().items())
     facts = [("Trials", f"{grouped(state.over)} of {grouped(state.total)}", counts)]
     if best is not None:
-        name = (
-            "inner folds, lower bound"
-            if record.setting("objective", "score") == "lower-bound"
-            else "inner folds"
-        )
+        name = "inner folds, lower bound" if record.lower_bound else "inner folds"
         facts.append(("Best score", number(best.best_score), f"{name}, trial {best.number}"))
     if state.refits:
         metrics = state.refits[-1]["metrics"]
@@ -88,7 +84,7 @@ def best(record: Record) -> dict[str, Any] | None:
         if tried > 1
         else ""
     )
-    if record.setting("objective", "score") == "lower-bound" and finite(best.best_val_uar) is not None:
+    if record.lower_bound and finite(best.best_val_uar) is not None:
         note = f"Mean inner-fold UAR at that epoch: {number(best.best_val_uar)}. {note}"
     return {
         "rows": [(key, svg.plain(chosen.get(key, DASH)), searched(record, key)) for key in record.space],

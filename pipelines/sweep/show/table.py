@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.definitions.spaces import Dimension, describe, show
+from pipelines.definitions.spaces import describe, show
 from pipelines.reporting.columns import LABEL, Column, fitted, labelled, magnitude
 from pipelines.reporting.curve import curve
 from pipelines.reporting.wording import duration, grouped, many
@@ -74,8 +73,7 @@ def scores(state: SweepState, trial: Trial) -> str:
 
 def score_name(state: SweepState) -> str:
     """What the search maximises."""
-    objective = state.definition.get("objective") or {}
-    return "lower bound" if objective.get("score") == "lower-bound" else "val_uar"
+    return "lower bound" if state.definition.objective.score == "lower-bound" else "val_uar"
 
 
 # The live view -------------------------------------------------------------------------------------------
@@ -206,8 +204,7 @@ def time_left(state: SweepState, elapsed: float) -> float | None:
     """Seconds until the last trial at the present rate, or until the budget of hours is used up if that is sooner;
     None before the first trial has ended, as nobody knows then."""
     at_this_rate = state.eta_seconds()
-    hours: float | None = (state.definition.get("budget") or {}).get("hours")
-    if at_this_rate is None or hours is None:
+    if at_this_rate is None or (hours := state.definition.budget.hours) is None:
         return at_this_rate
     return min(at_this_rate, max(0.0, 3600 * hours - elapsed))
 
@@ -216,12 +213,12 @@ def search_over(state: SweepState, *, open_trials: bool) -> bool:
     """Whether no trial will follow: all that were wanted are over, or a budget is used up and none is open."""
     if state.total and state.over >= state.total:
         return True
-    budget = state.definition.get("budget") or {}
-    hours, epochs = budget.get("hours"), budget.get("epochs")
-    used_up = (hours is not None and state.seconds >= 3600 * hours) or (
+    if open_trials or not state.over:
+        return False
+    hours, epochs = state.definition.budget.hours, state.definition.budget.epochs
+    return (hours is not None and state.seconds >= 3600 * hours) or (
         epochs is not None and state.epochs_done >= epochs
     )
-    return used_up and state.over > 0 and not open_trials
 
 
 def idle_seconds(state: SweepState, now: int) -> float:
@@ -305,10 +302,8 @@ def _distinct(short: Mapping[str, str], long: Mapping[str, str]) -> dict[str, st
 
 def _brief(state: SweepState, key: str, cells: Sequence[str]) -> list[str]:
     """``logistic-regression`` as ``logistic`` where no other value of the setting begins so."""
-    entry = (state.definition.get("space") or {}).get(key)
-    choices = (
-        [] if entry is None else [v for v in Dimension.model_validate(entry).values if isinstance(v, str)]
-    )
+    dimension = state.definition.space.get(key)
+    choices = [] if dimension is None else [v for v in dimension.values if isinstance(v, str)]
     long = {value: value for value in [*choices, *cells]}
     short = _distinct({value: value.partition("-")[0] or value for value in long}, long)
     return [short[cell] for cell in cells]
@@ -316,8 +311,8 @@ def _brief(state: SweepState, key: str, cells: Sequence[str]) -> list[str]:
 
 def searched(state: SweepState, trials: Iterable[Trial]) -> list[str]:
     """Settings that vary, in the order of the definition."""
-    space: Mapping[str, Any] = state.definition.get("space") or {}
-    fixed = {key for key, entry in space.items() if Dimension.model_validate(entry).size == 1}
+    space = state.definition.space
+    fixed = {key for key, dimension in space.items() if dimension.size == 1}
     others = (key for trial in trials for key in trial.configuration)
     return [key for key in dict.fromkeys([*space, *others]) if key not in fixed]
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from jmml.config import MethodConfig, validate
 from pipelines.definitions.spaces import configure, describe
+from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.definition.recorded import recorded
 from pipelines.sweep.record.journal import Event, Follower
 
 Point = tuple[str, float, int, int]  # key, value, step, ms since 1970
@@ -82,7 +84,7 @@ class Manifest:
         self._driver: str = data.get("driver", "")
         self._state: str = data.get("state", "running")
         self._settings_at: int | None = data.get("settings_at")
-        self._definition: dict[str, Any] = {}
+        self._definition: SweepDefinition | None = None
         self._base = MethodConfig()
         if self._settings_at is not None:
             for event in Follower(journal, self._settings_at).read(1):
@@ -129,13 +131,13 @@ class Manifest:
         if self._best is not None:
             lines.append(f"best score {self._best[0]:.4f}, trial {int(self._best[1])}")
         lines.append(f"last driven by {self._driver}")
-        purpose = str(self._definition.get("description") or "").strip()
+        purpose = self._definition.description.strip() if self._definition else ""
         return (f"{purpose[:MAX_TEXT]}\n\n" if purpose else "") + "; ".join(lines)
 
     # One method per kind of event -------------------------------------------------------------------
 
     def _use(self, event: Event) -> None:
-        self._definition = event["definition"]
+        self._definition = recorded(event["definition"], sweep=self._journal.parent.name)
         self._base = validate(MethodConfig, event["base"])
 
     def _on_session(self, event: Event) -> None:
@@ -171,9 +173,13 @@ class Manifest:
         }
 
     def _params(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        protocol = self._definition.get("protocol") or {}
-        common = {"seed": self._definition.get("seed")}
-        common |= {key: protocol.get(key) for key in ("outer_fold", "inner_folds")}
+        assert self._definition is not None  # of the first event
+        protocol = self._definition.protocol
+        common = {
+            "seed": self._definition.seed,
+            "outer_fold": protocol.outer_fold,
+            "inner_folds": protocol.inner_folds,
+        }
         method = configure(self._base, configuration).model_dump(mode="json")
         return {**method, **{key: value for key, value in common.items() if value is not None}}
 
@@ -250,7 +256,7 @@ class Manifest:
 
     @property
     def _objective(self) -> str:
-        return str((self._definition.get("objective") or {}).get("score", "mean"))
+        return "mean" if self._definition is None else self._definition.objective.score
 
     def _shipment(self, number: int) -> Shipment:
         return self.shipments.setdefault(number, Shipment())

@@ -33,6 +33,7 @@ def opening(name: str = "demo", *, total: int = 3, **changes: Any) -> list[dict[
         "seed": 7,
         "protocol": {"outer_fold": 1, "inner_folds": None},
         "objective": {"score": "mean", "cost": None},
+        "space": {"stage2.k": {"choice": [2, 3]}},
     } | changes
     return [
         {"e": "sweep", "t": 1_000, "id": name, "name": name, "definition": definition, "total": total, "user": "eva"}

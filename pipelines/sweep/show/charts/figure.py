@@ -40,8 +40,7 @@ class Figure:
 
 def score_name(record: Record) -> str:
     """What a score is, in words."""
-    lower = record.setting("objective", "score") == "lower-bound"
-    return "lower bound of the inner-fold UAR" if lower else "inner-fold UAR"
+    return "lower bound of the inner-fold UAR" if record.lower_bound else "inner-fold UAR"
 
 
 def scatter(trials: Sequence[Trial], points: dict[int, tuple[float, float]]) -> list[Markup]:

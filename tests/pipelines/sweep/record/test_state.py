@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jmml.errors import SweepError
+from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState
 from pipelines.sweep.show.table import memo_text
@@ -18,8 +19,13 @@ def test_the_first_line_says_what_the_sweep_is():
         7,
         START,
     )
-    assert state.definition == DEFINITION
+    assert state.definition == SweepDefinition.model_validate(DEFINITION)
     assert (state.best, state.counts(), state.seconds, state.closed) == (None, {}, 0.0, None)
+
+
+def test_before_its_first_event_a_sweep_has_no_definition():
+    with pytest.raises(SweepError, match="the journal of sweep: has no first event yet"):
+        _ = SweepState().definition
 
 
 def test_a_trial_is_as_good_as_its_best_epoch_and_the_first_of_equals_counts():
@@ -117,7 +123,7 @@ def test_extended_and_accepted_changes():
         "accept", changes=["seed: 0 -> 1"], definition=changed, base={}, fingerprint={"code": "b"}, total=9
     )
     state = script.state
-    assert (state.total, state.definition["seed"], state.fingerprint) == (9, 1, {"code": "b"})
+    assert (state.total, state.definition.seed, state.fingerprint) == (9, 1, {"code": "b"})
     assert state.accepted == [["seed: 0 -> 1"]]
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from jmml.config import MethodConfig
 from jmml.errors import SweepError
 from pipelines.reporting.columns import fitted
+from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.show.listing import Description, best_method, columns, listed, method_of, search_text
 from pipelines.sweep.show.table import CLOSING
@@ -251,9 +252,9 @@ def test_the_best_is_trained_to_its_best_epoch():
 
 
 def test_the_search_in_words():
+    objective = {"score": "lower-bound", "cost": "inference"}
     words = search_text(
-        DEFINITION
-        | {"scheduler": {"name": "none"}, "objective": {"score": "lower-bound", "cost": "inference"}}
+        SweepDefinition.model_validate(DEFINITION | {"scheduler": {"name": "none"}, "objective": objective})
     )
     assert words.startswith("tpe, seed 0")
     assert "lower bound of val_uar at little inference cost" in words
