@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def context() -> ForkServerContext:
 
 def command(words: list[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path) -> Forked:
     """``jmml WORDS`` in a session of its own, with exactly the environment ``env``."""
-    return _start(_command, (words,), cwd, env, out, err)
+    return _start(run_command, (words,), cwd, env, out, err)
 
 
 def script(
@@ -113,25 +113,28 @@ def _begin(
 ) -> None:
     """In the child: a session, a folder, an environment and files of its own, then the work."""
     os.setsid()
+    with open(os.devnull, "rb") as nothing, open(out, "ab") as output, open(err, "ab") as errors:  # noqa: PTH123
+        become(cwd, env, [nothing.fileno(), output.fileno(), errors.fileno()])
+    target(*arguments)
+
+
+def become(cwd: str, env: Mapping[str, str], files: Sequence[int]) -> None:
+    """Let this process look as if it had just been started there, with these descriptors as its input and outputs."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
-        os.dup2(nothing.fileno(), 0)
-    for path, descriptor in ((out, 1), (err, 2)):
-        with Path(path).open("ab") as file:
-            os.dup2(file.fileno(), descriptor)
+    for descriptor, file in enumerate(files):
+        os.dup2(file, descriptor)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - the descriptors, as in a new process
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.path[:] = [entry for entry in env.get("PYTHONPATH", "").split(os.pathsep) if entry] + sys.path
-    target(*arguments)
 
 
-def _command(words: list[str]) -> None:
+def run_command(words: list[str]) -> None:
     from cli.app import main
     from tests.workers import serve_workers
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, make_workspace
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -31,6 +32,23 @@ def test_everything_runs_once_and_git_sees_only_what_it_should(first_run: tuple[
     new = workspace.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
     assert sorted(new) == ["?? dvc.lock", "?? results/metrics.json"]
     assert workspace.changed() == set()
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Workspace:
+    """What a fresh clone holds: code and settings, no data."""
+    return make_workspace(tmp_path_factory.mktemp("clone") / "project", commands)
+
+
+def test_the_plan_of_a_fresh_clone(clone: Workspace) -> None:
+    plan = clone.run("dvc", "repro", "--dry", "--force")
+    assert sorted(ran(plan)) == sorted(STAGES)
+    assert not (clone.root / "data").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="treeverse/dvc#9818; once it passes, the README need not say --force")
+def test_the_plan_of_a_fresh_clone_without_force(clone: Workspace) -> None:
+    assert sorted(ran(clone.run("dvc", "repro", "--dry"))) == sorted(STAGES)
 
 
 def test_metrics_agree_with_the_evidence(first_run: tuple[Workspace, str]) -> None:
@@ -142,6 +160,7 @@ def test_the_same_seed_gives_the_same_models(reproduced: Workspace) -> None:
 
     before = contents()
     assert "models/cv/jmml/fold0-seed0/classifier_speech.skops" in before
+    shutil.rmtree(reproduced.root / ".jmml")  # or they would be found there
     assert ran(reproduced.run("dvc", "repro", "--force", "--single-item", "train")) == ["train"]
     after = contents()
     assert [name for name in before | after if before.get(name) != after.get(name)] == []

@@ -41,9 +41,15 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Workspace:
-    """A checkout of the code under test with settings of its own, under git and DVC."""
+    """A checkout of the code under test with settings of its own, under git and DVC.
+
+    Attributes
+    ----------
+    commands : a folder of :func:`tests.e2e.commands.on_the_path`; without it ``dvc`` and ``jmml`` are the real ones.
+    """
 
     root: Path
+    commands: Path | None = None
 
     @property
     def project(self) -> Project:
@@ -61,7 +67,15 @@ class Workspace:
     def environment(self) -> dict[str, str]:
         """The interpreter of the tests comes first on the path, and the code in the folder first in Python's."""
         return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join(
+                [
+                    *([str(self.commands)] if self.commands else ()),
+                    str(Path(sys.executable).parent),
+                    os.environ["PATH"],
+                ]
+            ),
+            # Where nothing but its start takes long, a stage works in its own process.
+            **({"LOKY_MAX_CPU_COUNT": "1"} if self.commands else {}),
             "PYTHONPATH": str(self.root),
             "GIT_CONFIG_GLOBAL": os.devnull,
             **{f"GIT_{who}_NAME": "test" for who in ("AUTHOR", "COMMITTER")},
@@ -104,7 +118,7 @@ class Workspace:
 
     def copy(self, target: Path) -> Workspace:
         shutil.copytree(self.root, target, symlinks=True)
-        return Workspace(target)
+        return Workspace(target, self.commands)
 
 
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -114,13 +128,13 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def make_workspace(root: Path, **settings: object) -> Workspace:
+def make_workspace(root: Path, commands: Path | None = None, **settings: object) -> Workspace:
     """Copy the code under test into ``root``, apply small settings (then ``settings``), commit."""
     for name in FOLDERS:
         shutil.copytree(SOURCE / name, root / name, ignore=LITTER_OF_DVC if name == ".dvc" else LITTER)
     for name in FILES:
         shutil.copy(SOURCE / name, root / name)
-    workspace = Workspace(root)
+    workspace = Workspace(root, commands)
     workspace.edit(**merged(SMALL, settings))
     workspace.run("git", "init", "--quiet")
     workspace.commit()
