@@ -7,9 +7,12 @@ that digest, or an object that is handed all jobs at once and so can share them 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jmml.models.jec_ssl import JECSSL
+
+if TYPE_CHECKING:
+    from jmml.view import View
 
 Job = Callable[[], JECSSL]
 
@@ -23,6 +26,11 @@ class Stage1Memo(Protocol):
 
 
 Memo = MutableMapping[str, JECSSL] | Stage1Memo
+
+
+def fit_stage1(options: Mapping[str, Any], device: str, view: View) -> JECSSL:
+    """A stage-1 model of one view: all that is computed for a key, so that models outlive edits of other code."""
+    return JECSSL(**options, device=device).fit(view.X, view.y)
 
 
 def obtain(memo: Memo | None, jobs: Mapping[str, Job]) -> dict[str, JECSSL]:

@@ -27,7 +27,7 @@ from jmml.config import MethodConfig, MethodName, Modality, digest, validate
 from jmml.errors import ConfigError, ModelError
 from jmml.evaluation.leakage import Certificate
 from jmml.files import atomic_folder
-from jmml.memo import Job, Memo, obtain
+from jmml.memo import Job, Memo, fit_stage1, obtain
 from jmml.methods import ESTIMATORS, Method, Setting, Stage2, method
 from jmml.models.capacity import parameters_of_stage1
 from jmml.models.classifier import fit_classifier, make_classifier
@@ -242,7 +242,9 @@ class EmotionRecogniser:
         Raises :class:`ModelError` where the method learns from EEG and there is none.
         """
         return {
-            self._stage1_key(modality, view): partial(self._fit_stage1, modality, view)
+            self._stage1_key(modality, view): partial(
+                fit_stage1, self._stage1_options(modality), self.device, view
+            )
             for modality, view in self._stage1_views(speech, eeg).items()
         }
 
@@ -265,9 +267,6 @@ class EmotionRecogniser:
     def _stage1_key(self, modality: Modality, view: View) -> str:
         kind = self.device.partition(":")[0]
         return digest([modality, self._stage1_options(modality), kind, view.content])
-
-    def _fit_stage1(self, modality: Modality, view: View) -> JECSSL:
-        return JECSSL(**self._stage1_options(modality), device=self.device).fit(view.X, view.y)
 
     def keep_outputs(self, modality: Modality, *arrays: np.ndarray) -> None:
         """Compute the stage-1 outputs of these very arrays once: for rows that are embedded after every epoch.

@@ -2,8 +2,8 @@
 
 ``<folder>/<2 hex digits>/<key>/`` holds one fitted JEC-SSL model (safetensors and JSON) and its seal, the digests of
 these files. The key covers what the recogniser says a model depends on (data, settings, seed, kind of device), the code
-and the versions of the libraries. An entry appears at once, as a whole, and is never changed. One that does not fit its
-seal counts as absent, is computed anew and replaced.
+of stage 1 and the versions of its libraries. An entry appears at once, as a whole, and is never changed. One that does
+not fit its seal counts as absent, is computed anew and replaced.
 
 Whoever computes a key holds its lock, a file beside the entry that the operating system releases when the holder ends,
 however it ends. Others who need the key do first what nobody else does, and wait then. A folder that is full, not
@@ -25,13 +25,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+import jmml.memo
 from jmml.config import digest
 from jmml.errors import JMMLError
 from jmml.files import atomic_folder, sha256_file
+from jmml.fingerprint import fingerprint
 from jmml.memo import Job
 from jmml.models.jec_ssl import JECSSL
 from jmml.models.persistence import MODEL, load_state
-from pipelines.workspace.fingerprint import libraries
 
 SEAL = "seal.json"
 MODELS_IN_MEMORY = 64
@@ -45,8 +46,8 @@ class Stage1Store:
 
     Parameters
     ----------
-    code : digest of the code that computes (:func:`pipelines.workspace.fingerprint.code_digest`): results of other code
-        are not used.
+    code : digest of the code and libraries that compute; default: those of :mod:`jmml.memo` as it is here. Results of
+        others are not used.
     models : how many models are kept in memory, those used last.
 
     Attributes
@@ -65,9 +66,9 @@ class Stage1Store:
     {'computed': 1, 'loaded': 1, 'waited': 0, 'unsaved': 0}
     """
 
-    def __init__(self, folder: Path, *, code: str, models: int = MODELS_IN_MEMORY) -> None:
-        self.folder, self.code, self.models = folder, code, models
-        self._context = [code, libraries()]
+    def __init__(self, folder: Path, *, code: str | None = None, models: int = MODELS_IN_MEMORY) -> None:
+        self.folder, self.models = folder, models
+        self.code = fingerprint(jmml.memo.__name__).digest if code is None else code
         self.counts = dict.fromkeys(COUNTS, 0)
         self._recent: OrderedDict[str, JECSSL] = OrderedDict()
 
@@ -160,7 +161,7 @@ class Stage1Store:
     # ------------------------------------------------------------------ memory and disk
 
     def _name(self, key: str) -> str:
-        return digest([key, self._context], length=32)
+        return digest([key, self.code], length=32)
 
     def _path(self, name: str) -> Path:
         return self.folder / name[:2] / name

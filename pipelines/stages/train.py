@@ -42,7 +42,7 @@ def train(project: Project) -> str:
     code, store = code_digest(), ModelStore.of(project.root)
     keys = list(model_keys(params, task, split, methods, code=code))
     missing = [key for key in keys if store.state(key.digest) != ""]
-    fit_all(missing, params, task, split, store, Stage1Store(project.root / ".jmml" / "stage1", code=code))
+    fit_all(missing, params, task, split, store, Stage1Store(project.root / ".jmml" / "stage1"))
     with atomic_folder(project.cv_dir) as target:
         found = {
             (key.method, key.fold, key.seed): store.copy(

@@ -21,6 +21,7 @@ INHERITED = frozenset(
         "jmml.git_sha",
         "jmml.git_dirty",
         "jmml.params_digest",
+        "jmml.code_digest",
         "jmml.split_digest",
         "jmml.outer_fold",
         "jmml.seed",

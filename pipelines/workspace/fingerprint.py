@@ -1,32 +1,25 @@
-"""Which code computes a result: the package itself and the libraries that decide its numbers."""
+"""Which code decides the numbers that are trained and scored, and which libraries (:mod:`jmml.fingerprint`)."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-from importlib.metadata import version
-from pathlib import Path
+from jmml.fingerprint import Fingerprint, fingerprint
 
-import jmml
+# A cell of a study; it uses the search and the experiment, as sweeps do.
+TRAINING = "jmml.cell"
+# What these make of corpora enters every digest as data: features, labels, groups.
+ENTERS_AS_DATA = ("jmml.data.corpora", "jmml.data.labels")
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+
+def training() -> Fingerprint:
+    """The fingerprint of everything that trains, selects and scores models."""
+    return fingerprint(TRAINING, without=ENTERS_AS_DATA)
 
 
 def code_digest() -> str:
-    """SHA-256 over the names and bytes of every Python file of the installed package, in order."""
-    root = Path(jmml.__file__).parent
-    return files_digest(root, root.rglob("*.py"))
-
-
-def files_digest(root: Path, paths: Iterable[Path]) -> str:
-    """SHA-256 over the names below ``root`` and the bytes of files, in order."""
-    h = hashlib.sha256()
-    for path in sorted(paths):
-        content = path.read_bytes()
-        h.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-    return h.hexdigest()
+    """Digest of the code that trains, selects and scores; comments, docstrings and messages are no part of it."""
+    return training().code
 
 
 def libraries() -> dict[str, str]:
-    """Versions of :data:`LIBRARIES`, which can change a result in its last digits."""
-    return {name: version(name) for name in LIBRARIES}
+    """Versions of the libraries by which models are trained, selected and scored."""
+    return dict(training().libraries)

@@ -23,6 +23,7 @@ import yaml
 from jmml.config import Modality, digest
 from jmml.data.table import FeatureTable
 from jmml.errors import ProjectError
+from pipelines.workspace.fingerprint import code_digest
 from pipelines.workspace.project import Project
 from pipelines.workspace.values import redacted
 
@@ -55,7 +56,10 @@ class DatasetRef:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The origin of a run; :meth:`tags` are the searchable parts, :meth:`files` the rest."""
+    """The origin of a run; :meth:`tags` are the searchable parts, :meth:`files` the rest.
+
+    ``code`` is the digest of the code that trains and scores (:func:`pipelines.workspace.fingerprint.code_digest`).
+    """
 
     git_sha: str
     git_dirty: bool
@@ -68,6 +72,7 @@ class Lineage:
     params_digest: str
     params: str
     datasets: list[DatasetRef] = field(default_factory=list)
+    code: str = ""
 
     def tags(self) -> dict[str, str]:
         """Tags that the promotion gates and searches read."""
@@ -79,6 +84,7 @@ class Lineage:
             "jmml.params_digest": self.params_digest,
             "jmml.python": self.python,
             "jmml.platform": self.platform,
+            "jmml.code_digest": self.code,
         }
 
     def files(self) -> dict[str, str]:
@@ -121,6 +127,7 @@ def collect(project: Project, corpora: Sequence[str]) -> Lineage:
         params_digest=digest(project.params),
         params=project.params_path.read_text(encoding="utf-8"),
         datasets=datasets,
+        code=code_digest(),
     )
 
 

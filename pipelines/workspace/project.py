@@ -112,6 +112,11 @@ class Project:
         return self.data_dir / "cache" / "features"
 
     @property
+    def code_dir(self) -> Path:
+        """Which code computes each stage, as digests that DVC compares."""
+        return self.data_dir / "code"
+
+    @property
     def split_path(self) -> Path:
         return self.data_dir / "splits.json"
 

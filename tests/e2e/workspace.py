@@ -103,8 +103,8 @@ class Workspace:
         return out.getvalue()
 
     def changed(self) -> set[str]:
-        """The stages that ``dvc repro`` would run, or run again."""
-        return set(json.loads(self.dvc("status", "--json")))
+        """The stages that ``dvc repro`` would run, or run again, besides ``code``, which it always runs."""
+        return set(json.loads(self.dvc("status", "--json"))) - {"code"}
 
     def commit(self) -> None:
         self.run("git", "add", "--all")

@@ -274,7 +274,7 @@ def test_the_content_of_a_view_is_its_features_and_classes_and_is_read_once(monk
 
 
 def test_nothing_is_computed_before_the_first_score(monkeypatch):
-    monkeypatch.setattr(EmotionRecogniser, "_fit_stage1", lambda *_: pytest.fail("too early"))
+    monkeypatch.setattr("jmml.recogniser.fit_stage1", lambda *_: pytest.fail("too early"))
     search_trial(APART, small_method(), n_folds=2, seed=0)
 
 

@@ -130,6 +130,7 @@ def make_lineage(**changes: object) -> Lineage:
             DatasetRef("talk features", "data/features/talk.parquet", features, "1", "speech", "features"),
             DatasetRef("talk", "data/raw/talk", corpus, corpus, "speech", "corpus"),
         ],
+        "code": "c0de" * 16,
     }  # fmt: skip
     return Lineage(**(values | changes))  # type: ignore[arg-type]
 

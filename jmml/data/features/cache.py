@@ -1,7 +1,7 @@
-"""A folder of extracted features, addressed by what went in: recording, settings, extractor version.
+"""A folder of extracted features, addressed by what went in: recording, settings, code of reader and extractor.
 
 An entry is found by content alone, so a renamed or moved corpus is not extracted again, and a changed setting
-or a new extractor version never meets an old entry. Entries are never changed, so there is nothing to
+or an edited extractor never meets an old entry. Entries are never changed, so there is nothing to
 invalidate; the folder may be deleted at any time.
 """
 
@@ -30,7 +30,7 @@ class Entry:
 
 
 class FeatureCache:
-    """Entries under ``root``/ab/cd/abcd....npy for one modality and one extractor digest.
+    """Entries under ``root``/ab/cd/abcd....npy for one modality and one digest of settings and code.
 
     A file is a NumPy array (version 1 of the format, readable by ``np.load``, never pickled) of one record
     ``channels, X``, followed by the SHA-256 of those bytes: a damaged file counts as absent.

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Protocol
 
 import joblib
@@ -19,11 +20,12 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from jmml.config import FeaturesConfig, Modality
+from jmml.config import FeaturesConfig, Modality, digest
 from jmml.data.features import eeg, speech
 from jmml.data.features.cache import Entry, FeatureCache
 from jmml.data.table import INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError, RecordingError
+from jmml.fingerprint import fingerprint, source_of
 
 SHOWN_PROBLEMS = 3
 MAX_BATCH = 16
@@ -48,6 +50,19 @@ Read = Callable[[Any], Recording]
 def extractor_digest(modality: Modality, cfg: FeaturesConfig) -> str:
     """Fingerprint of one modality's extractor: its settings and its version."""
     return speech.extractor_digest(cfg.speech) if modality == "speech" else eeg.extractor_digest(cfg.eeg)
+
+
+def code_digest(modality: Modality, read: Read) -> str:
+    """Digest of the code that reads a recording of one modality and extracts its features, and of its libraries.
+
+    A ``read`` that is defined in a notebook or at a prompt is not looked into.
+    """
+    while isinstance(read, partial):
+        read = read.func
+    owner = getattr(read, "__self__", read)
+    reader = owner.__module__ if isinstance(owner, FunctionType) else type(owner).__module__
+    entries = [__name__, *([reader] if source_of(reader) else [])]
+    return fingerprint(*entries, without=(eeg.__name__ if modality == "speech" else speech.__name__,)).digest
 
 
 def extract_corpus(
@@ -93,7 +108,9 @@ def extract_corpus(
         raise CorpusError("the manifest lists no recording", where=corpus, fix="check the path of the corpus")
     frame = manifest_frame.reset_index(drop=True)
     extractor = extractor_digest(modality, cfg)
-    cache = None if cache_dir is None else FeatureCache(cache_dir, modality, extractor)
+    cache = None
+    if cache_dir is not None:
+        cache = FeatureCache(cache_dir, modality, digest([extractor, code_digest(modality, read)], length=64))
     entries, problems = _gather(frame, read, modality, cfg, cache, corpus, workers, progress)
     if problems and not (skip_bad and entries):
         raise _unusable(problems, len(frame), corpus, offer_skip=bool(entries))

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jmml import fingerprint as code
 from pipelines.definitions import spaces
 from pipelines.sweep.decide.cma_es import CMAESSearch
 from pipelines.sweep.decide.proposals import ListedSearch, PopulationSearch, Search
 from pipelines.sweep.decide.tpe import TPESearch
 from pipelines.sweep.definition.choices import ALGORITHMS, GRACEFUL
-from pipelines.workspace.fingerprint import files_digest
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
@@ -124,24 +123,23 @@ BUILDERS: dict[str, Callable[[SweepState, int, int, int], TrialScheduler]] = {
 
 # What decides ------------------------------------------------------------------------------------------
 
-DECIDING = (  # modules, below pipelines/
-    "sweep/definition/choices",
-    "sweep/decide/search",
-    "sweep/decide/proposals",
-    "sweep/decide/tpe",
-    "sweep/decide/cma_es",
-    "definitions/spaces",
-    "sweep/decide/rungs",
-    "sweep/decide/schedulers",
-    "sweep/decide/driver",
-    "sweep/execute/trainable",
+_DECIDING = (  # what is followed of the imports of this module and of those named first
+    "pipelines.sweep.decide.driver",
+    "pipelines.sweep.execute.trainable",
+    "pipelines.sweep.decide",
+    "pipelines.sweep.definition.choices",
+    "pipelines.definitions.spaces",
 )
+
+
+def deciding() -> code.Fingerprint:
+    """The modules that propose trials, run them and end them."""
+    return code.fingerprint(__name__, *_DECIDING[:2], within=_DECIDING)
 
 
 def fingerprint(definition: SweepDefinition) -> dict[str, str]:
     """The code and the libraries by which a definition's trials are chosen and ended."""
-    folder = Path(__file__).parents[2]
-    found = {"code": files_digest(folder, [folder / f"{name}.py" for name in DECIDING])}
+    found = {"code": deciding().code}
     library = ALGORITHMS[definition.algorithm].library
     used = [library] if library else []
     if definition.scheduler.name in GRACEFUL:

@@ -145,7 +145,7 @@ def _fit_seed(
     stage1: Path | None,
 ) -> tuple[_Seed, EmotionRecogniser]:
     """All methods with one seed, stage-1 models shared between them, and the winner's model."""
-    memo: Memo = {} if stage1 is None else Stage1Store(stage1, code=code_digest())
+    memo: Memo = {} if stage1 is None else Stage1Store(stage1)
     frames, certificate = [], Certificate()
     winner: FoldResult | None = None
     threads = torch.get_num_threads()

@@ -200,6 +200,6 @@ def _of_sweep(training: TaskData, settings: TrialSettings) -> tuple[Folds, Stage
         if settings.stage1 is not None:
             share_with_team(settings.stage1.parent)
         folds = prepare_folds(training, n_folds=settings.n_folds, seed=settings.seed)
-        store = None if settings.stage1 is None else Stage1Store(settings.stage1, code=settings.code)
+        store = None if settings.stage1 is None else Stage1Store(settings.stage1)
         _kept[settings.sweep] = folds, store
     return _kept[settings.sweep]

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from jmml.errors import ModelError
 from jmml.experiment import fit_fold, search_trial
+from jmml.fingerprint import fingerprint
 from jmml.models.jec_ssl import JECSSL
 from jmml.task import make_split, training_part
 from pipelines.cache.stage1 import Stage1Store, prune
@@ -88,16 +89,20 @@ def test_memory_holds_the_models_used_last(tmp_path, monkeypatch):
     assert kept.take_counts() == counts(computed=3, loaded=3)
 
 
-def test_results_of_other_code_or_libraries_are_not_shared(tmp_path, monkeypatch):
+def test_results_of_other_code_or_libraries_are_not_shared(tmp_path):
     store(tmp_path).obtain({"a": model})
     other = store(tmp_path, code="two")
     other.obtain({"a": lambda: model(1)})
     assert other.take_counts() == counts(computed=1)
-    monkeypatch.setattr("pipelines.cache.stage1.libraries", lambda: {"torch": "0.1"})
-    older = store(tmp_path)
-    older.obtain({"a": lambda: model(2)})
-    assert older.take_counts() == counts(computed=1)
-    assert len(entries(tmp_path)) == 3
+    assert len(entries(tmp_path)) == 2
+
+
+def test_results_are_those_of_the_code_and_libraries_of_stage_1(tmp_path):
+    found = fingerprint("jmml.memo")
+    assert Stage1Store(tmp_path).code == found.digest
+    assert "jmml.models.jec_ssl" in found.modules
+    assert not {"jmml.models.edcc_cae", "jmml.config", "jmml.recogniser"} & set(found.modules)
+    assert set(found.libraries) == {"numpy", "scipy", "scikit-learn", "torch"}
 
 
 def cut(path: Path) -> None:

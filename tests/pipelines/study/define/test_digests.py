@@ -13,7 +13,7 @@ from jmml.task import TaskData, make_split
 from pipelines.cache.cells import CellStore, Key, parts, shared_parts
 from pipelines.study.define import plan as planning
 from pipelines.study.define.plan import plan
-from pipelines.workspace import fingerprint
+from pipelines.workspace.fingerprint import libraries
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import make, study
 from tests.pipelines.sweep.projects import write_project
@@ -123,8 +123,8 @@ def test_of_the_device_its_kind_alone_counts(task):
 
 @pytest.mark.parametrize("library", ["numpy", "scipy", "scikit-learn", "torch"])
 def test_the_version_of_every_library_counts(task, monkeypatch, library):
-    before, version = name_of(task), fingerprint.version
-    monkeypatch.setattr(fingerprint, "version", lambda name: "0.0.1" if name == library else version(name))
+    before, versions = name_of(task), libraries()
+    monkeypatch.setattr("pipelines.cache.cells.libraries", lambda: {**versions, library: "0.0.1"})
     assert name_of(task) != before
 
 

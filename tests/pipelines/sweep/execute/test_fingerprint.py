@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -73,19 +71,19 @@ def test_another_version_of_a_library_that_proposes_or_ends_trials_shows(
     assert [line.split(":")[0] for line in differences(before, search.fingerprint(changed))] == expected
 
 
-def test_another_code_that_proposes_or_ends_trials_shows(planned, monkeypatch, tmp_path):
-    """Every module that decides is part of it: a changed byte in any of them is another code."""
-    codes = {fingerprint(planned)["search"]["code"]}
-    for name in search.DECIDING:
-        folder = tmp_path / name
-        shutil.copytree(
-            Path(search.__file__).parents[2], folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
-        with (folder / f"{name}.py").open("a") as handle:
-            handle.write("#")
-        monkeypatch.setattr(search, "__file__", str(folder / "sweep" / "decide" / "search.py"))
-        codes.add(fingerprint(planned)["search"]["code"])
-    assert len(codes) == 1 + len(search.DECIDING)
+def test_the_code_that_proposes_or_ends_trials_is_found_along_the_imports():
+    code = search.deciding()
+    assert set(code.modules) >= {
+        "pipelines.definitions.spaces",
+        *(
+            f"pipelines.sweep.decide.{name}"
+            for name in ("cma_es", "driver", "proposals", "rungs", "search", "tpe")
+        ),
+        "pipelines.sweep.definition.choices",
+        "pipelines.sweep.execute.trainable",
+    }
+    aside = ("jmml.", "cli.", "pipelines.sweep.show", "pipelines.sweep.record", "pipelines.reporting")
+    assert not [name for name in code.modules if name.startswith(aside)]
 
 
 def test_differences_of_definitions(planned):

@@ -1,0 +1,55 @@
+"""Stage ``code``: which code and libraries compute each other stage, a small file per stage that DVC can compare.
+
+The other stages depend on these files and not on modules, so that an edited comment, docstring or message reruns none
+of them, and an edited constant, wherever it stands, reruns those that it concerns. DVC runs this stage every time.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from jmml.files import atomic_path
+from jmml.fingerprint import Fingerprint, fingerprint
+from pipelines.stages._main import main
+from pipelines.workspace.fingerprint import ENTERS_AS_DATA
+from pipelines.workspace.project import Project
+
+# Modules of the platform that compute; the others find, carry and show.
+_COMPUTE = ("pipelines.corpora.scan", "pipelines.stages.summary", "pipelines.workspace.task")
+# By stage, what it imports that cannot change its outputs but through its other dependencies.
+STAGES: dict[str, tuple[str, ...]] = {
+    "synthesize": (),
+    "ingest": (),
+    "featurize": (),
+    "split": ("jmml.methods", "jmml.models"),
+    "train": ENTERS_AS_DATA,
+    "evaluate": ENTERS_AS_DATA,
+}
+FIGURES = "figures"  # drawn by the stage evaluate; no number depends on them
+
+
+def code(project: Project) -> str:
+    """Write data/code/STAGE.json."""
+    project.code_dir.mkdir(parents=True, exist_ok=True)
+    found = fingerprints()
+    for name, one in found.items():
+        with atomic_path(project.code_dir / f"{name}.json") as temporary:
+            text = json.dumps({"code": one.code, "libraries": one.libraries}, indent=1, sort_keys=True)
+            temporary.write_text(text + "\n", encoding="utf-8")
+    return f"{len({module for one in found.values() for module in one.modules})} modules"
+
+
+def fingerprints() -> dict[str, Fingerprint]:
+    """What computes each stage, and what draws its figures."""
+    found = {name: of_stage(name) for name in STAGES}
+    return {**found, FIGURES: fingerprint("jmml.evaluation.plots", within=("jmml.evaluation.plots",))}
+
+
+def of_stage(name: str) -> Fingerprint:
+    """The code that decides the outputs of a stage, and the libraries."""
+    return fingerprint(f"pipelines.stages.{name}", within=("jmml", *_COMPUTE), without=STAGES[name])
+
+
+if __name__ == "__main__":
+    sys.exit(main(code))

@@ -1,0 +1,68 @@
+"""What DVC compares instead of modules: a small file per stage, written by the stage ``code``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.stages.code import FIGURES, STAGES, code, fingerprints
+from pipelines.workspace.project import Project
+
+PIPELINE = yaml.safe_load((Path(__file__).parents[3] / "dvc.yaml").read_text())["stages"]
+
+
+def definition(stage: str) -> dict[str, list[object]]:
+    found: dict[str, list[object]] = PIPELINE[stage].get("do", PIPELINE[stage])
+    return found
+
+
+def test_a_file_per_stage_with_code_and_libraries(tmp_path: Path) -> None:
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).touch()
+    project = Project(tmp_path)
+    code(project)
+    first = {path.name: path.read_text() for path in project.code_dir.iterdir()}
+    assert set(first) == {f"{name}.json" for name in (*STAGES, FIGURES)}
+    assert len({json.loads(text)["code"] for text in first.values()}) == len(first)
+    assert json.loads(first["train.json"])["libraries"].keys() >= {"numpy", "scipy", "scikit-learn", "torch"}
+    assert json.loads(first["featurize.json"])["libraries"].keys() >= {"numpy", "librosa", "mne", "soundfile"}
+    code(project)
+    assert {path.name: path.read_text() for path in project.code_dir.iterdir()} == first
+
+
+def test_every_stage_depends_on_its_own_file_and_on_no_module() -> None:
+    assert set(PIPELINE) - {"code"} == set(STAGES)
+    assert PIPELINE["code"]["always_changed"]
+    for stage in STAGES:
+        wanted = [f"data/code/{name}.json" for name in ([stage, FIGURES] if stage == "evaluate" else [stage])]
+        files = [next(iter(entry)) for entry in definition(stage)["params"] if isinstance(entry, dict)]
+        assert files == wanted
+        assert not [path for path in definition(stage).get("deps", []) if str(path).endswith(".py")]
+        assert not [
+            path for path in definition(stage).get("deps", []) if str(path).startswith(("jmml", "pipelines"))
+        ]
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("jmml.data.synthetic.eeg", {"synthesize"}),
+        ("jmml.data.corpora.nemo", {"ingest", "featurize", "split"}),
+        ("jmml.data.features.eeg", {"featurize"}),
+        ("jmml.data.labels", {"split"}),
+        ("jmml.data.splits", {"split", "train", "evaluate"}),
+        ("jmml.models.jec_ssl", {"train", "evaluate"}),
+        ("jmml.evaluation.metrics", {"train", "evaluate"}),
+        ("jmml.evaluation.plots.forest", {FIGURES}),
+        ("jmml.printable", set()),
+        ("pipelines.reporting.progress", set()),
+        ("pipelines.stages._main", set()),
+        ("pipelines.stages.summary", {"train", "evaluate"}),
+        ("cli.app", set()),
+    ],
+)
+def test_a_module_concerns_the_stages_that_it_computes_for(module: str, stages: set[str]) -> None:
+    assert {name for name, one in fingerprints().items() if module in one.modules} == stages
