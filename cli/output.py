@@ -110,15 +110,9 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, left: int = 1
 ) -> None:
     """A plain table: the first ``left`` columns flush left, the others (numbers) flush right."""
-    from rich import box
-    from rich.table import Table
+    from pipelines.reporting.terminal import plain_table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < left else "right")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    console().print(table)
+    console().print(plain_table(columns, rows, title=title, left=left))
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,7 @@ def list_(
 
       $ jmml sweep list --mine --json
     """
-    from pipelines.reporting.columns import fitted
+    from pipelines.reporting.terminal import fitted
     from pipelines.sweep.record.folder import shared_folder, user
     from pipelines.sweep.show.listing import columns, listed
     from pipelines.workspace.project import Project
@@ -66,8 +66,8 @@ def show(
 
       $ jmml sweep show quick --trials all --json
     """
-    from pipelines.reporting.columns import fitted, labelled
-    from pipelines.sweep.show.listing import Description
+    from pipelines.reporting.terminal import fitted, labelled
+    from pipelines.sweep.show.description import Description
 
     count = _count(trials)
     description = Description.of(found(name))
@@ -125,8 +125,9 @@ def best(
 
       $ jmml sweep best quick --yaml
     """
-    from pipelines.sweep.show.listing import best_method, method_of, trial_dict
-    from pipelines.sweep.show.table import best_text, table
+    from pipelines.sweep.record.best import best_method, method_of, trial_dict
+    from pipelines.sweep.show.table import table
+    from pipelines.sweep.show.words import best_text
 
     if json and yaml:
         raise typer.BadParameter(

@@ -36,3 +36,12 @@ def rough_duration(seconds: float) -> str:
 def sentence_case(text: str) -> str:
     """``text`` with a capital first letter, unless it begins with the symbol p."""
     return text if text.startswith("p ") else text[:1].upper() + text[1:]
+
+
+def magnitude(number: float) -> str:
+    """``950``, ``12.3k``, ``4.1M``, ``2.0G``."""
+    for unit in ("", "k", "M"):
+        if abs(number) < 1000:
+            return f"{number:.1f}{unit}" if unit or number != int(number) else f"{int(number)}"
+        number /= 1000
+    return f"{number:.1f}G"

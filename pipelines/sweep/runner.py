@@ -25,6 +25,7 @@ from pipelines.sweep.execute.outcome import SweepResult
 from pipelines.sweep.execute.sweep_session import Turn
 from pipelines.sweep.execute.trainable import Points
 from pipelines.sweep.record.folder import user
+from pipelines.sweep.show.display import Display
 from pipelines.workspace.project import Project
 
 
@@ -78,7 +79,18 @@ def run_sweep(
     }
     opening = [("sweep", first)]
     return Turn(
-        project, planned, planned.trials, folder, None, "run", opening, address, quiet, console, search
+        project,
+        planned,
+        planned.trials,
+        folder,
+        None,
+        "run",
+        opening,
+        address,
+        quiet,
+        console,
+        search,
+        Display,
     ).take()
 
 
@@ -114,7 +126,7 @@ def resume_sweep(
         accepted = {"changes": found.changes, **settings(found.plan), "total": found.total}
         opening.append(("accept", accepted))
     place = (found.plan, found.total, found.folder, found.length)
-    return Turn(project, *place, "resume", opening, address, quiet, console, search).take()
+    return Turn(project, *place, "resume", opening, address, quiet, console, search, Display).take()
 
 
 def extend_sweep(
@@ -139,4 +151,4 @@ def extend_sweep(
     found = to_extend(project, name, trials)
     opening = [("extend", {"trials": trials, "user": user()})]
     place = (found.plan, found.total, found.folder, found.length)
-    return Turn(project, *place, "extend", opening, address, quiet, console, search).take()
+    return Turn(project, *place, "extend", opening, address, quiet, console, search, Display).take()

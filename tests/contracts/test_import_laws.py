@@ -31,6 +31,8 @@ FLOORS = (
     {"corpora", "tracking", "compute", "cache", "registry", "stages"},
     {"study", "sweep"},
 )
+# The rooms of a sweep: a room uses those before it. Nothing that is computed depends on how it is shown.
+SWEEP = ("definition", "record", "sync", "decide", "execute", "show", "runner")
 # What does not keep to that yet; an entry that is not needed any more has to go.
 AGAINST_THE_WAY: set[tuple[str, str]] = set()
 CIRCLES = {
@@ -170,6 +172,17 @@ def test_rooms_point_one_way() -> None:
             if upwards or beside:
                 against.add((room, below))
     assert against == AGAINST_THE_WAY
+
+
+def test_rooms_of_a_sweep_point_one_way() -> None:
+    steps = {
+        (name.split(".")[2], other.split(".")[2])
+        for name, used in arrows().items()
+        for other in used
+        if name.startswith("pipelines.sweep.") and other.startswith("pipelines.sweep.")
+    }
+    assert {room for step in steps for room in step} == set(SWEEP)
+    assert {step for step in steps if SWEEP.index(step[0]) < SWEEP.index(step[1])} == set()
 
 
 def test_there_are_no_other_circles_of_files() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jmml.errors import SweepError
 from pipelines.sweep.record.folder import SweepFolder
-from pipelines.sweep.show.table import kept
+from pipelines.sweep.record.words import kept
 from pipelines.workspace.project import Project
 
 

@@ -14,7 +14,7 @@ from pipelines.reporting.wording import many
 from pipelines.sweep.definition.plan import Plan
 from pipelines.sweep.record.journal import Event
 from pipelines.sweep.record.state import SweepState, Trial
-from pipelines.sweep.show.table import unsaved_text
+from pipelines.sweep.record.words import unsaved_text
 
 COLUMNS = ("method", "uar", "interval", "accuracy", "macro_f1", "gain")
 _SCORES = (

@@ -15,7 +15,7 @@ from pipelines.sweep.record.folder import (
     user,
 )
 from pipelines.sweep.record.state import SweepState
-from pipelines.sweep.show.table import kept
+from pipelines.sweep.record.words import kept
 from pipelines.workspace.project import Project
 
 if TYPE_CHECKING:

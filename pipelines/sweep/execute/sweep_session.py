@@ -33,6 +33,7 @@ from pipelines.sweep.execute.capacity import Capacity, Room, ray_for
 from pipelines.sweep.execute.environment import patience, stage1_limit
 from pipelines.sweep.execute.fingerprint import refit_digest
 from pipelines.sweep.execute.outcome import SweepResult
+from pipelines.sweep.execute.progress import Display, Progress
 from pipelines.sweep.execute.refit import refit
 from pipelines.sweep.execute.trainable import Points, TrialSettings, checkpoint_epochs
 from pipelines.sweep.record.folder import (
@@ -44,8 +45,7 @@ from pipelines.sweep.record.folder import (
 )
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState, Trial
-from pipelines.sweep.show.display import Display
-from pipelines.sweep.show.table import kept
+from pipelines.sweep.record.words import kept
 from pipelines.sweep.sync.mlflow_sync import Shipper
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace import lineage
@@ -71,6 +71,7 @@ class Turn:
     total : trials wanted, those that are over included.
     length : bytes of the journal that the plan was made from; None for a new sweep.
     opening : the events that this turn begins with.
+    display : shows how the sweep gets on.
     """
 
     project: Project
@@ -84,6 +85,7 @@ class Turn:
     quiet: bool
     console: Console | None
     search: Callable[..., Points]
+    display: Display
     room: Room = field(init=False)
     run_id: str | None = field(init=False, default=None)
     shipper: Shipper | None = field(init=False, default=None)
@@ -174,7 +176,7 @@ class Turn:
             self.plan.params.method,
             concurrent=concurrent,
         )
-        with Display(state, shown, trouble=self._trouble) as display:
+        with self.display(state, shown, trouble=self._trouble) as display:
             with self._leaving(driver, tracker):
                 run_id = self.run_id = tracker.start_sweep(
                     state.name,
@@ -209,7 +211,7 @@ class Turn:
         budget = definition.budget.model_copy(update={"trials": self.total})
         return definition.model_copy(update={"budget": budget})
 
-    def _search(self, driver: Driver, display: Display) -> None:
+    def _search(self, driver: Driver, display: Progress) -> None:
         """Run all trials; returns when they are over, however they ended."""
         definition, params = self.plan.definition, self.plan.params
         shutil.rmtree(self.folder.path / "ray", ignore_errors=True)  # of a driver that was killed
@@ -248,7 +250,7 @@ class Turn:
                 )
 
     def _refit(
-        self, driver: Driver, shipper: Shipper, tracker: Tracker, display: Display, run_id: str
+        self, driver: Driver, shipper: Shipper, tracker: Tracker, display: Progress, run_id: str
     ) -> SweepResult:
         """Fit the best configuration on all training groups and open the outer fold, unless that was done."""
         state, params = driver.state, self.plan.params

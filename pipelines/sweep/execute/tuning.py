@@ -25,6 +25,7 @@ from jmml.task import TaskData
 from pipelines.compute.worker import PlaceError
 from pipelines.sweep.decide.driver import Driver
 from pipelines.sweep.decide.search import CONFIGURATION, METRIC, MODE, NUMBER, TIME, build_scheduler
+from pipelines.sweep.execute.progress import Progress
 from pipelines.sweep.execute.trainable import (
     ERROR,
     FATAL,
@@ -35,7 +36,6 @@ from pipelines.sweep.execute.trainable import (
     run_trial,
 )
 from pipelines.sweep.record.state import Trial
-from pipelines.sweep.show.display import Display
 
 MAX_DEATHS = 5  # of the workers and nodes of one trial
 
@@ -54,7 +54,7 @@ def run(
     settings: TrialSettings,
     *,
     folder: Path,
-    display: Display,
+    display: Progress,
     wanted_to_stop: Callable[[], BaseException | None],
     room: Callable[[], int],
 ) -> None:
@@ -168,7 +168,7 @@ class _Reports(tune.Callback):
         self,
         driver: Driver,
         numbers: dict[str, int],
-        display: Display,
+        display: Progress,
         wanted_to_stop: Callable[[], BaseException | None],
         room: Callable[[], int],
         checkpoints: Path,

@@ -10,7 +10,8 @@ from rich.live import Live
 
 from pipelines.sweep.record.state import SweepState, Trial
 from pipelines.sweep.record.tally import Tally
-from pipelines.sweep.show.table import line, view
+from pipelines.sweep.show.view import view
+from pipelines.sweep.show.words import line
 
 REFRESHES = 2  # per second
 

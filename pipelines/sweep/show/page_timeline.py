@@ -10,7 +10,7 @@ from pipelines.definitions.spaces import describe
 from pipelines.reporting.wording import duration, grouped, many
 from pipelines.sweep.record.history import Record
 from pipelines.sweep.record.state import Trial
-from pipelines.sweep.show.table import unsaved_text
+from pipelines.sweep.record.words import unsaved_text
 from pipelines.sweep.show.words import MAX_LISTED, moment, resources, text
 from pipelines.workspace.values import flatten, redacted
 

@@ -13,7 +13,9 @@ from pipelines.sweep.record.folder import SweepFolder, status
 from pipelines.sweep.record.journal import Follower
 from pipelines.sweep.record.state import SweepState, Trial
 from pipelines.sweep.record.tally import Tally
-from pipelines.sweep.show.table import CLOSING, line, search_over, view
+from pipelines.sweep.record.words import search_over
+from pipelines.sweep.show.view import view
+from pipelines.sweep.show.words import CLOSING, line
 
 SHORTEST = 0.2  # s between two looks
 PIPE_HEIGHT = 40  # lines of a frame where no terminal says how many it has

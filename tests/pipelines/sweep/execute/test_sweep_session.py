@@ -16,7 +16,8 @@ from pipelines.sweep.execute.naming import unused
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState
-from pipelines.sweep.show.table import kept
+from pipelines.sweep.record.words import kept
+from pipelines.sweep.show.display import Display
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script, bare_project, write_events
 
@@ -122,7 +123,7 @@ def test_checkpoints_of_other_settings_are_gone_before_these_are_accepted(projec
 
 def _turn(project, folder, mode, length, opening):
     return sweep_session.Turn(
-        project, _Plan(), 4, folder, length, mode, opening, None, True, None, lambda: iter(())
+        project, _Plan(), 4, folder, length, mode, opening, None, True, None, lambda: iter(()), Display
     )
 
 

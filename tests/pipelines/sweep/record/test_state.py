@@ -6,7 +6,7 @@ from jmml.errors import SweepError
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState
-from pipelines.sweep.show.table import memo_text
+from pipelines.sweep.show.words import memo_text
 from tests.pipelines.sweep.scripts import DEFINITION, START, Script
 
 

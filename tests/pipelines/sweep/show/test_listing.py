@@ -9,11 +9,13 @@ from rich.console import Console
 
 from jmml.config import MethodConfig
 from jmml.errors import SweepError
-from pipelines.reporting.columns import fitted
+from pipelines.reporting.terminal import fitted
 from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.record.best import best_method, method_of
 from pipelines.sweep.record.folder import SweepFolder
-from pipelines.sweep.show.listing import Description, best_method, columns, listed, method_of, search_text
-from pipelines.sweep.show.table import CLOSING
+from pipelines.sweep.show.description import Description, search_text
+from pipelines.sweep.show.listing import columns, listed
+from pipelines.sweep.show.words import CLOSING
 from tests.pipelines.sweep.scripts import DEFINITION, Script, bare_project
 
 

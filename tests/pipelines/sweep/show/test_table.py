@@ -6,21 +6,15 @@ import time
 import pytest
 from rich.console import Console
 
-from pipelines.reporting.columns import Column, fitted, magnitude
-from pipelines.reporting.curve import curve
+from pipelines.reporting.terminal import Column, curve, fitted
+from pipelines.reporting.wording import magnitude
 from pipelines.sweep.record.state import SweepState
 from pipelines.sweep.record.tally import KEPT, Tally
+from pipelines.sweep.record.words import now_ms, search_over
 from pipelines.sweep.show.display import Display
-from pipelines.sweep.show.table import (
-    CLOSING,
-    line,
-    now_ms,
-    search_over,
-    short_names,
-    table,
-    time_left,
-    view,
-)
+from pipelines.sweep.show.table import table
+from pipelines.sweep.show.view import time_left, view
+from pipelines.sweep.show.words import CLOSING, line, short_names
 from tests.pipelines.sweep.scripts import Script, long_sweep
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from jmml.errors import SweepError
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.journal import Journal
-from pipelines.sweep.show.table import CLOSING
 from pipelines.sweep.show.watch import Watcher, driver_text, watch
+from pipelines.sweep.show.words import CLOSING
 from tests.pipelines.sweep.scripts import Script, bare_project
 from tests.waiting import until
 

@@ -1,0 +1,43 @@
+"""What the journal says of a sweep, in the words that messages, views and reports share."""
+
+from __future__ import annotations
+
+import time
+
+from pipelines.reporting.wording import grouped
+from pipelines.sweep.record.state import SweepState
+
+
+def kept(state: SweepState) -> str:
+    """``7 of 12 trials are done and kept, best score 0.612 (trial 3)``"""
+    text = f"{state.over} of {state.total} trials are done and kept"
+    if state.best is not None:
+        text += f", best score {state.best.best_score:.3f} (trial {state.best.number})"
+    return text
+
+
+def score_name(state: SweepState) -> str:
+    """What the search maximises."""
+    return "lower bound" if state.definition.objective.score == "lower-bound" else "val_uar"
+
+
+def unsaved_text(count: int) -> str:
+    """That stage-1 models are lost to other trials, and why."""
+    return f"{grouped(count)} could not be kept: the folder is full, or not writable for you"
+
+
+def search_over(state: SweepState, *, open_trials: bool) -> bool:
+    """Whether no trial will follow: all that were wanted are over, or a budget is used up and none is open."""
+    if state.total and state.over >= state.total:
+        return True
+    if open_trials or not state.over:
+        return False
+    hours, epochs = state.definition.budget.hours, state.definition.budget.epochs
+    return (hours is not None and state.seconds >= 3600 * hours) or (
+        epochs is not None and state.epochs_done >= epochs
+    )
+
+
+def now_ms() -> int:
+    """Now, as events have it."""
+    return int(time.time() * 1000)
