@@ -11,6 +11,6 @@ annotations of functions, plots and the texts of errors, warnings and progress d
 
 from __future__ import annotations
 
-from jmml.fingerprint._closure import Fingerprint, fingerprint, source_of
+from jmml.fingerprint._closure import Fingerprint, fingerprint, forget, source_of
 
-__all__ = ["Fingerprint", "fingerprint", "source_of"]
+__all__ = ["Fingerprint", "fingerprint", "forget", "source_of"]

@@ -184,6 +184,12 @@ def source_of(name: str) -> Path | None:
     return None
 
 
+def forget() -> None:
+    """Read everything anew from now on: where modules have been edited, or others stand under the same names."""
+    for read in (fingerprint, form_of, source_of, _errors_of):
+        read.cache_clear()
+
+
 def _below(name: str, prefixes: tuple[str, ...]) -> bool:
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -126,7 +127,7 @@ def test_changed_code_concerns_the_stages_that_it_computes_for(
         path.write_bytes(before[path] + f"\n{line}\n".encode())
     code = {path: path.read_bytes() for path in untouched.project.code_dir.iterdir()}
     try:
-        untouched.run("python", "-m", "pipelines.stages.code")
+        untouched.run(sys.executable, "-m", "pipelines.stages.code")  # with the code of this folder
         assert untouched.changed() == stages
     finally:
         for path, content in {**before, **code}.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jmml.fingerprint import Fingerprint, _closure, fingerprint
+from jmml.fingerprint import Fingerprint, fingerprint, forget
 
 NUMBERS = itertools.count()
 Look = Callable[..., Fingerprint]
@@ -49,8 +49,7 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edited:
             target = tmp_path / name / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(source.replace("pkg", name))
-        fingerprint.cache_clear()
-        _closure.form_of.cache_clear()
+        forget()
         return fingerprint(f"{name}.start").code
 
     return code
