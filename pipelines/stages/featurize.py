@@ -12,7 +12,7 @@ from jmml.data.features.extract import extract_corpus
 from jmml.data.manifest import Manifest
 from jmml.data.table import FeatureTable
 from pipelines.corpora.scan import open_corpus
-from pipelines.stages._main import main
+from pipelines.stages._main import main, stage_progress
 from pipelines.workspace.project import Project
 
 
@@ -30,16 +30,18 @@ def features(project: Project, name: str) -> tuple[FeatureTable, list[str]]:
     if config.adapter == "table":
         return read_table(root, name, config.modality), []
     adapter = open_corpus(name, config.adapter, config.modality)
-    return extract_corpus(
-        Manifest.load(project.manifest_path(name)).frame,
-        partial(adapter.read, root),
-        config.modality,
-        project.params.features,
-        corpus=name,
-        cache_dir=project.cache_dir,
-        workers=cpu_count(),
-        skip_bad=config.skip_bad,
-    )
+    with stage_progress(f"featurize {name}", "recording") as progress:
+        return extract_corpus(
+            Manifest.load(project.manifest_path(name)).frame,
+            partial(adapter.read, root),
+            config.modality,
+            project.params.features,
+            corpus=name,
+            cache_dir=project.cache_dir,
+            workers=cpu_count(),
+            skip_bad=config.skip_bad,
+            progress=progress,
+        )
 
 
 if __name__ == "__main__":

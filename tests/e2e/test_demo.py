@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from jmml.config import SyntheticConfig
 from tests.e2e.workspace import Workspace, make_workspace
@@ -27,14 +26,12 @@ def demonstrate(workspace: Workspace) -> dict[str, float]:
 
 def test_the_demo_ends_in_a_prediction(first_run: tuple[Workspace, str], tmp_path: Path) -> None:
     workspace = first_run[0].copy(tmp_path / "demo project")
-    path = workspace.root / "pipelines/sweep/definitions/demo.yaml"
-    search = yaml.safe_load(path.read_text())
-    search["budget"]["trials"] = 3
-    search["space"] |= {
-        "stage1.r": {"int": [3, 6]},
-        "stage2.k": {"choice": [2]},
-    }  # what the small corpora carry
-    path.write_text(yaml.safe_dump(search))
+    script = workspace.root / "pipelines/demo.sh"
+    # What the small corpora carry.
+    smaller = "-s trials=3 -s 'stage1.r=int(3,6)' -s 'stage2.k=choice(2)'"
+    whole = script.read_text()
+    script.write_text(whole.replace("jmml sweep run demo", f"jmml sweep run demo {smaller}"))
+    workspace.commit()
     assert set(demonstrate(workspace)) == {"raw", "jec-ssl", "jmml", "one-hot"}
 
 

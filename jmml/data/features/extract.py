@@ -45,6 +45,7 @@ class Recording(Protocol):
 
 
 Read = Callable[[Any], Recording]
+Progress = Callable[[int, int], None]
 
 
 def extractor_digest(modality: Modality, cfg: FeaturesConfig) -> str:
@@ -75,7 +76,7 @@ def extract_corpus(
     cache_dir: Path | None = None,
     workers: int = 1,
     skip_bad: bool = False,
-    progress: bool | None = None,
+    progress: bool | Progress | None = None,
 ) -> tuple[FeatureTable, list[str]]:
     """Features of every recording of a manifest.
 
@@ -89,7 +90,8 @@ def extract_corpus(
     cache_dir : folder of the feature cache, or None for no cache.
     workers : processes. 1 stays in this process, and so do jobs too small to share.
     skip_bad : leave unreadable recordings out instead of raising.
-    progress : True draws a bar on standard error, False none, None where standard error is a terminal.
+    progress : True draws a bar on standard error, False none, None where standard error is a terminal; or is called
+        with how many recordings are done, of those not cached.
 
     Returns
     -------
@@ -142,17 +144,18 @@ def _gather(
     cache: FeatureCache | None,
     corpus: str,
     workers: int,
-    progress: bool | None,
+    progress: bool | Progress | None,
 ) -> tuple[dict[int, Entry], list[str]]:
     """Entries by row number, and a line per recording that cannot be used, in manifest order."""
     entries: dict[int, Entry] = {}
     problems: list[str] = []
+    own_bar = progress if progress is None or isinstance(progress, bool) else False
     with tqdm(
         total=len(frame),
         desc=f"{corpus} features",
         unit="recording",
         file=sys.stderr,
-        disable=None if progress is None else not progress,
+        disable=None if own_bar is None else not own_bar,
         mininterval=0.1 if sys.stderr.isatty() else 5.0,
     ) as bar:
         if cache is not None:
@@ -162,6 +165,7 @@ def _gather(
             bar.update(len(entries))
         missing = [row for row in range(len(frame)) if row not in entries]
         workers = max(1, min(workers, len(missing) // MIN_PER_WORKER))
+        done = 0
         job = partial(_extract_batch, read=read, modality=modality, cfg=cfg, cache=cache)
         for batch in _run(job, [frame.iloc[list(rows)] for rows in _batches(missing, workers)], workers):
             for row, result in batch:
@@ -170,6 +174,9 @@ def _gather(
                 else:
                     problems.append(result)
             bar.update(len(batch))
+            done += len(batch)
+            if callable(progress):
+                progress(done, len(missing))
     return entries, problems
 
 

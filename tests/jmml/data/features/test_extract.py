@@ -257,3 +257,24 @@ def test_progress_goes_to_standard_error_when_asked_for(
     assert "lab features: 100%" in shown.err
     extract_corpus(frame, read, "speech", CFG, corpus="lab")  # no terminal, not asked
     assert capsys.readouterr().err == ""
+
+
+def test_progress_is_told_of_what_is_not_cached(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame, read = speech_corpus(tmp_path)
+    told: list[tuple[int, int]] = []
+
+    def extract(rows: pd.DataFrame) -> None:
+        extract_corpus(
+            rows, read, "speech", CFG, corpus="lab", cache_dir=tmp_path / "cache",
+            progress=lambda done, total: told.append((done, total)),
+        )  # fmt: skip
+
+    extract(frame.iloc[:1])
+    assert told == [(1, 1)]
+    told.clear()
+    extract(frame)
+    assert told[-1] == (len(frame) - 1, len(frame) - 1)
+    told.clear()
+    extract(frame)
+    assert told == []
+    assert capsys.readouterr().err == ""
