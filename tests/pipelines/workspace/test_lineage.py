@@ -15,6 +15,7 @@ import yaml
 from jmml.config import digest
 from jmml.data.table import FeatureTable
 from jmml.errors import CorpusError, ProjectError
+from pipelines.workspace.fingerprint import code_digest
 from pipelines.workspace.lineage import collect
 from pipelines.workspace.project import Project
 from tests.pipelines.tracked import make_project
@@ -184,6 +185,7 @@ def test_settings_are_kept_as_text_and_as_digest(project: Project) -> None:
     found = collect(project, ["talk"])
     assert found.files()["params.yaml"] == project.params_path.read_text()
     assert found.tags()["jmml.params_digest"] == digest(project.params)
+    assert found.tags()["jmml.code_digest"] == code_digest()
 
 
 def test_no_lock_file_means_no_stage_was_run(project: Project) -> None:

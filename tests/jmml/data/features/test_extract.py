@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import soundfile as sf
 
 from jmml.config import EEGFeatureConfig, FeaturesConfig, Modality, SpeechFeatureConfig
+from jmml.data.corpora import get_corpus
 from jmml.data.corpora._base import Recording
 from jmml.data.features import extract, speech
 from jmml.data.features.audio import load_audio
@@ -125,6 +127,22 @@ def test_cache_hit_reads_nothing_and_changes_nothing(tmp_path: Path) -> None:
     again, _ = run(frame, read, cache_dir=tmp_path / "cache")
     assert read.reads() == set()
     assert again.digest == first.digest
+
+
+def test_cache_follows_the_code_that_reads_and_extracts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, read = speech_corpus(tmp_path)
+    own = extract.code_digest("speech", read)
+    assert own != extract.code_digest("eeg", read)
+    assert own == extract.code_digest("speech", partial(read))
+    adapters = [get_corpus(name).read for name in ("ravdess", "nemo")]
+    assert len({own, *(extract.code_digest("speech", partial(one, tmp_path)) for one in adapters)}) == 3
+    run(frame, read, cache_dir=tmp_path / "cache")
+    read.reads()
+    monkeypatch.setattr(extract, "code_digest", lambda *_: "edited")
+    run(frame, read, cache_dir=tmp_path / "cache")
+    assert read.reads() == set(frame["id"])
 
 
 def test_cache_follows_content_settings_and_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
