@@ -29,7 +29,7 @@ from jmml.errors import DataError, JMMLError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from jmml.task import TaskData
-from pipelines.cache.sealed import SealedStore
+from pipelines.cache.content import ContentStore
 from pipelines.workspace.fingerprint import libraries
 from pipelines.workspace.task import fingerprint
 
@@ -92,7 +92,7 @@ def parts(
     return {**shared, "method": method, "fold": fold, "seed": seed, "audited": audited}
 
 
-class CellStore(SealedStore):
+class CellStore(ContentStore):
     """The cells of studies below ``folder``."""
 
     def __init__(self, folder: Path) -> None:

@@ -20,14 +20,13 @@ from jmml.errors import DataError
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import TaskData
 from pipelines.cache.cells import Key, shared_parts
-from pipelines.cache.sealed import SealedStore
-from pipelines.cache.stage1 import prune
+from pipelines.cache.content import ContentStore, prune
 
 MODEL = "model"
 MOST_BYTES = 2_000_000_000  # kept of models that are no longer asked for
 
 
-class ModelStore(SealedStore):
+class ModelStore(ContentStore):
     """The fitted models below ``folder``."""
 
     def __init__(self, folder: Path) -> None:

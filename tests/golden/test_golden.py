@@ -14,8 +14,8 @@ import pytest
 from jmml.errors import DataError
 from jmml.recogniser import EmotionRecogniser
 from pipelines.cache.cells import CellStore, Key
-from pipelines.cache.sealed import CELL
-from pipelines.cache.stage1 import _load
+from pipelines.cache.content import CELL
+from pipelines.cache.stage1 import Stage1Store
 from pipelines.registry.promotion import resolve
 from pipelines.workspace.project import Project
 from tests.cli.console import run
@@ -79,10 +79,11 @@ def test_cells_and_stage_1_models_are_sound(project: Project) -> None:
         key = Key("lab", record["method"], record["fold"], record["seed"], record["parts"])
         assert key.digest == name
         assert len(store.load(key).evidence) > 0
-    models = [path for path in (project.root / ".jmml" / "stage1").glob("??/*") if path.is_dir()]
+    stage1 = Stage1Store(project.root / ".jmml" / "stage1")
+    models = [path.name for path in stage1.content.folder.glob("??/*") if path.is_dir()]
     assert models
-    for path in models:
-        model = _load(path)
+    for name in models:
+        model = stage1._load(name)
         assert model is not None
         assert np.isfinite(model.transform(np.zeros((2, 20)))).all()
 

@@ -2,7 +2,8 @@
 
 An entry is found by content alone, so a renamed or moved corpus is not extracted again, and a changed setting
 or an edited extractor never meets an old entry. Entries are never changed, so there is nothing to
-invalidate; the folder may be deleted at any time.
+invalidate; the folder may be deleted at any time. An entry is a single file with its checksum, as there are tens of
+thousands of them and each is small.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from jmml.errors import JMMLError, SweepError, TrackingError
-from pipelines.cache.stage1 import prune
+from pipelines.cache.content import prune
 from pipelines.compute.signals import first_interrupt
 from pipelines.definitions.spaces import configure, describe
 from pipelines.reporting.terminal import PlainConsole

@@ -12,9 +12,9 @@ import pytest
 from jmml.errors import DataError, ProtocolError
 from jmml.evaluation import evidence
 from jmml.files import sha256_file
-from pipelines.cache import cells, sealed
+from pipelines.cache import cells, content
 from pipelines.cache.cells import EMBEDDING, EVIDENCE, CellStore
-from pipelines.cache.sealed import CELL
+from pipelines.cache.content import CELL
 from pipelines.study.define.plan import plan
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import make
@@ -90,7 +90,7 @@ def reseal(folder, change):
     """Change ``cell.json`` as someone would who knows how it is sealed."""
     record = json.loads((folder / CELL).read_text())
     change(record)
-    record["seal"] = sealed._seal(record)
+    record["seal"] = content._seal(record)
     (folder / CELL).write_text(json.dumps(record))
 
 

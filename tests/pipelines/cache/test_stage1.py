@@ -19,7 +19,8 @@ from jmml.experiment import fit_fold, search_trial
 from jmml.fingerprint import fingerprint
 from jmml.models.jec_ssl import JECSSL
 from jmml.task import make_split, training_part
-from pipelines.cache.stage1 import Stage1Store, prune
+from pipelines.cache.content import prune
+from pipelines.cache.stage1 import Stage1Store
 from tests import forked, waiting
 from tests.jmml.tasks import small_method, small_task
 
@@ -140,7 +141,7 @@ def test_a_damaged_entry_is_computed_anew_and_replaced(tmp_path, file, damage):
 def test_an_entry_under_another_name_is_not_taken_for_it(tmp_path):
     kept = store(tmp_path)
     kept.obtain({"a": model, "b": lambda: model(1)})
-    a, b = kept._path(kept._name("a")), kept._path(kept._name("b"))
+    a, b = kept.content.path(kept._name("a")), kept.content.path(kept._name("b"))
     for file in a.iterdir():
         (b / file.name).write_bytes(file.read_bytes())
     fresh = store(tmp_path)
@@ -203,7 +204,7 @@ def test_the_folder_may_be_deleted_at_any_time(tmp_path):
 def test_the_entries_that_were_not_used_for_longest_are_pruned(tmp_path):
     kept = store(tmp_path, models=1)
     kept.obtain(dict.fromkeys(KEYS, model))
-    paths = {key: kept._path(kept._name(key)) for key in KEYS}
+    paths = {key: kept.content.path(kept._name(key)) for key in KEYS}
     for age, key in enumerate(KEYS):
         os.utime(paths[key], (1000 - age, 1000 - age))
     size = sum(file.stat().st_size for file in paths["a"].iterdir())
@@ -222,7 +223,7 @@ def test_the_entries_that_were_not_used_for_longest_are_pruned(tmp_path):
 def test_an_entry_that_somebody_is_about_to_write_or_read_is_not_pruned(tmp_path):
     kept = store(tmp_path)
     kept.obtain({"a": model})
-    path = kept._path(kept._name("a"))
+    path = kept.content.path(kept._name("a"))
     with FileLock(path.with_name(f"{path.name}.lock")):
         assert prune(tmp_path, 0) == 0
         assert path.exists()
@@ -357,7 +358,7 @@ def test_a_writer_that_is_killed_leaves_no_entry(tmp_path):
     process.join()
     assert process.exitcode == -signal.SIGKILL
     kept = store(tmp_path)
-    assert not kept._path(kept._name("a")).exists()
+    assert not kept.content.path(kept._name("a")).exists()
     kept.obtain({"a": model})
     (entry,) = entries(tmp_path)
     assert [path.name for path in entry.parent.iterdir() if path.name.startswith(".")] == []
