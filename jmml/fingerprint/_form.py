@@ -6,8 +6,8 @@ Left out are
 - annotations of functions and variables, ``if TYPE_CHECKING:``, and imports of ``typing`` and the like;
 - all arguments of errors of :mod:`jmml.errors` (and of classes derived from them, here or in the module that they are
   imported from), and those of built-in exceptions where they are texts; the message of an ``assert``;
-- the arguments of ``print`` (to a terminal), ``warnings.warn``, loggers and ``add_note``, but for the calls in them:
-  those might do something.
+- the arguments of ``print`` (to a terminal), ``warnings.warn``, loggers and ``add_note`` of a caught exception, but for
+  the calls in them: those might do something.
 
 What may decide although it looks like the above is kept: docstrings in a module that mentions ``__doc__``; annotations
 in the body of a class, which pydantic, dataclasses and named tuples read; those of functions with a decorator that may
@@ -137,7 +137,8 @@ class _Writer:
         self.docstrings = "__doc__" in mentioned
         self.annotations = bool(mentioned & _READS_ANNOTATIONS)
         self.form.reads_files = bool(mentioned & _READS_FILES)
-        self.loggers = {"logging"} | set(_loggers(tree))
+        self.loggers, self.warners = {"logging"} | set(_loggers(tree)), {"warnings.warn"}
+        self.caught: set[str] = set()  # names of exceptions in handlers
         for statement in tree.body:
             if text := self.statement(statement):
                 self.form.statements.append(text)
@@ -201,6 +202,8 @@ class _Writer:
             parts = self.module.split(".")
             above = parts[: len(parts) - node.level + self.package]
             module = ".".join([*above, *filter(None, [module])])
+        if module == "warnings":
+            self.warners |= {alias.asname or alias.name for alias in node.names if alias.name == "warn"}
         yield Import(module, tuple(alias.name for alias in node.names))
 
     def _typing_imports(self, statements: list[ast.stmt]) -> None:
@@ -219,11 +222,9 @@ class _Writer:
         if name == "print":
             to = [_name(keyword.value) for keyword in call.keywords if keyword.arg == "file"]
             return all(file in ("sys.stdout", "sys.stderr") for file in to)
-        return (
-            name in ("warn", "warnings.warn")
-            or last == "add_note"
-            or (owner in self.loggers and last in _LOGGED)
-        )
+        if last == "add_note":
+            return owner in self.caught
+        return name in self.warners or (owner in self.loggers and last in _LOGGED)
 
     def _calls(self, call: ast.Call) -> str:
         """The calls, and other things that may have an effect, in the arguments of one that is left out."""
@@ -246,7 +247,9 @@ class _Writer:
         if isinstance(node, ast.Constant):
             return repr(node.value)
         if isinstance(node, ast.Name):
-            return node.id
+            return f"${node.id}"
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            self.caught.add(node.name)
         if isinstance(node, ast.Call):
             if self._is_error(node):
                 return f"Error({self.any(node.func)})"
@@ -272,6 +275,8 @@ class _Writer:
             if value and isinstance(value[0], ast.stmt):
                 return self.body(value)
             return "[" + ",".join(map(self._value, value)) + "]"
+        if value is None:  # in a list: no default, or the `**` of a dictionary; not the constant None
+            return "-"
         return self.any(value) if isinstance(value, ast.AST) else repr(value)
 
     def _import_by_name(self, call: ast.Call) -> None:
