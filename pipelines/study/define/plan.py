@@ -15,6 +15,7 @@ from jmml.config import Params, digest
 from jmml.errors import ConfigError, JMMLError
 from pipelines.cache.cells import CellStore, Key, parts, shared_parts
 from pipelines.definitions import spaces
+from pipelines.reporting.wording import rough_duration
 from pipelines.study.define.checks import merged, settings_problems
 from pipelines.study.define.model import StudyDefinition
 from pipelines.study.define.reading import load_definition
@@ -109,7 +110,7 @@ class StudyPlan:
         # A worker takes a whole block; fewer blocks than workers leave some idle.
         busy = min(self.workers, len(self.blocks()))
         workers = f"{busy} worker{'' if busy == 1 else 's'}"
-        return f"about {duration(expected / busy)} on {workers}, by the cells computed before; {RAY_STARTS}"
+        return f"about {rough_duration(expected / busy)} on {workers}, by the cells computed before; {RAY_STARTS}"
 
 
 def plan(
@@ -175,13 +176,6 @@ def plan(
         code=code,
         workers=workers or os.cpu_count() or 1,
     )
-
-
-def duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``3.5 h``."""
-    if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 # Cells -------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from jmml.cell import CellResult
 from pipelines.cache.cells import Key
-from pipelines.study.define.plan import StudyPlan, duration
+from pipelines.reporting.wording import rough_duration
+from pipelines.study.define.plan import StudyPlan
 
 
 class Display:
@@ -89,7 +90,7 @@ class Display:
         mean = self.plan.workers * elapsed / done  # of one cell on one worker
         expected = (_mean(self._took.get(key.method, ()), mean) for key in self.left.values())
         busy = min(self.plan.workers, sum(count > 0 for count in self.blocks.values()))
-        return f"about {duration(sum(expected) / max(busy, 1))} left"
+        return f"about {rough_duration(sum(expected) / max(busy, 1))} left"
 
 
 def _mean(values: Iterable[float], otherwise: float) -> float:

@@ -18,8 +18,9 @@ from jmml.cell import CellResult, run_cell
 from jmml.errors import SweepError
 from pipelines.cache.cells import CellStore, Key
 from pipelines.reporting.terminal import PlainConsole
+from pipelines.reporting.wording import rough_duration
 from pipelines.study.define.model import StudyDefinition
-from pipelines.study.define.plan import StudyPlan, duration, plan
+from pipelines.study.define.plan import StudyPlan, plan
 from pipelines.study.publish import certificates, record
 from pipelines.study.publish.record import Published
 from pipelines.study.run.display import Display
@@ -47,7 +48,7 @@ class StudyRun:
         """The outcome in words."""
         shared = len(self.plan.cells) - self.computed
         return [
-            f"{self.computed} cells computed, {shared} cached, in {duration(self.seconds)}",
+            f"{self.computed} cells computed, {shared} cached, in {rough_duration(self.seconds)}",
             *self.published.lines(),
         ]
 

@@ -11,8 +11,7 @@ from jmml.evaluation import evidence
 from pipelines.cache.cells import EMBEDDING, CellStore
 from pipelines.study.define import plan as planning
 from pipelines.study.define import tasks
-from pipelines.study.define.plan import duration, plan
-from pipelines.workspace import fingerprint
+from pipelines.study.define.plan import plan
 from pipelines.workspace.project import Project
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, FOLDS, METHODS, SEEDS, make
@@ -100,21 +99,6 @@ def test_other_features_are_other_cells(tmp_path):
     X[0, 0] = np.nextafter(X[0, 0], np.float32(np.inf))
     replace(table, X=X).save(path)
     assert not {key.digest for key in plan(project, make()).cells} & before
-
-
-def test_the_code_digest_covers_every_file_of_the_package(tmp_path, monkeypatch):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "__init__.py").write_text("")
-    (tmp_path / "sub" / "a.py").write_text("x = 1\n")
-    monkeypatch.setattr(fingerprint.jmml, "__file__", str(tmp_path / "__init__.py"))
-    seen = {fingerprint.code_digest()}
-    (tmp_path / "sub" / "a.py").write_text("x = 2\n")
-    seen.add(fingerprint.code_digest())
-    (tmp_path / "sub" / "a.py").rename(tmp_path / "sub" / "b.py")
-    seen.add(fingerprint.code_digest())
-    assert len(seen) == 3
-    (tmp_path / "notes.txt").write_text("no code\n")
-    assert fingerprint.code_digest() in seen
 
 
 def test_the_first_fold_and_seed_are_audited_by_default(project):
@@ -283,11 +267,6 @@ def test_a_space_that_contradicts_the_settings(project):
     tuning = {"trials": 2, "space": {"stage2.k": {"choice": [2, 50]}}}
     with pytest.raises(ConfigError, match=r"tuning\.space: it allows stage2\.k = 50 is wider"):
         plan(project, make(tuning=tuning))
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (60, "60 s"), (720, "12 min"), (12600, "3.5 h")])
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_no_cell_is_read_from_another_project(project, tmp_path):
