@@ -42,6 +42,8 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "tpe": {"algorithm": "tpe", "lag": 3},
     "cma-es": {"algorithm": "cma-es", "lag": 3, "space": CHANGING},
     "hyperband": {"scheduler": {"name": "hyperband", "reduction": 3}},
+    "asha": {"scheduler": {"name": "asha", "grace_epochs": 3, "reduction": 2}},
+    "median": {"scheduler": {"name": "median", "grace_epochs": 4}, "algorithm": "tpe", "lag": 3},
     "pbt": {"algorithm": "pbt", "scheduler": None, "pbt": {"interval": 4}, "space": CHANGING},
 }
 # What a driver says besides an error: trials, what happens now, trouble with the store.

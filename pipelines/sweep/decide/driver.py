@@ -18,8 +18,9 @@ from typing import Any, Literal
 from jmml.config import MethodConfig
 from jmml.errors import SweepError
 from pipelines.definitions.spaces import Configuration, configure, describe
+from pipelines.sweep.decide.legs import WHOLE, Leg, Verdict
 from pipelines.sweep.decide.proposals import Search, SpaceExhausted
-from pipelines.sweep.decide.rungs import WHOLE, Leg, build_rungs
+from pipelines.sweep.decide.schedule import build_rungs
 from pipelines.sweep.definition.model import Budget, SweepDefinition
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState, Trial
@@ -62,7 +63,8 @@ class Driver:
         self._used_up = False  # of the budget
         self.rungs = build_rungs(definition, base)
         self._again: deque[Assignment] = deque()
-        self._out: set[int] = set()  # numbers of those that were handed out
+        self._out: dict[int, Leg] = {}  # of those that were handed out
+        self._leaving: dict[int, Literal["wait", "stop"]] = {}  # of those, what is to become of them
         self._resting: set[int] = set()  # of those that ended a leg, of all their attempts
         self._changed: set[int] = set()  # rungs whose changes are in the journal
         self._unsettled = self.rungs is not None
@@ -116,19 +118,19 @@ class Driver:
                 return self._hand_out(assignment, verdict)
         return None
 
-    def _hand_out(self, assignment: Assignment, leg: Leg | Literal["wait", "stop"]) -> Assignment:
+    def _hand_out(self, assignment: Assignment, leg: Verdict) -> Assignment:
         assert isinstance(leg, Leg)
-        self._out.add(assignment.number)
+        self._out[assignment.number] = leg
         return replace(assignment, leg=leg)
 
-    def _verdict(self, number: int) -> Leg | Literal["wait", "stop"]:
+    def _verdict(self, number: int) -> Verdict:
         """What a trial does next; what changes at the rung it has reached is in the journal before it goes on."""
         if self.rungs is None:
             return WHOLE
         begun = self.state.trials.get(number)
         if begun is not None and begun.epoch and self._budget_used():
             return "stop"
-        last = self._proposed if self.ended_early else self.state.total
+        last = self._last
         verdict = self.rungs.verdict(self.state, number, last)
         if isinstance(verdict, Leg) and verdict.start and verdict.start not in self._changed:
             self._changed.add(verdict.start)
@@ -147,6 +149,11 @@ class Driver:
                 self.sync()
             verdict = self.rungs.verdict(self.state, number, last)
         return verdict
+
+    @property
+    def _last(self) -> int:
+        """The last trial there will be."""
+        return self._proposed if self.ended_early else self.state.total
 
     def settle(self) -> list[Trial]:
         """End those waiting trials that do not go on from their rung."""
@@ -210,7 +217,34 @@ class Driver:
             )
         else:
             self._write("report", trial=number, epoch=epoch, **payload)
+            if self.rungs is not None and self._again and epoch in self.rungs.rungs(number):
+                self._unsettled = True  # others may have waited for it
         return trial
+
+    def leaves(self, number: int, epoch: int) -> bool:
+        """Whether a trial leaves its worker after the epoch that it has just reported; then call :meth:`left`.
+
+        One that has been handed out to the next rung and no further leaves by itself.
+        """
+        trial, leg = self.state.trials[number], self._out.get(number, WHOLE)
+        if self.rungs is None or leg.until is not None or not trial.epoch == epoch < trial.epochs:
+            return False
+        if epoch not in self.rungs.rungs(number):
+            return False
+        verdict = self.rungs.verdict(self.state, number, self._last)
+        if isinstance(verdict, Leg):
+            return False
+        self._leaving[number] = verdict
+        return True
+
+    def left(self, number: int, *, error: str | None = None) -> Trial | None:
+        """A trial has left its worker: it waits at a rung, or is over and returned."""
+        trial, leg, wanted = self.state.trials[number], self._out.get(number), self._leaving.pop(number, None)
+        at_rung = leg is not None and leg.until is not None and leg.until <= trial.epoch < trial.epochs
+        if error is None and (at_rung or wanted == "wait"):
+            self.rested(number, trial.epoch)
+            return None
+        return self.ended(number, error=error)
 
     def ended(self, number: int, *, error: str | None = None) -> Trial:
         """A trial is over; the search learns of it once the journal is on the disk.
@@ -220,7 +254,7 @@ class Driver:
         SweepError : every trial so far has failed, and there were enough to say that all will.
         """
         trial = self.state.trials[number]
-        self._out.discard(number)
+        self._out.pop(number, None)
         self._resting.discard(number)
         self._unsettled = self.rungs is not None
         if error is not None:
@@ -259,13 +293,14 @@ class Driver:
         known = self.state.trials.get(number)
         if known is not None and known.status == "running":
             self._write("break", trial=number)
-        self._out.discard(number)
+        self._out.pop(number, None)
+        self._leaving.pop(number, None)
         self._again.append(Assignment(number, configuration))
 
     def rested(self, number: int, rung: int) -> None:
         """A trial has reached a rung, where it waits for others."""
         self._write("break", trial=number, rung=rung)
-        self._out.discard(number)
+        self._out.pop(number, None)
         self._resting.add(number)
         self._unsettled = True
         self._again.append(Assignment(number, self.state.trials[number].configuration))

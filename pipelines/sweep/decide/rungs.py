@@ -1,24 +1,19 @@
 """Schedulers for which trials wait for each other: HyperBand's brackets, and populations.
 
-A trial runs in legs. At a rung, an epoch of stage 2, its leg ends; once all trials that it waits for have got there or
-are over, it is stopped, or goes on from a checkpoint of its own or of another trial. What happens at a rung is a
-function of definition and journal alone: on one worker or on twenty, undisturbed or killed, a sweep comes out the
-same. Ray Tune's own HyperBand and PBT decide by what happens to be there, and lose their state with their driver.
+At a rung, an epoch of stage 2, the leg of a trial ends; once all trials of its group have got there or are over, it is
+stopped, or goes on from a checkpoint of its own or of another trial.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from jmml.config import MethodConfig
-from pipelines.definitions.spaces import Configuration, Dimension, Scalar
-from pipelines.sweep.definition.choices import ALGORITHMS
+from pipelines.definitions.spaces import Dimension, Scalar
+from pipelines.sweep.decide.legs import Change, Leg, Rungs, Verdict
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.record.state import SweepState
 
@@ -26,40 +21,8 @@ QUANTILE = 4  # of a population, one in so many is replaced at a rung
 RESAMPLED, FACTORS = 0.25, (0.8, 1.2)  # as Jaderberg et al. 2017
 
 
-@dataclass(frozen=True)
-class Leg:
-    """One piece of a trial.
-
-    Attributes
-    ----------
-    start : epoch from whose checkpoint it goes on; 0 at the first epoch.
-    until : the rung at which it ends; None when it runs to the trial's last epoch.
-    source : the trial of that checkpoint, which must be there; None for its own, which can be computed again.
-    """
-
-    start: int = 0
-    until: int | None = None
-    source: int | None = None
-
-
-WHOLE = Leg()
-
-
-@dataclass(frozen=True)
-class Change:
-    """What becomes of a member of a population: a copy of another one, with settings that differ a little."""
-
-    number: int
-    configuration: Configuration
-    source: int
-
-
-class Rungs(ABC):
-    """Which trials wait for which, where, and what then."""
-
-    @abstractmethod
-    def rungs(self, number: int) -> Sequence[int]:
-        """The epochs at which trial ``number`` waits, rising."""
+class Waiting(Rungs):
+    """A scheduler whose trials end a leg at every rung, and wait there for all of their group."""
 
     @abstractmethod
     def members(self, number: int, last: int) -> range:
@@ -73,12 +36,7 @@ class Rungs(ABC):
         """The trial from whose checkpoint at ``rung`` it goes on, see :class:`Leg`."""
         return None
 
-    def changes(self, state: SweepState, rung: int) -> list[Change]:
-        """What changes at a rung that all have reached."""
-        return []
-
-    def verdict(self, state: SweepState, number: int, last: int) -> Leg | Literal["wait", "stop"]:
-        """What trial ``number`` does next, by the journal."""
+    def verdict(self, state: SweepState, number: int, last: int) -> Verdict:
         trial = state.trials.get(number)
         epoch = 0 if trial is None else trial.epoch
         passed = 0
@@ -102,7 +60,7 @@ class Rungs(ABC):
         return Leg(passed, until, self.source(state, number, passed) if passed else None)
 
 
-class HyperBand(Rungs):
+class HyperBand(Waiting):
     """HyperBand (Li et al. 2018): brackets of trials, of which the best 1/eta go on at each rung.
 
     With R epochs at most and s_max = floor(log_eta R), bracket s = s_max, ..., 1, 0 has ceil((s_max + 1) / (s + 1)
@@ -149,7 +107,7 @@ class HyperBand(Rungs):
         return number in ranked[: max(1, len(ranked) // self._reduction)]
 
 
-class Population(Rungs):
+class Population(Waiting):
     """Population based training (Jaderberg et al. 2017), all members in step.
 
     Every ``interval`` epochs the worst quarter goes on from copies of members of the best quarter, drawn at random.
@@ -196,17 +154,6 @@ class Population(Rungs):
             }
             changes.append(Change(number, explored, source))
         return changes
-
-
-def build_rungs(definition: SweepDefinition, base: MethodConfig) -> Rungs | None:
-    """The rungs of a sweep; None where no trial waits for another."""
-    epochs = definition.max_epochs(base)
-    if definition.pbt is not None:
-        return Population(definition, epochs)
-    if definition.scheduler.name != "hyperband":
-        return None
-    learns = ALGORITHMS[definition.algorithm].learns
-    return HyperBand(epochs, definition.scheduler.reduction, largest=definition.lag if learns else None)
 
 
 def _explored(dimension: Dimension, value: Scalar, rng: np.random.Generator) -> Scalar:

@@ -1,7 +1,7 @@
 """What a sweep can be searched by: algorithms that propose configurations, schedulers that end trials early.
 
 Names and properties alone, so that a definition is checked without building any of them; how they are built is in
-:mod:`pipelines.sweep.decide.search`.
+:mod:`pipelines.sweep.decide.search` and :mod:`pipelines.sweep.decide.schedule`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "pbt": Algorithm(),
 }
 SCHEDULERS = ("asha", "hyperband", "median", "none")
-GRACEFUL = ("asha", "median")  # that leave every trial its first epochs; Tune decides
+GRACEFUL = ("asha", "median")  # that leave every trial its first epochs
 
 # Settings with which a training run can go on: of those that jmml.search lets a checkpoint be taken up with
 # (ADJUSTABLE there), the ones of this method.

@@ -22,16 +22,11 @@ from jmml.task import TaskData
 from pipelines.cache.stage1 import Stage1Store
 from pipelines.compute.worker import PlaceError, error_line, prepare_worker
 from pipelines.definitions.spaces import configure
-from pipelines.sweep.decide.rungs import Leg
-from pipelines.sweep.decide.search import CONFIGURATION, METRIC, NUMBER, TIME
+from pipelines.sweep.decide.legs import Leg
+from pipelines.sweep.execute.keys import CONFIGURATION, ERROR, FATAL, LEG, METRIC, NUMBER, PAYLOAD, TIME
 from pipelines.sweep.record.folder import share_with_team
 
-LEG = "leg"
-PAYLOAD = "payload"
-ERROR = "error"  # key of the last report of a trial that failed by itself
 CHECKPOINT_SECONDS = 30.0
-
-FATAL = "fatal"  # beside it, when the sweep cannot go on
 
 
 Points = Iterator[dict[str, Any]]
@@ -97,7 +92,7 @@ def _search(config: Mapping[str, Any], training: TaskData, settings: TrialSettin
         cost=settings.cost,
         state=_saved(settings.checkpoints, number, leg),
     )
-    saved = time.monotonic()
+    saved, kept = time.monotonic(), None
     for result in run:
         points = dict(result)
         report: dict[str, Any] = {TIME: points.pop("epoch"), METRIC: points[settings.score]}
@@ -112,6 +107,12 @@ def _search(config: Mapping[str, Any], training: TaskData, settings: TrialSettin
             # Before the report, after which others may go on from it; nobody needs those of two rungs ago any more.
             _keep_at_rung(_at_rung(settings.checkpoints, number, leg.until), run.state())
             forget_checkpoints(settings.checkpoints, number, before=leg.start)
+        elif report[TIME] in leg.keep and hasattr(run, "state"):
+            # Before the report too: if the answer is to wait, this worker is not asked again.
+            left, kept = kept, _at_rung(settings.checkpoints, number, report[TIME])
+            _save(kept, run.state())
+            if left is not None:
+                shutil.rmtree(left, ignore_errors=True)
         tune.report(report)
         if report[TIME] == leg.until:
             break

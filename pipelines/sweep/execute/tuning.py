@@ -1,4 +1,4 @@
-"""Ray Tune at the service of a driver: it starts workers, brings reports, and applies the scheduler.
+"""Ray Tune at the service of a driver: it starts workers, places trials on them, and brings reports.
 
 Nothing is kept in Tune's own state. Its snapshots are switched off (in a test of ours they lost finished trials when
 the driver was killed between two of them), its retries serve dead workers and nodes alone, and a trial that fails by
@@ -17,27 +17,32 @@ from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial as RayTrial
-from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.search import Searcher
 
 from jmml.errors import JMMLError
 from jmml.task import TaskData
 from pipelines.compute.worker import PlaceError
 from pipelines.sweep.decide.driver import Driver
-from pipelines.sweep.decide.search import CONFIGURATION, METRIC, MODE, NUMBER, TIME, build_scheduler
-from pipelines.sweep.execute.progress import Progress
-from pipelines.sweep.execute.trainable import (
+from pipelines.sweep.execute.keys import (
+    CONFIGURATION,
     ERROR,
     FATAL,
     LEG,
+    METRIC,
+    MODE,
+    NUMBER,
     PAYLOAD,
-    TrialSettings,
-    forget_checkpoints,
-    run_trial,
+    TIME,
 )
+from pipelines.sweep.execute.placement import Placement
+from pipelines.sweep.execute.progress import Progress
+from pipelines.sweep.execute.trainable import TrialSettings, forget_checkpoints, run_trial
 from pipelines.sweep.record.state import Trial
 
 MAX_DEATHS = 5  # of the workers and nodes of one trial
+MOST_AT_ONCE = (
+    2000  # proposals in one go of Tune's, which keeps tens of kilobytes of each of them until it ends
+)
 
 
 class Leave(BaseException):
@@ -60,7 +65,7 @@ def run(
 ) -> None:
     """Run trials until the driver has no more; returns when none is at work.
 
-    A trial whose worker died may be left to the driver at the end: call it again until :attr:`Driver.finished`.
+    Trials may be left to the driver at the end: call it again until :attr:`Driver.finished`.
 
     Parameters
     ----------
@@ -77,6 +82,10 @@ def run(
     """
     definition = driver.definition
     numbers: dict[str, int] = {}
+    reports = Reports(driver, numbers, display, wanted_to_stop, room, settings.checkpoints)
+    reports.settle()  # what a driver had decided, which died before it could say so
+    if driver.finished:
+        return
     resources = {"cpu": definition.resources.cpus}
     if definition.resources.gpus:
         resources["gpu"] = definition.resources.gpus
@@ -86,8 +95,8 @@ def run(
         tune.Tuner(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
-                search_alg=_Proposals(driver, numbers),
-                scheduler=build_scheduler(definition, driver.state, definition.max_epochs(driver.base)),
+                search_alg=Proposals(driver, numbers),
+                scheduler=Placement(),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=lambda trial: trial.trial_id,
@@ -98,10 +107,8 @@ def run(
                 storage_path=str(folder),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-                callbacks=[
-                    _Reports(driver, numbers, display, wanted_to_stop, room, settings.checkpoints),
-                    _Silence(),
-                ],
+                stop=Verdicts(reports),
+                callbacks=[reports],
             ),
         ).fit()
     except Leave as leave:
@@ -113,7 +120,7 @@ def run(
         raise left
 
 
-class _Proposals(Searcher):
+class Proposals(Searcher):
     """The driver, as Tune asks a search: a configuration, None for later, or that there are no more.
 
     No more than ``driver.concurrent`` are with Tune at a time. What Tune calls a trial is one leg of ours where trials
@@ -130,6 +137,8 @@ class _Proposals(Searcher):
         self.live: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
+        if len(self.numbers) >= MOST_AT_ONCE:
+            return Searcher.FINISHED
         if len(self.live) >= self.driver.concurrent:
             return None
         proposal = self.driver.next()
@@ -161,7 +170,7 @@ class _Proposals(Searcher):
         """Nothing: the journal has it."""
 
 
-class _Reports(tune.Callback):
+class Reports(tune.Callback):
     """What Tune's loop tells the driver; called in the driver's process, never in a worker."""
 
     def __init__(
@@ -175,7 +184,8 @@ class _Reports(tune.Callback):
     ) -> None:
         self.driver, self.numbers, self.display = driver, numbers, display
         self.wanted_to_stop, self.room, self.checkpoints = wanted_to_stop, room, checkpoints
-        self.deaths: Counter[int] = Counter()
+        self.deaths: Counter[int] = Counter()  # by trial, of workers that Tune did not replace
+        self.replaced: Counter[str] = Counter()  # by Tune's identifier, of those that it did
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, as above."""
@@ -185,61 +195,58 @@ class _Reports(tune.Callback):
         number = self.numbers[trial.trial_id]
         self._do(lambda: self.driver.started(number, dict(trial.config[CONFIGURATION])))
 
-    def on_trial_result(
-        self, iteration: int, trials: list[RayTrial], trial: RayTrial, result: dict[str, Any], **info: Any
-    ) -> None:
+    def take_in(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Enter a report; whether the trial leaves its worker now."""
         if FATAL in result:
             raise Leave(PlaceError(result[ERROR]))
         if ERROR in result:
-            return
-        number = self.numbers[trial.trial_id]
+            return False
+        number, epoch = self.numbers[trial_id], int(result[TIME])
         payload = {METRIC: float(result[METRIC]), **json.loads(result[PAYLOAD])}
-        self._do(lambda: self.driver.reported(number, int(result[TIME]), payload))
+        self._do(lambda: self.driver.reported(number, epoch, payload))
+        return self.driver.leaves(number, epoch)
 
     def on_trial_complete(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
-        last = trial.last_result or {}
-        rung = trial.config[LEG].until
-        known = self.driver.state.trials.get(self.numbers[trial.trial_id])
-        if ERROR not in last and rung and known is not None and rung <= known.epoch < known.epochs:
-            self._do(lambda: self.driver.rested(known.number, rung))
-            self._light(trial)
-        else:
-            self._over(trial, last.get(ERROR))
+        self._left(trial, (trial.last_result or {}).get(ERROR))
+
+    def on_trial_recover(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
+        """A worker died, and another one takes its place."""
+        self.replaced[trial.trial_id] += 1
 
     def on_trial_error(self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any) -> None:
         number = self.numbers[trial.trial_id]
         self.deaths[number] += 1
-        if max(self.deaths[number], trial.run_metadata.num_failures) > MAX_DEATHS:
-            self._over(trial, death_line(trial))
+        deaths = max(self.deaths[number], self.replaced[trial.trial_id] + 1)
+        if deaths > MAX_DEATHS:
+            self._left(trial, death_line(trial, deaths))
         else:  # its worker died before the trial had begun: Tune does not try again then
             self._do(lambda: self.driver.again(number, dict(trial.config[CONFIGURATION])))
 
     def on_step_end(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
         self._do(self.driver.tick)
         self.driver.concurrent = self.room()
-        for ended in self._do(self.driver.settle):
-            self._tidy(ended)
+        self.settle()
         if (reason := self.wanted_to_stop()) is not None:
             raise Leave(reason)
 
-    def _over(self, trial: RayTrial, error: str | None) -> None:
+    def settle(self) -> None:
+        """End those trials that waited, and do not go on."""
+        for ended in self._do(self.driver.settle):
+            self._tidy(ended)
+
+    def _left(self, trial: RayTrial, error: str | None) -> None:
         number = self.numbers[trial.trial_id]
         if number not in self.driver.state.trials:  # failed before it could start
             self._do(lambda: self.driver.started(number, dict(trial.config[CONFIGURATION])))
-        self._tidy(self._do(lambda: self.driver.ended(number, error=error)))
-        self._light(trial)
+        ended = self._do(lambda: self.driver.left(number, error=error))
+        if ended is not None:
+            self._tidy(ended)
 
     def _tidy(self, trial: Trial) -> None:
         """After the end of a trial: its line, and its checkpoints, unless others may go on from them."""
         self.display.ended(trial)
         if self.driver.definition.pbt is None:
             forget_checkpoints(self.checkpoints, trial.number)
-
-    def _light(self, trial: RayTrial) -> None:
-        # What Tune would keep of every trial to the end: tens of kilobytes each.
-        trial.run_metadata.metric_analysis.clear()
-        trial.run_metadata.metric_n_steps.clear()
-        trial.run_metadata.last_result = {}
 
     def _do(self, action: Callable[[], Any]) -> Any:
         try:
@@ -248,20 +255,28 @@ class _Reports(tune.Callback):
             raise Leave(error) from error
 
 
-class _Silence(TrialProgressCallback):
-    """In place of Tune's own, which prints the last result of every trial that ends, whatever its verbosity."""
+class Verdicts(tune.Stopper):
+    """Tune asks after every report whether the trial goes on, before it tells anybody else of it."""
 
-    def on_trial_result(self, *args: Any, **info: Any) -> None:
-        """Nothing is printed."""
+    def __init__(self, reports: Reports) -> None:
+        self.reports = reports
 
-    on_trial_error = on_trial_complete = on_trial_result
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as above."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return self.reports.take_in(trial_id, result)
+
+    def stop_all(self) -> bool:
+        return False
 
 
-def death_line(trial: RayTrial) -> str:
+def death_line(trial: RayTrial, deaths: int) -> str:
     """Why Tune gave a trial up: its workers died, or could not be started."""
     text = ""
     if trial.error_file and Path(trial.error_file).is_file():
         text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reason = lines[-1] if lines else "no reason given"
-    return f"its workers died {trial.run_metadata.num_failures} times: {reason}"
+    return f"its workers died {deaths} times: {reason}"

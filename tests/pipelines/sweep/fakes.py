@@ -103,6 +103,23 @@ class FailsLate:
         return self.run.state()
 
 
+class Uneven:
+    """The real search with other scores, so that some trials are better than earlier ones and some are not."""
+
+    def __init__(self, run: Any = None, spread: float = 0.0) -> None:
+        self.run, self.spread = run, spread
+
+    def __call__(self, folds: Folds, config: MethodConfig, **options: Any) -> Uneven:
+        return Uneven(search_trial(folds, config, **options), (37 * config.stage2.lam_c) % 1)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for result in self.run:
+            yield result | {"val_uar": 0.01 * result["val_uar"] + self.spread + 0.01 * result["epoch"]}
+
+    def state(self) -> Any:
+        return self.run.state()
+
+
 class Meets:
     """The real search, whose first trials wait until ``wanted`` of them are at work; then there is a file ``met``."""
 

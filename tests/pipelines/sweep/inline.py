@@ -1,7 +1,7 @@
 """Sweeps without Ray: the loop of Tune in this process, several trials at a time, in an order drawn from a seed.
 
 The driver, the search, the scheduler, the trials and MLflow are the real ones; there are no workers. What Ray and Tune
-themselves do is tested in test_run and test_schedulers by the sweeps that run on them, and by tests/faults.
+themselves do is tested in test_run and test_whole by the sweeps that run on them, and by tests/faults.
 
 >>> with without_ray(order=3):
 ...     run_sweep(project, definition, quiet=True)
@@ -21,17 +21,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from jmml.task import TaskData
 from pipelines.sweep.decide.driver import Driver
-from pipelines.sweep.decide.search import build_scheduler
 from pipelines.sweep.execute import sweep_session, trainable, tuning
 from pipelines.sweep.execute.capacity import Capacity
+from pipelines.sweep.execute.progress import Progress
 from pipelines.sweep.execute.trainable import TrialSettings, run_trial
-from pipelines.sweep.show.display import Display
 
 CPUS = 2
 _this = threading.local()  # .worker: of the thread that runs a trial
@@ -63,28 +60,26 @@ def run(
     settings: TrialSettings,
     *,
     folder: Any,
-    display: Display,
+    display: Progress,
     wanted_to_stop: Callable[[], BaseException | None],
     room: Callable[[], int],
     order: int,
 ) -> None:
     """In place of :func:`pipelines.sweep.execute.tuning.run`."""
     rng, names, numbers = np.random.default_rng(order), itertools.count(1), {}
-    proposals = tuning._Proposals(driver, numbers)
-    reports = tuning._Reports(driver, numbers, display, wanted_to_stop, room, settings.checkpoints)
-    definition = driver.definition
-    scheduler = build_scheduler(definition, driver.state, definition.max_epochs(driver.base))
+    proposals = tuning.Proposals(driver, numbers)
+    reports = tuning.Reports(driver, numbers, display, wanted_to_stop, room, settings.checkpoints)
+    leaves = tuning.Verdicts(reports)
     at_work: dict[Any, _Worker] = {}
-    loop = SimpleNamespace(get_live_trials=lambda: [*at_work])
     try:
-        proposed: Any = None
+        reports.settle()
+        proposed: Any = Searcher.FINISHED if driver.finished else None
         while True:
             while proposed != Searcher.FINISHED:
                 proposed = proposals.suggest(name := f"trial{next(names)}")
                 if not isinstance(proposed, dict):
                     break
-                trial = _trial(name, proposed)
-                scheduler.on_trial_add(loop, trial)
+                trial = _Trial(trial_id=name, config=proposed, last_result={}, error_file=None)
                 reports.on_trial_start(0, [], trial)
                 work = partial(run_trial, proposed, training=training, settings=settings)
                 at_work[trial] = _Worker(work)
@@ -92,9 +87,11 @@ def run(
                 assert proposed == Searcher.FINISHED, "the driver waits for trials that nobody runs"
                 return
             trial = [*at_work][rng.integers(len(at_work))]
-            if _go_on(trial, at_work[trial], scheduler, reports, loop):
+            result = at_work[trial].next_report()
+            over = result is None or leaves(trial.trial_id, result)
+            trial.last_result = result or trial.last_result
+            if over:
                 at_work.pop(trial).leave()
-                scheduler.on_trial_complete(loop, trial, trial.last_result)
                 reports.on_trial_complete(0, [], trial)
                 proposals.on_trial_complete(trial.trial_id)
             reports.on_step_end(0, [])
@@ -105,34 +102,11 @@ def run(
             worker.leave()
 
 
-def _go_on(trial: Any, worker: _Worker, scheduler: Any, reports: Any, loop: Any) -> bool:
-    """The next report of a trial, as Tune handles one; whether the trial is over."""
-    result = worker.next_report()
-    if result is None:
-        return True
-    decision = scheduler.on_trial_result(loop, trial, result)
-    reports.on_trial_result(0, [], trial, result)
-    trial.last_result = result
-    return bool(decision == TrialScheduler.STOP)
-
-
 class _Trial(SimpleNamespace):
     """What is asked of a trial of Tune's."""
 
     __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
-
-
-def _trial(name: str, config: dict[str, Any]) -> _Trial:
-    metadata = SimpleNamespace(metric_analysis={}, metric_n_steps={}, last_result={}, num_failures=0)
-    return _Trial(
-        trial_id=name,
-        config=config,
-        status=Trial.RUNNING,
-        last_result={},
-        error_file=None,
-        run_metadata=metadata,
-    )
 
 
 class _LeaveError(BaseException):

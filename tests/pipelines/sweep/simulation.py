@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState
 
 BASE = MethodConfig()
+NOTHING: Mapping[int, int] = {}
 
 
 class CutOffError(Exception):
@@ -54,11 +56,14 @@ def drive(
     workers: int,
     events: int | None = None,
     checkpoints: dict[tuple[int, int], float] | None = None,
+    fails: Mapping[int, int] = NOTHING,
+    deaths: float = 0.0,
 ) -> SweepState:
     """One driver's turn; ``seed`` decides which worker is quicker, ``events`` after how many the driver dies.
 
     A worker that holds a trial reports its next epoch when it is drawn; the rest is the driver's. ``checkpoints`` has
-    what trials leave at rungs: the gain of their epochs so far.
+    what trials leave at rungs: the gain of their epochs so far. ``fails`` has the trials that fail, and after which
+    epoch; ``deaths`` is how often a worker dies instead of reporting.
     """
     rng = np.random.default_rng(seed)
     journal = Journal(path)
@@ -89,7 +94,7 @@ def drive(
             )
         )
         driver = Driver(journal, state, build_search(definition), definition, BASE, concurrent=workers)
-        _work(driver, rng, workers, {} if checkpoints is None else checkpoints)
+        _work(driver, rng, workers, {} if checkpoints is None else checkpoints, fails, deaths)
         driver.write("close", state="finished", reason=driver.ended_early or "")
         return state
     finally:
@@ -98,7 +103,12 @@ def drive(
 
 
 def _work(
-    driver: Driver, rng: np.random.Generator, workers: int, checkpoints: dict[tuple[int, int], float]
+    driver: Driver,
+    rng: np.random.Generator,
+    workers: int,
+    checkpoints: dict[tuple[int, int], float],
+    fails: Mapping[int, int],
+    deaths: float,
 ) -> None:
     # Per trial what it is, how many epochs it has reported, and what it has gained by them.
     at: dict[int, tuple[Assignment, int, float]] = {}
@@ -119,17 +129,26 @@ def _work(
             return
         number = int(rng.choice(sorted(at)))
         proposal, epoch, gain = at[number]
-        if epoch and epoch == proposal.leg.until and epoch < driver.state.trials[number].epochs:
-            driver.rested(number, epoch)
+        if deaths and rng.random() < deaths:
+            driver.again(number, dict(proposal.configuration))
             del at[number]
-        elif epoch < configure(BASE, proposal.configuration).stage2.epochs:
-            gain += score(dict(proposal.configuration), epoch + 1)
-            if epoch + 1 == proposal.leg.until:
-                checkpoints[number, epoch + 1] = gain
-            driver.reported(number, epoch + 1, {"score": gain, "points": {"val_uar": gain}})
-            at[number] = proposal, epoch + 1, gain
-        else:
-            driver.ended(number)
+            continue
+        if epoch == fails.get(number):
+            driver.left(number, error="ValueError: as was to be")
+            del at[number]
+            continue
+        if epoch == proposal.leg.until or epoch == configure(BASE, proposal.configuration).stage2.epochs:
+            driver.left(number)
+            del at[number]
+            continue
+        gain += score(dict(proposal.configuration), epoch + 1)
+        epoch += 1
+        if epoch == proposal.leg.until or epoch in proposal.leg.keep:
+            checkpoints[number, epoch] = gain
+        driver.reported(number, epoch, {"score": gain, "points": {"val_uar": gain}})
+        at[number] = proposal, epoch, gain
+        if driver.leaves(number, epoch):
+            driver.left(number)
             del at[number]
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jmml.errors import SweepError
 from pipelines.sweep.decide.driver import Driver
+from pipelines.sweep.decide.legs import Leg
 from pipelines.sweep.decide.search import build_search
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.record import journal
@@ -25,6 +32,13 @@ def define(algorithm: str, trials: int = 9, **changes):
     budget = {} if algorithm == "grid" else {"trials": trials}
     data = {"name": "s", "algorithm": algorithm, "scheduler": "none", "lag": 3, "budget": budget}
     return check(data | {"space": space} | changes)
+
+
+SPACE_OF_NINE = {
+    "stage2.lr": {"loguniform": [1e-4, 1e-2]},
+    "stage2.lam_c": {"uniform": [0.0, 2.0]},
+    "stage2.epochs": {"choice": [9]},
+}
 
 
 def undisturbed(folder, definition):
@@ -77,12 +91,16 @@ STEPS = {
     "hyperband": {"scheduler": {"name": "hyperband", "reduction": 2}},
     "hyperband, tpe": {"algorithm": "tpe", "scheduler": {"name": "hyperband", "reduction": 2}},
     "pbt": {"algorithm": "pbt", "pbt": {"interval": 2}},
+    "asha": {"scheduler": {"name": "asha", "grace_epochs": 2, "reduction": 2}},
+    "asha, cma-es": {"algorithm": "cma-es", "scheduler": {"name": "asha", "grace_epochs": 2, "reduction": 2}},
+    "median": {"scheduler": {"name": "median", "grace_epochs": 2}},
+    "median, tpe": {"algorithm": "tpe", "scheduler": {"name": "median", "grace_epochs": 2}},
 }
 
 
 @pytest.mark.parametrize("steps", STEPS)
 def test_trials_that_wait_for_each_other_do_the_same_whatever_happens(tmp_path, steps):
-    """Any workers, and a driver that is cut off again and again: brackets and populations come out the same."""
+    """Any workers, and a driver that is cut off again and again: whatever the scheduler, it comes out the same."""
     space = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.0, 2.0]}}
     if steps != "pbt":
         space["stage2.epochs"] = {"choice": [9]}
@@ -120,6 +138,103 @@ def test_trials_that_wait_for_each_other_do_the_same_whatever_happens(tmp_path, 
         changes = [(event["trial"], event["epoch"]) for event in events if event["e"] == "mutate"]
         assert len(changes) == len(set(changes))
         assert not any(event["e"] == "differs" for event in events)
+
+
+@cache
+def one_by_one(steps, fails):
+    space = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.0, 2.0]}}
+    epochs = {"int": [5, 9]} if "cma-es" in steps else {"choice": [9, 5]}  # trials of different lengths
+    definition = define(
+        **{"algorithm": "random", "trials": 11, "space": space | {"stage2.epochs": epochs}} | STEPS[steps]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal"
+        begin(path, definition)
+        drive(path, definition, seed=0, workers=1, fails=dict(fails))
+        return definition, outcome(path)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    steps=st.sampled_from([steps for steps in STEPS if steps != "pbt"]),
+    fails=st.sampled_from([(), ((1, 0), (4, 3)), ((2, 2), (3, 8), (7, 1), (9, 4))]),
+    orders=st.lists(st.integers(0, 10_000), min_size=1, max_size=6),
+    cuts=st.lists(st.integers(2, 80), max_size=5),
+    deaths=st.sampled_from([0.0, 0.05, 0.2]),
+    with_checkpoints=st.booleans(),
+)
+def test_no_order_no_number_of_workers_no_failure_and_no_kill_changes_what_is_decided(
+    steps, fails, orders, cuts, deaths, with_checkpoints
+):
+    definition, expected = one_by_one(steps, fails)
+    with tempfile.TemporaryDirectory() as folder:
+        path, checkpoints = Path(folder) / "journal", {}
+        begin(path, definition)
+        for turn, events in enumerate([*cuts, None]):
+            order = orders[turn % len(orders)]
+            try:
+                drive(
+                    path,
+                    definition,
+                    seed=order,
+                    workers=1 + order % 7,
+                    events=events,
+                    checkpoints=checkpoints if with_checkpoints else None,
+                    fails=dict(fails),
+                    deaths=deaths,
+                )
+                break
+            except CutOffError:
+                continue
+        assert outcome(path) == expected
+        assert not any(event["e"] == "differs" for event in journal.read(path))
+
+
+def test_a_slow_trial_holds_up_those_that_are_compared_with_it_and_no_worker(tmp_path):
+    """The first trial reports nothing: the others wait at their rung, and the workers take new ones."""
+    definition = define(
+        "random", space=SPACE_OF_NINE, scheduler={"name": "asha", "grace_epochs": 2, "reduction": 2}
+    )
+    driver = opened(tmp_path / "journal", definition, concurrent=2)
+    driver.started(1, dict(driver.next().configuration))
+    for number in range(2, 10):
+        proposal = driver.next()
+        assert (proposal.number, proposal.leg) == (number, Leg(keep=[2, 4, 8]))
+        driver.started(number, dict(proposal.configuration))
+        for epoch in (1, 2):
+            driver.reported(number, epoch, {"score": number / 20, "points": {}})
+            assert driver.leaves(number, epoch) == (epoch == 2)
+        assert driver.left(number) is None
+        assert driver.settle() == []
+    assert driver.next() is None
+    assert not driver.finished
+    for epoch in (1, 2):
+        driver.reported(1, epoch, {"score": 0.9, "points": {}})
+    assert not driver.leaves(1, 2)
+    assert [trial.number for trial in driver.settle()] == [
+        2,
+        3,
+    ]  # of 4 the score is above the median of 0.9, 0.1, 0.15
+    going_on = [driver.next() for _ in range(6)]
+    assert [(found.number, found.leg.start) for found in going_on] == [(number, 2) for number in range(4, 10)]
+    assert driver.next() is None  # they may have to wait again
+    assert {trial.attempts for trial in driver.state.trials.values()} == {1}
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_what_is_added_to_a_sweep_is_compared_with_what_was_there(tmp_path, scheduler):
+    chosen = {"name": scheduler, "grace_epochs": 2, "reduction": 2}
+    short, long = (
+        define("random", trials=trials, space=SPACE_OF_NINE, scheduler=chosen) for trials in (6, 12)
+    )
+    path = tmp_path / "extended"
+    begin(path, short)
+    drive(path, short, seed=0, workers=3)
+    writer = Journal(path)
+    writer.append("extend", trials=6, user="eva")
+    writer.close()
+    drive(path, short, seed=1, workers=2)
+    assert outcome(path) == undisturbed(tmp_path, long)
 
 
 @pytest.mark.parametrize("algorithm", ["random", "tpe", "cma-es"])

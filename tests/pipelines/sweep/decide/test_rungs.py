@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from pipelines.definitions import spaces
-from pipelines.sweep.decide.rungs import HyperBand, Leg, build_rungs
+from pipelines.sweep.decide.legs import Leg
+from pipelines.sweep.decide.rungs import HyperBand
+from pipelines.sweep.decide.schedule import build_rungs
 from pipelines.sweep.definition.reading import check
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script

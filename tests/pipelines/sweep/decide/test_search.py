@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,12 @@ import pytest
 from pipelines.definitions import spaces
 from pipelines.definitions.spaces import Configuration
 from pipelines.sweep.decide.proposals import Search, SpaceExhausted
-from pipelines.sweep.decide.schedulers import AllToTheEnd
-from pipelines.sweep.decide.search import BUILDERS, SEARCHES, build_scheduler, build_search
+from pipelines.sweep.decide.schedule import SCHEDULES
+from pipelines.sweep.decide.search import SEARCHES, build_search
 from pipelines.sweep.decide.tpe import TPESearch, _best
 from pipelines.sweep.definition.choices import ALGORITHMS, SCHEDULERS
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.reading import check
-from pipelines.sweep.record.state import SweepState
-from tests.pipelines.sweep.scripts import Script
 
 LAG = 4
 ORDERED = {
@@ -290,93 +287,7 @@ def test_members_of_a_population_that_were_changed_have_had_their_draw():
 
 def test_every_choice_of_a_definition_can_be_built():
     assert set(SEARCHES) == set(ALGORITHMS)
-    assert set(BUILDERS) == set(SCHEDULERS)
-
-
-@pytest.mark.parametrize("name", SCHEDULERS)
-def test_schedulers(name):
-    scheduler = build_scheduler(
-        define("random", scheduler={"name": name, "grace_epochs": 3}), SweepState(), 9
-    )
-    if name in ("none", "hyperband"):  # brackets are the driver's
-        assert isinstance(scheduler, AllToTheEnd)
-        return
-    assert (scheduler.metric, scheduler._time_attr) == ("score", "epoch")
-
-
-class Loop:
-    """The part of Tune's loop that a scheduler asks for trials."""
-
-    def __init__(self, living, starting=()):
-        self.living, self._trial_to_actor = living, [*starting]
-
-    def get_live_trials(self):
-        return self.living
-
-    def get_trials(self):
-        raise AssertionError("went through all trials there ever were")
-
-
-@pytest.mark.parametrize("name", ["none", "asha", "median"])
-def test_the_next_trial_is_chosen_among_the_living(name):
-    """A free worker is for one that has none: a worker that is about to start is not called off."""
-    scheduler = build_scheduler(
-        define("random", scheduler={"name": name, "grace_epochs": 3}), SweepState(), 9
-    )
-    running, starting, waiting = (
-        SimpleNamespace(status=status, place=place)
-        for place, status in enumerate(("RUNNING", "PENDING", "PENDING"))
-    )
-    assert scheduler.choose_trial_to_run(Loop([running, starting, waiting], [running, starting])) is waiting
-    assert scheduler.choose_trial_to_run(Loop([running, starting], [running, starting])) is starting
-    assert scheduler.choose_trial_to_run(Loop([running], [running])) is None
-
-
-class Tuned:
-    """What a scheduler sees of a trial."""
-
-    def __init__(self, name: str, number: int) -> None:
-        self.trial_id, self.config = name, {"number": number}
-
-
-def decisions(name: str, scores: np.ndarray, *, restarts: set[int]) -> list[list[str]]:
-    """What a scheduler says to each report, trial after trial; ``restarts``: trials before which a new one begins, and
-    which a new one takes up again after their fourth epoch."""
-    definition = define("random", scheduler={"name": name, "grace_epochs": 3})
-    script, said = Script(total=len(scores)), []
-    scheduler, epochs = build_scheduler(definition, script.state, scores.shape[1]), scores.shape[1]
-    for number, row in enumerate(scores, 1):
-        script("start", trial=number, configuration={}, epochs=epochs, attempt=1, host="")
-        said.append([])
-        again = number in restarts
-        if again:
-            scheduler = build_scheduler(definition, script.state, epochs)
-        trial = Tuned(f"t{number}", number)
-        scheduler.on_trial_add(None, trial)
-        epoch = 1
-        while epoch <= epochs and "STOP" not in said[-1]:
-            action = scheduler.on_trial_result(None, trial, {"epoch": epoch, "score": row[epoch - 1]})
-            if epoch > script.state.trials[number].epoch:
-                script("report", trial=number, epoch=epoch, score=row[epoch - 1], points={})
-                said[-1].append(action)
-            else:
-                assert action == "CONTINUE"  # decided already
-            epoch += 1
-            if again and epoch == 5 and "STOP" not in said[-1]:  # the machine ends here, and it begins anew
-                again, epoch = False, 1
-                scheduler = build_scheduler(definition, script.state, epochs)
-                trial = Tuned(f"t{number} again", number)
-                scheduler.on_trial_add(None, trial)
-        script("end", trial=number, state="finished" if len(said[-1]) == epochs else "stopped")
-    return said
-
-
-@pytest.mark.parametrize("name", ["asha", "median"])
-def test_schedulers_remember_what_earlier_sessions_have_seen(name):
-    scores = np.random.default_rng(0).uniform(0.3, 0.7, (40, 1)) + np.linspace(0, 0.1, 27)
-    straight = decisions(name, scores, restarts=set())
-    assert 10 < sum(len(row) < 27 for row in straight) < 40
-    assert decisions(name, scores, restarts={5, 17, 18, 33}) == straight
+    assert set(SCHEDULES) == set(SCHEDULERS)
 
 
 # What the estimator forgets --------------------------------------------------------------------------------

@@ -13,17 +13,10 @@ import torch
 from jmml.config import MethodConfig
 from jmml.errors import ModelError
 from jmml.search import load_checkpoint, save_checkpoint
-from pipelines.sweep.decide.rungs import WHOLE, Leg
+from pipelines.sweep.decide.legs import WHOLE, Leg
 from pipelines.sweep.execute import trainable
-from pipelines.sweep.execute.trainable import (
-    ERROR,
-    FATAL,
-    LEG,
-    PAYLOAD,
-    TrialSettings,
-    checkpoint_epochs,
-    run_trial,
-)
+from pipelines.sweep.execute.keys import ERROR, FATAL, LEG, PAYLOAD
+from pipelines.sweep.execute.trainable import TrialSettings, checkpoint_epochs, run_trial
 from pipelines.workspace.fingerprint import code_digest
 
 CONFIG = {"number": 3, "configuration": {"stage2.k": 2}, LEG: WHOLE}
@@ -196,6 +189,34 @@ def test_a_leg_ends_at_its_rung_with_a_checkpoint_from_which_the_next_goes_on(re
     run(settings, leg=Leg(start=2), search=search)
     assert seen == [2]
     assert [values["epoch"] for values in reports] == [1, 2, 3]
+
+
+def test_a_trial_that_may_have_to_wait_keeps_its_latest_checkpoint_of_those_epochs(
+    reports, settings, monkeypatch
+):
+    report, there = trainable.tune.report, []
+
+    def look(values):
+        there.append(sorted(path.name for path in settings.checkpoints.glob("*")))
+        report(values)
+
+    monkeypatch.setattr(trainable.tune, "report", look)
+    run(settings, leg=Leg(keep=range(2, 9)))
+    assert there == [[], ["003-000002"], ["003-000003"]]  # before Tune hears of the epoch
+    monkeypatch.setattr(trainable.tune, "report", report)
+    run(
+        settings,
+        leg=Leg(start=3),
+        search=lambda *args, state, **options: Run(epochs=4, start=int(state[0]["w"][0])),
+    )
+    assert [values["epoch"] for values in reports] == [1, 2, 3, 4]
+
+
+def test_where_no_checkpoint_can_be_kept_a_trial_that_waited_begins_anew(reports, settings):
+    settings.checkpoints.touch()  # no folder
+    run(settings, leg=Leg(keep=[1, 2]))
+    run(settings, leg=Leg(start=2, keep=[3]))
+    assert [values["epoch"] for values in reports] == [1, 2, 3, 1, 2, 3]
 
 
 def test_a_copy_of_a_trial_goes_on_from_that_one_and_fails_where_its_checkpoint_is_gone(reports, settings):

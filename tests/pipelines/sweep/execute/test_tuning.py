@@ -10,11 +10,11 @@ from ray.tune.search import Searcher
 
 from jmml.errors import SweepError
 from pipelines.sweep.decide.driver import Driver
-from pipelines.sweep.decide.rungs import WHOLE, Leg
+from pipelines.sweep.decide.legs import WHOLE, Leg
 from pipelines.sweep.decide.search import build_search
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.execute import tuning
-from pipelines.sweep.execute.trainable import ERROR, LEG, PAYLOAD
+from pipelines.sweep.execute.keys import ERROR, LEG, PAYLOAD
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState
@@ -27,9 +27,9 @@ SPACE = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.epochs": {"choice": 
 class Loop:
     """Tune as far as the driver sees it: trials that are suggested, start, report and end."""
 
-    def __init__(self, path, *, concurrent=2):
+    def __init__(self, path, *, concurrent=2, scheduler="none"):
         self.definition = check(
-            {"name": "s", "algorithm": "random", "scheduler": "none", "trials": 6, "space": SPACE}
+            {"name": "s", "algorithm": "random", "scheduler": scheduler, "trials": 6, "space": SPACE}
         )
         if not path.exists():
             begin(path, self.definition)
@@ -38,10 +38,10 @@ class Loop:
         search = build_search(self.definition)
         self.driver = Driver(self.journal, state, search, self.definition, BASE, concurrent=concurrent)
         self.numbers, self.stop, self.lines = {}, None, []
-        self.proposals = tuning._Proposals(self.driver, self.numbers)
+        self.proposals = tuning.Proposals(self.driver, self.numbers)
         display = SimpleNamespace(ended=self.lines.append)
         self.room = concurrent
-        self.reports = tuning._Reports(
+        self.reports = tuning.Reports(
             self.driver,
             self.numbers,
             display,
@@ -49,17 +49,13 @@ class Loop:
             lambda: self.room,
             path.parent / "checkpoints",
         )
+        self.leaves = tuning.Verdicts(self.reports)
 
     def suggest(self, trial_id):
         config = self.proposals.suggest(trial_id)
         if not isinstance(config, dict):
             return config
-        metadata = SimpleNamespace(
-            metric_analysis={1: 1}, metric_n_steps={1: 1}, last_result={1: 1}, num_failures=0
-        )
-        return SimpleNamespace(
-            trial_id=trial_id, config=config, last_result={}, error_file=None, run_metadata=metadata
-        )
+        return SimpleNamespace(trial_id=trial_id, config=config, last_result={}, error_file=None)
 
     def start(self, trial):
         self.reports.on_trial_start(0, [], trial)
@@ -71,12 +67,12 @@ class Loop:
             PAYLOAD: json.dumps({"points": {"val_uar": score}, **payload}),
         }
         trial.last_result = result
-        self.reports.on_trial_result(0, [], trial, result)
+        return self.leaves(trial.trial_id, result)
 
     def end(self, trial, error=None):
         if error is not None:
             trial.last_result = {ERROR: error}
-            self.reports.on_trial_result(0, [], trial, trial.last_result)
+            assert not self.leaves(trial.trial_id, trial.last_result)  # it is over by itself
         self.reports.on_trial_complete(0, [], trial)
         self.proposals.on_trial_complete(trial.trial_id)
 
@@ -108,7 +104,7 @@ def test_no_more_are_proposed_than_run_at_a_time_and_the_end_is_said(path):
     assert loop.suggest("h") == Searcher.FINISHED
 
 
-def test_a_report_is_entered_as_it_came_and_what_tune_would_keep_is_let_go(path):
+def test_a_report_is_entered_as_it_came(path):
     loop = Loop(path)
     trial = loop.suggest("a")
     loop.start(trial)
@@ -118,7 +114,6 @@ def test_a_report_is_entered_as_it_came_and_what_tune_would_keep_is_let_go(path)
     assert (report["score"], report["points"], report["cost"]) == (0.1 + 0.2, {"val_uar": 0.1 + 0.2}, 7.0)
     assert report["memo"]["computed"] == 2
     assert [ended.number for ended in loop.lines] == [1]
-    assert (trial.run_metadata.last_result, trial.run_metadata.metric_analysis) == ({}, {})
 
 
 def test_a_trial_that_fails_says_so_in_its_last_report_which_is_no_score(path):
@@ -147,19 +142,77 @@ def test_a_trial_that_starts_again_from_its_checkpoint_goes_on_in_its_own_count(
 
 
 def test_a_trial_that_has_reached_its_rung_waits_and_one_that_has_not_is_over(path):
-    loop = Loop(path)
+    loop = Loop(path, scheduler={"name": "hyperband", "reduction": 2})
     first, second = loop.suggest("a"), loop.suggest("b")
+    assert first.config[LEG] == second.config[LEG] == Leg(until=1)
     for trial in (first, second):
-        trial.config[LEG] = Leg(until=2)
         loop.start(trial)
-        loop.report(trial, 1, 0.1)
-    loop.report(first, 2, 0.2)
+    assert not loop.report(first, 1, 0.2)  # ends by itself there
     loop.end(first)
     loop.end(second)
     state = loop.driver.state
-    assert (state.trials[1].status, state.trials[2].status) == ("waiting", "stopped")
-    assert [event.get("rung") for event in events(path, "break")] == [2]
+    assert (state.trials[1].status, state.trials[2].status) == ("waiting", "failed")
+    assert [event.get("rung") for event in events(path, "break")] == [1]
     assert [ended.number for ended in loop.lines] == [2]
+
+
+def test_a_trial_leaves_its_worker_where_earlier_ones_have_not_been_and_goes_on_when_they_have(path):
+    """The first is slow: the second waits for it, the third is stopped, and so is the second once it can be."""
+    loop = Loop(path, concurrent=3, scheduler={"name": "asha", "grace_epochs": 2, "reduction": 2})
+    trials = [loop.suggest(name) for name in "abc"]
+    assert [trial.config[LEG].keep for trial in trials] == [(), [2, 4], [2, 4]]
+    for trial in trials:
+        loop.start(trial)
+        assert not loop.report(trial, 1, 0.1)
+    for trial, score in ((trials[1], 0.3), (trials[2], 0.4)):
+        assert loop.report(trial, 2, score)
+        loop.end(trial)
+    assert [event["rung"] for event in events(path, "break")] == [2, 2]
+    loop.reports.on_step_end(0, [])
+    assert loop.suggest("d").config["number"] == 4  # a new one, meanwhile
+    assert not loop.report(trials[0], 2, 0.35)  # the first to get there, as far as numbers go
+    loop.reports.on_step_end(0, [])
+    assert [(e["trial"], e["state"]) for e in events(path, "end")] == [(2, "stopped")]
+    again = loop.suggest("e").config
+    assert (again["number"], again[LEG].start) == (3, 2)
+    assert [ended.number for ended in loop.lines] == [2]
+
+
+def test_a_trial_that_is_stopped_is_over_at_once(path):
+    loop = Loop(path, scheduler={"name": "asha", "grace_epochs": 1, "reduction": 2})
+    first, second = loop.suggest("a"), loop.suggest("b")
+    for trial, score in ((first, 0.5), (second, 0.4)):
+        loop.start(trial)
+        leaves = loop.report(trial, 1, score)
+        assert leaves == (trial is second)
+    loop.end(second)
+    assert loop.driver.state.trials[2].status == "stopped"
+    assert loop.report(first, 2, 0.5) is False
+
+
+def test_what_a_dead_driver_had_decided_is_said_before_tune_begins(path, monkeypatch):
+    """Nothing is left to run: Tune would wait ten minutes for a trial to start."""
+    loop = Loop(path, concurrent=6, scheduler={"name": "asha", "grace_epochs": 1, "reduction": 2})
+    trials = [loop.suggest(name) for name in "abcdef"]
+    for trial, score in zip(trials, (0.9, 0.5, 0.4, 0.3, 0.2, 0.1), strict=True):
+        loop.start(trial)
+        loop.report(trial, 1, score)
+    for epoch in (2, 3, 4):
+        loop.report(trials[0], epoch, 0.9)
+    loop.end(trials[0])
+    loop.journal.close()
+    again = Loop(path, scheduler={"name": "asha", "grace_epochs": 1, "reduction": 2})
+    monkeypatch.setattr(tuning.tune, "Tuner", None)  # not needed
+    tuning.run(
+        again.driver,
+        None,
+        SimpleNamespace(checkpoints=path.parent),
+        folder=path.parent / "ray",
+        display=SimpleNamespace(ended=lambda trial: None),
+        wanted_to_stop=lambda: None,
+        room=lambda: 2,
+    )
+    assert again.driver.state.counts() == {"finished": 1, "stopped": 5}
 
 
 def test_a_trial_whose_worker_dies_runs_again_until_that_is_hopeless(path):
@@ -174,8 +227,28 @@ def test_a_trial_whose_worker_dies_runs_again_until_that_is_hopeless(path):
             assert loop.driver.state.trials[1].status == "waiting"
     (end,) = events(path, "end")
     assert (end["trial"], end["state"]) == (1, "failed")
-    assert end["error"].startswith("its workers died")
+    assert end["error"].startswith(f"its workers died {tuning.MAX_DEATHS + 1} times")
     assert loop.suggest("next").config["number"] == 2
+
+
+def test_workers_that_tune_has_replaced_count_too(path):
+    loop = Loop(path)
+    trial = loop.suggest("a")
+    loop.start(trial)
+    for _ in range(tuning.MAX_DEATHS):
+        loop.reports.on_trial_recover(0, [], trial)
+    assert loop.driver.state.trials[1].status == "running"
+    loop.reports.on_trial_error(0, [], trial)
+    (end,) = events(path, "end")
+    assert end["error"] == f"its workers died {tuning.MAX_DEATHS + 1} times: no reason given"
+
+
+def test_after_many_trials_tune_begins_anew(path, monkeypatch):
+    monkeypatch.setattr(tuning, "MOST_AT_ONCE", 2)
+    loop = Loop(path, concurrent=4)
+    assert [loop.suggest(name).config["number"] for name in "ab"] == [1, 2]
+    assert loop.suggest("c") == Searcher.FINISHED
+    assert not loop.driver.finished
 
 
 def test_our_errors_and_requests_leave_the_loop_as_they_are(path, monkeypatch):
@@ -209,4 +282,5 @@ def test_a_trial_that_fails_before_it_could_start_is_entered_all_the_same(path):
 
 def test_tune_is_given_nothing_of_the_driver_to_keep(path):
     loop = Loop(path)
-    assert loop.proposals.__getstate__() == loop.reports.__getstate__() == {}
+    assert loop.proposals.__getstate__() == loop.reports.__getstate__() == loop.leaves.__getstate__() == {}
+    assert not loop.leaves.stop_all()

@@ -1,4 +1,4 @@
-"""Algorithms and schedulers in whole sweeps: tiny trials, real training where weights matter, a population on Ray."""
+"""Algorithms and schedulers in whole sweeps: tiny trials, real training where weights matter, two sweeps on Ray."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.pipelines.sweep.projects import definition, write_project
 
 EPOCHS = 6
 WIDTHS = {"stage1.p": {"choice": [3, 4, 5]}, "stage2.lam_c": {"loguniform": [0.1, 3.0]}}
-HYPERBAND = {"name": "hyperband", "reduction": 3}
+HALVING = {"trials": 10, "scheduler": {"name": "asha", "grace_epochs": 2, "reduction": 2}}
 CHANGING = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.1, 3.0]}}
 
 
@@ -69,45 +69,11 @@ def events(project, name, kind):
 
 
 def outcome(result):
-    return [(t.number, t.configuration, list(t.scores), t.status) for t in result.trials]
+    return outcome_of(result.state)
 
 
-@pytest.mark.parametrize("name", ["asha", "median"])
-def test_no_trial_is_stopped_before_its_grace(project, name):
-    """Every trial is worse than all before it."""
-    result = sweep(
-        project,
-        make(
-            name=f"grace-{name}",
-            algorithm="grid",
-            trials=None,
-            concurrent=1,
-            scheduler={"name": name, "grace_epochs": 3, "reduction": 2},
-            space={"stage1.p": {"choice": [9, 8, 7, 6, 5, 4, 3, 2]}},
-        ),
-        search=fakes.plain,
-    )
-    ends = [trial.epoch for trial in result.trials]
-    first = 1 if name == "asha" else 3  # the rule wants three others
-    assert ends == [EPOCHS] * first + [3] * (8 - first)
-    assert [trial.attempts for trial in result.trials] == [1] * 8
-
-
-@pytest.fixture(scope="module")
-def bands(project):
-    return sweep(project, make(name="bands", scheduler=HYPERBAND, trials=9))
-
-
-def test_of_each_bracket_the_best_third_goes_on(bands, project):
-    first = bands
-    assert [t.status for t in first.trials].count("stopped") == 4  # of 1-3 and of 6-8 the best third goes on
-    for members in ((1, 2, 3), (6, 7, 8)):
-        left = [first.trials[n - 1] for n in members]
-        best = max(left, key=lambda t: (t.scores[1], -t.number))
-        assert [t.number for t in left if t.status == "finished"] == [best.number]
-        assert all(t.epoch == 2 for t in left if t.status == "stopped")
-    assert not events(project, "bands", "differs")
-    assert all(trial.attempts == 1 for trial in first.trials)
+def outcome_of(state):
+    return [(t.number, t.configuration, list(t.scores), t.status) for t in state.trials.values()]
 
 
 POPULATION = {
@@ -166,15 +132,27 @@ def test_the_best_settings_of_a_population_are_those_of_the_best_epoch(populatio
     assert population.config == configure(population.plan.params.method, expected)
 
 
-@pytest.mark.parametrize("kind", ["population", "bands"])
-def test_a_sweep_of_trials_that_wait_is_taken_up_and_comes_out_the_same(
-    project, population, bands, monkeypatch, kind
-):
-    """Whatever runs beside what: the population of three workers of Ray goes on two at a time, the brackets alone."""
+@pytest.fixture(scope="module")
+def halving(ray_of_two, project):
+    """ASHA on Ray, two trials at a time as it happens."""
+    run_sweep(project, make(name="halving", **HALVING), quiet=True, search=fakes.Uneven())
+    return SweepFolder.of(project, "halving").state()
+
+
+def test_on_workers_of_ray_the_same_trials_are_stopped_as_one_after_another(halving, project):
+    assert {trial.status for trial in halving.trials.values()} == {"stopped", "finished"}
+    alone = sweep(project, make(name="halving-alone", concurrent=1, **HALVING), search=fakes.Uneven())
+    assert outcome(alone) == outcome_of(halving)
+    assert not events(project, "halving-alone", "break")  # nobody to wait for
+
+
+@pytest.mark.parametrize("kind", ["population", "halving"])
+def test_a_sweep_of_trials_that_wait_is_taken_up_and_comes_out_the_same(request, project, monkeypatch, kind):
+    """Whatever runs beside what: on Ray it was decided by its workers, here by the order."""
+    request.getfixturevalue(kind)
     whole = SweepFolder.of(project, kind).state()
-    changes = {"name": f"{kind}-resumed", "concurrent": 2 if kind == "population" else 1} | (
-        POPULATION if kind == "population" else {"scheduler": HYPERBAND, "trials": 9}
-    )
+    search = {} if kind == "population" else {"search": fakes.Uneven()}
+    changes = {"name": f"{kind}-resumed"} | (POPULATION if kind == "population" else HALVING)
     left, real = itertools.count(), Driver.reported
 
     def reported(driver, *args, **options):
@@ -184,13 +162,12 @@ def test_a_sweep_of_trials_that_wait_is_taken_up_and_comes_out_the_same(
 
     with monkeypatch.context() as patch, pytest.raises(InterruptedSweepError):
         patch.setattr(Driver, "reported", reported)
-        sweep(project, make(**changes))
+        sweep(project, make(**changes), **search)
     with without_ray(order=1):
-        result = resume_sweep(project, changes["name"], quiet=True)
-    assert outcome(result) == [
-        (t.number, t.configuration, list(t.scores), t.status) for t in whole.trials.values()
-    ]
+        resume_sweep(project, changes["name"], quiet=True, **search)
     name = changes["name"]
+    assert outcome_of(SweepFolder.of(project, name).state()) == outcome_of(whole)
+    assert any(e.get("rung") for e in events(project, name, "break"))  # some have waited
     assert not events(project, name, "differs")
     reports = [(e["trial"], e["epoch"]) for e in events(project, name, "report")]
     assert len(reports) == len(set(reports))
@@ -222,17 +199,6 @@ def test_a_checkpoint_that_is_ahead_of_the_journal_after_a_power_failure_is_not_
     folder.journal.write_bytes(b"".join(lines[: reports[2]]))  # the disk has the first two
     with without_ray():
         assert outcome(resume_sweep(project, "ahead", quiet=True)) == expected
-
-
-@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
-def test_a_trial_that_fails_holds_nobody_up(project, name):
-    scheduler = {"name": name, "grace_epochs": 1, "reduction": 2}
-    space = {"stage1.p": {"choice": [4, 3, 5]}, "stage2.lam_c": {"choice": [0.1, 0.2]}}
-    planned = make(name=f"fails-{name}", scheduler=scheduler, algorithm="grid", trials=None, space=space)
-    result = sweep(project, planned, search=fakes.fails_for_p4)
-    assert [t.status for t in result.trials if t.configuration["stage1.p"] == 4] == ["failed"] * 2
-    assert len(result.trials) == 6
-    assert all(trial.over for trial in result.trials)
 
 
 def test_a_member_of_a_population_that_fails_holds_nobody_up(project):
