@@ -295,6 +295,7 @@ class Driver:
             self._write("break", trial=number)
         self._out.pop(number, None)
         self._leaving.pop(number, None)
+        self._unsettled = self.rungs is not None  # it may have died at its rung
         self._again.append(Assignment(number, configuration))
 
     def rested(self, number: int, rung: int) -> None:

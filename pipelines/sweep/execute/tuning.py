@@ -40,9 +40,7 @@ from pipelines.sweep.execute.trainable import TrialSettings, forget_checkpoints,
 from pipelines.sweep.record.state import Trial
 
 MAX_DEATHS = 5  # of the workers and nodes of one trial
-MOST_AT_ONCE = (
-    2000  # proposals in one go of Tune's, which keeps tens of kilobytes of each of them until it ends
-)
+MOST_AT_ONCE = 2000  # proposals to one Tuner, which keeps tens of kilobytes of each of them until it ends
 
 
 class Leave(BaseException):

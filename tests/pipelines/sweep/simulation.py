@@ -63,7 +63,7 @@ def drive(
 
     A worker that holds a trial reports its next epoch when it is drawn; the rest is the driver's. ``checkpoints`` has
     what trials leave at rungs: the gain of their epochs so far. ``fails`` has the trials that fail, and after which
-    epoch; ``deaths`` is how often a worker dies instead of reporting.
+    epoch, in training for the next; ``deaths`` is how often a worker dies instead of reporting.
     """
     rng = np.random.default_rng(seed)
     journal = Journal(path)
@@ -133,12 +133,12 @@ def _work(
             driver.again(number, dict(proposal.configuration))
             del at[number]
             continue
-        if epoch == fails.get(number):
-            driver.left(number, error="ValueError: as was to be")
-            del at[number]
-            continue
         if epoch == proposal.leg.until or epoch == configure(BASE, proposal.configuration).stage2.epochs:
             driver.left(number)
+            del at[number]
+            continue
+        if epoch == fails.get(number):
+            driver.left(number, error="ValueError: as was to be")
             del at[number]
             continue
         gain += score(dict(proposal.configuration), epoch + 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jmml.errors import SweepError
@@ -155,6 +155,9 @@ def one_by_one(steps, fails):
 
 
 @settings(max_examples=30, deadline=None)
+@example(  # a worker that dies at the rung at which its trial is to end
+    steps="hyperband, tpe", fails=(), orders=[1, 2, 19], cuts=[5, 24], deaths=0.05, with_checkpoints=False
+)
 @given(
     steps=st.sampled_from([steps for steps in STEPS if steps != "pbt"]),
     fails=st.sampled_from([(), ((1, 0), (4, 3)), ((2, 2), (3, 8), (7, 1), (9, 4))]),
