@@ -5,8 +5,8 @@
 Workers train simulated trials, which differ in how well they learn, how fast, and how long an epoch takes. Ours is the
 driver of a sweep (:class:`pipelines.sweep.decide.driver.Driver`) with its journal in memory; beside it Tune's scheduler
 objects are told the same reports of the same configurations, in the order in which the workers make them. What counts
-is the noiseless score of the trial and epoch that has the best score, on the way when so many epochs are used up, and at
-the end of a sweep of 60 trials; as the mean over seeds, and ours in per cent of Tune's.
+is the noiseless score of the trial and epoch that has the best score, on the way when so many epochs are used up, and
+at the end of a sweep of 60 trials; as the mean over seeds, and ours in per cent of Tune's.
 """
 
 from __future__ import annotations

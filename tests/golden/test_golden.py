@@ -17,9 +17,14 @@ from pipelines.cache.cells import CellStore, Key
 from pipelines.cache.content import CELL
 from pipelines.cache.stage1 import Stage1Store
 from pipelines.registry.promotion import resolve
+from pipelines.sweep.record import journal
+from pipelines.sweep.record.folder import SweepFolder
+from pipelines.sweep.record.state import SweepState
 from pipelines.workspace.project import Project
 from tests.cli.console import run
 from tests.golden.make import LOOKS, SWEEPS
+from tests.pipelines.sweep.scripts import write_events
+from tests.pipelines.sweep.simulation import drive
 
 ARCHIVE = Path(__file__).with_name("version-0.1.0.tar.xz")
 
@@ -68,6 +73,23 @@ def test_sweeps_are_exported_and_reported(
     assert len(table.read_text().splitlines()) == 5
     assert run(capfd, "sweep", "report", name, "--output", str(page))[0] == 0
     assert name in page.read_text()
+
+
+@pytest.mark.parametrize("name", ["tpe-asha", "cma-es-median"])
+def test_a_sweep_whose_trials_were_stopped_by_timing_goes_on(
+    project: Project, tmp_path: Path, name: str
+) -> None:
+    """Its driver died in the middle of the third trial; what was decided then stays."""
+    events = list(journal.read(SweepFolder.of(project, name).journal))
+    third = [place for place, event in enumerate(events) if event["e"] == "report" and event["trial"] == 3]
+    path = tmp_path / "journal"
+    write_events(path, events[: third[0] + 1])
+    before = SweepState.read(path)
+    state = drive(path, SweepFolder.of(project, name).state().definition, seed=0, workers=2)
+    assert [trial.over for trial in state.trials.values()] == [True] * 4
+    for number, trial in before.trials.items():
+        assert list(state.trials[number].scores)[: trial.epoch] == list(trial.scores)
+        assert not trial.over or state.trials[number].status == trial.status
 
 
 def test_cells_and_stage_1_models_are_sound(project: Project) -> None:

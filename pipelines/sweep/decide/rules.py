@@ -3,7 +3,8 @@
 Both were made to decide at once, by whatever is there. Here trial n is compared, at each rung, with what the trials 1
 to n - :data:`LAG` have reached at that rung, and with no other. Where one of them has not got there yet and is not
 over, trial n waits. So the decision does not depend on who came first; and nobody waits for a later trial, so that the
-earliest trial that is not over can always go on. On one worker both are the rules of Ray Tune.
+earliest trial that is not over can always go on. On one worker both are the rules of Ray Tune, and so they are on many
+where a definition says that nobody waits.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ class EarlierTrials(Rungs):
     Parameters
     ----------
     rungs : the epochs at which a trial is judged, rising. One that ends there anyway is not.
+    wait : until it is known what all earlier ones have reached; else whatever trials are there are compared with.
     """
 
-    def __init__(self, rungs: Sequence[int]) -> None:
-        self._rungs = rungs
+    def __init__(self, rungs: Sequence[int], *, wait: bool) -> None:
+        self._rungs, self._wait = rungs, wait
         self._state: SweepState | None = None  # of which the following is known
         self._known: dict[int, _Known] = {}  # by rung
         self._over = 0  # the trials 1 to this one are
@@ -57,12 +59,18 @@ class EarlierTrials(Rungs):
         passed = bisect_right(self._rungs, epoch)
         rung = self._rungs[passed - 1] if passed else 0
         if trial is not None and rung and rung == epoch < trial.epochs:
-            others = self._others(state, number, rung)
+            others = self._others(state, number, rung) if self._wait else self._there(state, number, rung)
             if others is None:
                 return "wait"
             if not self.goes_on(trial.scores, others):
                 return "stop"
-        return Leg(rung, keep=() if self._all_over(state, number - LAG) else self._rungs[passed:])
+        may_wait = self._wait and not self._all_over(state, number - LAG)
+        return Leg(rung, keep=self._rungs[passed:] if may_wait else ())
+
+    def _there(self, state: SweepState, number: int, rung: int) -> np.ndarray:
+        """The figures of all other trials that have reached a rung so far."""
+        others = (trial for trial in state.trials.values() if trial.number != number and trial.epoch >= rung)
+        return np.array([self.figure(trial.scores, rung) for trial in others])
 
     def _others(self, state: SweepState, number: int, rung: int) -> np.ndarray | None:
         """The figures of the earlier trials that have reached a rung; None while one of them may still get there."""
@@ -107,12 +115,12 @@ class ASHA(EarlierTrials):
     reduction : eta.
     """
 
-    def __init__(self, epochs: int, grace_epochs: int, reduction: int) -> None:
+    def __init__(self, epochs: int, grace_epochs: int, reduction: int, *, wait: bool = True) -> None:
         rungs, rung = [], min(grace_epochs, epochs)
         while rung <= epochs:
             rungs.append(rung)
             rung *= reduction
-        super().__init__(rungs)
+        super().__init__(rungs, wait=wait)
         self._quantile = 1 - 1 / reduction
 
     def figure(self, scores: Sequence[float], rung: int) -> float:
@@ -134,9 +142,9 @@ class MedianRule(EarlierTrials):
     grace_epochs : at the last of these it is judged for the first time.
     """
 
-    def __init__(self, epochs: int, grace_epochs: int) -> None:
+    def __init__(self, epochs: int, grace_epochs: int, *, wait: bool = True) -> None:
         self._grace = min(grace_epochs, epochs)
-        super().__init__(range(self._grace, epochs + 1))
+        super().__init__(range(self._grace, epochs + 1), wait=wait)
 
     def figure(self, scores: Sequence[float], rung: int) -> float:
         window = scores[self._grace - 1 : rung]

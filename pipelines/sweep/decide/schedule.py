@@ -21,7 +21,7 @@ def build_rungs(definition: SweepDefinition, base: MethodConfig) -> Rungs | None
 
 
 def _asha(d: SweepDefinition, epochs: int) -> Rungs:
-    return ASHA(epochs, d.scheduler.grace_epochs, d.scheduler.reduction)
+    return ASHA(epochs, d.scheduler.grace_epochs, d.scheduler.reduction, wait=d.scheduler.wait)
 
 
 def _hyperband(d: SweepDefinition, epochs: int) -> Rungs:
@@ -30,7 +30,7 @@ def _hyperband(d: SweepDefinition, epochs: int) -> Rungs:
 
 
 def _median(d: SweepDefinition, epochs: int) -> Rungs:
-    return MedianRule(epochs, d.scheduler.grace_epochs)
+    return MedianRule(epochs, d.scheduler.grace_epochs, wait=d.scheduler.wait)
 
 
 def _none(d: SweepDefinition, epochs: int) -> None:

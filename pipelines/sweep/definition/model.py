@@ -90,11 +90,15 @@ class SchedulerConfig(Section):
     ``asha`` stops, at each rung from ``grace_epochs`` of stage 2 on, all but the best 1/``reduction``; ``hyperband``
     does so in brackets that begin earlier and later (``grace_epochs`` is not used); ``median`` stops, after
     ``grace_epochs``, trials below the median of the others at that epoch (``reduction`` is not used).
+
+    ``asha`` and ``median`` compare a trial with all trials before it, and it waits until it is known what they have
+    reached. Without ``wait`` it is compared with whatever is there, so that timing decides which trials are stopped.
     """
 
     name: str = "asha"
     grace_epochs: PositiveInt = 5
     reduction: Annotated[int, Field(ge=2)] = 3
+    wait: bool = True
 
     @field_validator("name")
     @classmethod
@@ -255,6 +259,8 @@ class SweepDefinition(Section):
         data = self.model_dump(mode="json", exclude={"space"})
         if self.pbt is None:
             del data["pbt"]
+        if self.scheduler.wait:  # a definition says only that it does not
+            del data["scheduler"]["wait"]
         data["space"] = {key: {d.kind: list(d.values)} for key, d in self.space.items()}
         return data
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial as RayTrial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from jmml.errors import JMMLError
@@ -34,7 +35,6 @@ from pipelines.sweep.execute.keys import (
     PAYLOAD,
     TIME,
 )
-from pipelines.sweep.execute.placement import Placement
 from pipelines.sweep.execute.progress import Progress
 from pipelines.sweep.execute.trainable import TrialSettings, forget_checkpoints, run_trial
 from pipelines.sweep.record.state import Trial
@@ -81,15 +81,15 @@ def run(
     definition = driver.definition
     numbers: dict[str, int] = {}
     reports = Reports(driver, numbers, display, wanted_to_stop, room, settings.checkpoints)
-    reports.settle()  # what a driver had decided, which died before it could say so
-    if driver.finished:
-        return
     resources = {"cpu": definition.resources.cpus}
     if definition.resources.gpus:
         resources["gpu"] = definition.resources.gpus
     left: BaseException | None = None
-    trainable = tune.with_parameters(run_trial, training=training, settings=settings)
     try:
+        reports.settle()  # what a driver had decided, which died before it could say so
+        if driver.finished:
+            return
+        trainable = tune.with_parameters(run_trial, training=training, settings=settings)
         tune.Tuner(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
@@ -268,6 +268,33 @@ class Verdicts(tune.Stopper):
 
     def stop_all(self) -> bool:
         return False
+
+
+class Placement(FIFOScheduler):
+    """Every trial runs, in the order in which it came; which ones stop is decided elsewhere.
+
+    Tune's own schedulers choose the next trial by going through all trials there ever were, at every step of its loop,
+    which after ten thousand of them is a third of the driver's time: only living ones can be chosen. And a worker that
+    has become free they give to a trial whose own worker is about to start, which is then called off: where trials take
+    less time than a worker takes to start, no second worker ever does. Trials that are new, or whose worker died, have
+    none; a worker is requested for each of them in the step in which they came.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._new: list[RayTrial] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: RayTrial) -> None:
+        """Also called when a trial whose worker died is to run again."""
+        self._new.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
+        new, self._new = self._new, []
+        for trial in new:
+            if trial.status == RayTrial.PENDING:
+                return trial
+        living = tune_controller.get_live_trials()
+        return next((trial for trial in living if trial.status == RayTrial.PENDING), None)
 
 
 def death_line(trial: RayTrial, deaths: int) -> str:

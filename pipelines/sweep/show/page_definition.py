@@ -65,6 +65,7 @@ def _corpora(named: CorporaConfig, task: Mapping[str, Any]) -> str:
 def _scheduler(scheduler: SchedulerConfig) -> str:
     used = _USED.get(scheduler.name, ())
     rest = ", ".join(f"{key.replace('_', ' ')} {text(getattr(scheduler, key))}" for key in used)
+    rest += "" if scheduler.wait else ", without waiting"
     return f"{scheduler.name} ({rest})" if rest else scheduler.name
 
 

@@ -82,11 +82,12 @@ def _scheduler(d: SweepDefinition) -> str:
     scheduler = d.scheduler
     if d.pbt is not None:
         return f"pbt, every {d.pbt.interval} epochs"
-    return {
+    text = {
         "asha": f"asha, from epoch {scheduler.grace_epochs}, keeps 1/{scheduler.reduction} per rung",
         "hyperband": f"hyperband, keeps 1/{scheduler.reduction} per rung",
         "median": f"median, from epoch {scheduler.grace_epochs}",
     }.get(scheduler.name, scheduler.name)
+    return text if scheduler.wait else f"{text}; without waiting, by what is there"
 
 
 def _objective(d: SweepDefinition) -> str:

@@ -22,8 +22,12 @@ GRACE, EPOCHS = 3, 9
 nan, inf = float("nan"), float("inf")
 
 
-def make(name, epochs=EPOCHS, grace=GRACE, reduction=3):
-    return MedianRule(epochs, grace) if name == "median" else ASHA(epochs, grace, reduction)
+def make(name, epochs=EPOCHS, grace=GRACE, reduction=3, **options):
+    return (
+        MedianRule(epochs, grace, **options)
+        if name == "median"
+        else ASHA(epochs, grace, reduction, **options)
+    )
 
 
 def one_after_another(rule, scores, epochs):
@@ -43,27 +47,38 @@ def one_after_another(rule, scores, epochs):
     return ran
 
 
-def tunes_own(name, scores, epochs):
-    """The same by Ray Tune's own scheduler."""
-    common = {"time_attr": "epoch", "metric": "score", "mode": "max", "grace_period": GRACE}
-    if name == "median":
-        rule = MedianStoppingRule(**common)
-    else:
-        rule = AsyncHyperBandScheduler(**common, max_t=epochs, reduction_factor=3)
-    loop, ran = SimpleNamespace(get_live_trials=list), []
-    for number, row in enumerate(scores, 1):
-        trial = Named(str(number))
-        rule.on_trial_add(loop, trial)
-        for epoch, score in enumerate(row, 1):
-            if rule.on_trial_result(loop, trial, {"epoch": epoch, "score": float(score)}) == "STOP":
-                break
-        ran.append(epoch)
-    return ran
+class Tune:
+    """Ray Tune's own scheduler, told what its loop would tell it."""
+
+    loop = SimpleNamespace(get_live_trials=list)
+
+    def __init__(self, name, epochs):
+        common = {"time_attr": "epoch", "metric": "score", "mode": "max", "grace_period": GRACE}
+        if name == "median":
+            self.rule = MedianStoppingRule(**common)
+        else:
+            self.rule = AsyncHyperBandScheduler(**common, max_t=epochs, reduction_factor=3)
+        self.trials = {}
+
+    def stops(self, number, epoch, score):
+        if number not in self.trials:
+            self.trials[number] = Named(str(number))
+            self.rule.on_trial_add(self.loop, self.trials[number])
+        result = {"epoch": epoch, "score": float(score)}
+        return self.rule.on_trial_result(self.loop, self.trials[number], result) == "STOP"
 
 
 class Named:
     def __init__(self, name):
         self.trial_id = name
+
+
+def tunes_own(name, scores, epochs):
+    """The same by Ray Tune's own scheduler."""
+    tune, ran = Tune(name, epochs), []
+    for number, row in enumerate(scores, 1):
+        ran.append(next((e for e, score in enumerate(row, 1) if tune.stops(number, e, score)), epochs))
+    return ran
 
 
 @pytest.mark.parametrize("name", ["asha", "median"])
@@ -76,6 +91,33 @@ def test_on_one_worker_they_are_the_rules_of_tune(name):
         expected = tunes_own(name, scores, epochs)
         assert one_after_another(make(name, epochs), scores, epochs) == expected
         assert 5 < sum(ran < epochs for ran in expected) < 40
+
+
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_where_nobody_waits_they_are_the_rules_of_tune_in_any_order(name):
+    rng = np.random.default_rng(1)
+    script, rule, tune = Script(total=30), make(name, wait=False), Tune(name, EPOCHS)
+    curves = {n: rng.uniform(0.3, 0.7) + rng.normal(0, 0.05, EPOCHS) for n in range(1, 31)}
+    at_work, said = [], []
+    while curves or at_work:
+        while curves and len(at_work) < 7:
+            number = min(curves)
+            at_work.append((number, curves.pop(number)))
+            script.start(number, epochs=EPOCHS)
+            assert rule.verdict(script.state, number, 30) == WHOLE
+        number, curve = at_work[rng.integers(len(at_work))]
+        epoch = script.state.trials[number].epoch + 1
+        script.report(number, float(curve[epoch - 1]))
+        stops = rule.verdict(script.state, number, 30) == "stop"
+        if epoch < EPOCHS:  # at the last one Tune's says that it is over
+            assert stops == tune.stops(number, epoch, curve[epoch - 1])
+            said.append(stops)
+        else:
+            tune.stops(number, epoch, curve[epoch - 1])
+        if stops or epoch == EPOCHS:
+            at_work = [(other, curve) for other, curve in at_work if other != number]
+            script.end(number, "stopped" if stops else "finished")
+    assert 5 < sum(said) < 30
 
 
 @pytest.mark.parametrize("name", ["asha", "median"])
@@ -158,6 +200,13 @@ def test_the_rungs_follow_from_the_definition():
     assert rungs("asha", 44, grace_epochs=4, reduction=2) == [4, 8, 16, 32]
     assert rungs("median", 7, grace_epochs=5) == [5, 6, 7]
     assert rungs("none", 7) is None
+
+
+def test_a_definition_says_only_that_nobody_waits():
+    written = check(definition(scheduler={"name": "asha", "wait": False}))
+    assert written.plain()["scheduler"]["wait"] is False
+    assert build_rungs(written, BASE)._wait is False
+    assert "wait" not in check(definition(scheduler="asha")).plain()["scheduler"]  # as in version 0.1.0
 
 
 @given(data=st.data(), name=st.sampled_from(["asha", "median"]))

@@ -284,3 +284,45 @@ def test_tune_is_given_nothing_of_the_driver_to_keep(path):
     loop = Loop(path)
     assert loop.proposals.__getstate__() == loop.reports.__getstate__() == loop.leaves.__getstate__() == {}
     assert not loop.leaves.stop_all()
+
+
+# Which trial gets a worker that is free ------------------------------------------------------------------
+
+
+class Living:
+    """The part of Tune's loop that is asked for trials."""
+
+    def __init__(self, *living):
+        self.living = living
+
+    def get_live_trials(self):
+        return self.living
+
+    def get_trials(self):
+        raise AssertionError("went through all trials there ever were")
+
+
+def in_state(status):
+    return SimpleNamespace(status=status)
+
+
+def test_a_free_worker_is_for_a_trial_that_has_none():
+    """A worker that is about to start is not called off."""
+    placement = tuning.Placement()
+    running, starting, new = in_state("RUNNING"), in_state("PENDING"), in_state("PENDING")
+    loop = Living(running, starting, new)
+    placement.on_trial_add(loop, starting)
+    assert placement.choose_trial_to_run(loop) is starting  # its worker is requested now
+    placement.on_trial_add(loop, new)
+    assert placement.choose_trial_to_run(loop) is new
+    assert placement.choose_trial_to_run(Living(running, starting)) is starting
+    assert placement.choose_trial_to_run(Living(running)) is None
+
+
+def test_a_trial_that_ended_before_it_was_chosen_gets_no_worker():
+    placement = tuning.Placement()
+    gone, waiting = in_state("TERMINATED"), in_state("PENDING")
+    for each in (gone, waiting):
+        placement.on_trial_add(None, each)
+    assert placement.choose_trial_to_run(Living(waiting)) is waiting
+    assert placement.on_trial_result(None, waiting, {}) == "CONTINUE"  # it stops nobody
