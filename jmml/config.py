@@ -14,34 +14,29 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from jmml.errors import ConfigError, nearest
+from jmml.plugins import CLASSIFIERS, CORPORA, EXTRACTORS, METHODS, PAIRINGS
 
 Modality = Literal["speech", "eeg"]
 LabelSpace = Literal["discrete", "quadrants", "binary-arousal", "binary-valence"]
-AdapterName = Literal["nemo", "emodb", "ravdess", "deap", "table"]
 Normalisation = Literal["none", "per-group"]
-PairingName = Literal["class", "class-frozen", "instance"]
-ClassifierName = Literal["logistic-regression", "linear-svm", "rbf-svm", "random-forest", "mlp"]
-PeerName = Literal[
-    "raw",
-    "autoencoder",
-    "mlp",
-    "supervised-contrastive",
-    "jec-ssl",
-    "linear-cca",
-    "dcca",
-    "dccae",
-    "dcc-cae",
-    "distillation",
-    "barlow-twins",
-    "vicreg",
-]
-LabelOnlyName = Literal["one-hot", "prototypes", "class-means"]
-ControlName = Literal["one-hot", "prototypes", "class-means", "noise", "shuffled-labels", "frozen-pairs"]
-MethodName = Literal[PeerName, "jmml", ControlName]
+# Checked against what is registered, in the package and by the project (jmml.plugins).
+AdapterName = Annotated[str, AfterValidator(CORPORA.check)]
+ClassifierName = Annotated[str, AfterValidator(CLASSIFIERS.check)]
+MethodName = Annotated[str, AfterValidator(METHODS.check)]
+PairingName = Annotated[str, AfterValidator(PAIRINGS.check)]
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -122,7 +117,26 @@ class TaskConfig(Section):
     label_space: LabelSpace = "quadrants"
 
 
-class SpeechFeatureConfig(Section):
+class ExtractorSettings(Section):
+    """``extractor`` is one of the project's own in place of the package's (null), ``options`` are what it is given.
+
+    Where they say nothing they are no part of the settings: features of the package are known by what made them before
+    others could be named.
+    """
+
+    extractor: Annotated[str, AfterValidator(EXTRACTORS.check)] | None = None
+    options: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        return {key: value for key, value in data.items() if key not in _UNSAID or value}
+
+
+_UNSAID = ("extractor", "options")
+
+
+class SpeechFeatureConfig(ExtractorSettings):
     """Settings of the speech extractor; lengths in seconds, frequencies in Hz.
 
     ``sample_rate_hz`` is what every recording is resampled to. ``n_mfcc`` counts from coefficient 0. F0 is
@@ -148,7 +162,7 @@ class SpeechFeatureConfig(Section):
         return self
 
 
-class EEGFeatureConfig(Section):
+class EEGFeatureConfig(ExtractorSettings):
     """Settings of the EEG extractor; ``window_s: null`` summarises the whole trial in one row.
 
     ``bands_hz`` are half-open, [low, high); the band named ``alpha``, if any, gives the frontal asymmetries.

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from zlib import crc32
 
 import numpy as np
@@ -28,7 +28,7 @@ from jmml.errors import ConfigError, ModelError
 from jmml.evaluation.leakage import Certificate
 from jmml.files import atomic_folder
 from jmml.memo import Job, Memo, fit_stage1, obtain
-from jmml.methods import ESTIMATORS, Method, Setting, Stage2, method
+from jmml.methods import Method, Setting, estimator_class, method
 from jmml.models.capacity import parameters_of_stage1
 from jmml.models.classifier import fit_classifier, make_classifier
 from jmml.models.controls import control_pairs, second_view
@@ -39,6 +39,9 @@ from jmml.models.persistence import load_classifier, load_state, save_classifier
 from jmml.models.progress import Progress
 from jmml.models.two_view import TwoView
 from jmml.view import View
+
+if TYPE_CHECKING:
+    from jmml.methods import Stage2
 
 Route = Literal["speech", "eeg", "both"]
 Pairing = Callable[[int], np.ndarray]
@@ -420,20 +423,20 @@ class EmotionRecogniser:
                 m: JECSSL.from_state(*load_state(folder, f"jec_ssl_{m}"), device=device)
                 for m in card["stage1"]
             },
-            stage2=_load_stage2(folder, device) if card["stage2"] else None,
+            stage2=_load_stage2(folder, method(card["method"]), device) if card["stage2"] else None,
             heads={route: load_classifier(folder / f"classifier_{route}.skops") for route in card["heads"]},
             history=card["history"],
             certificate=Certificate.from_json(json.dumps(card.get("certificate")), where=path),
         )
 
 
-def _load_stage2(folder: Path, device: str) -> Stage2:
+def _load_stage2(folder: Path, row: Method, device: str) -> Stage2:
     arrays, meta = load_state(folder, "stage2")
-    kind = ESTIMATORS.get(str(meta.get("model")))
+    kind = estimator_class(str(meta.get("model")), row)
     if kind is None:
         raise ModelError(
             f"unknown estimator {meta.get('model')!r}",
             where=folder,
-            expected=f"one of: {', '.join(ESTIMATORS)}",
+            expected="one of the package's, or that of a method of this project",
         )
     return kind.from_state(arrays, meta, device=device)

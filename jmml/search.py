@@ -22,7 +22,6 @@ from jmml.evaluation.metrics import uar
 from jmml.inference_cost import inference_cost
 from jmml.memo import Job, Memo, obtain
 from jmml.methods import METHODS
-from jmml.methods import method as known_method
 from jmml.models.pairing import pair
 from jmml.models.persistence import load_state, save_state
 from jmml.models.progress import Progress
@@ -324,7 +323,7 @@ def new_recogniser(
     ------
     ProtocolError : the method learns from EEG and the task has none.
     """
-    if known_method(method).eeg and training.eeg is None:
+    if METHODS[method].eeg and training.eeg is None:
         raise ProtocolError(
             f"method '{method}' needs EEG and the task has none", fix="set task.eeg in params.yaml"
         )

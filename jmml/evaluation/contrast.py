@@ -16,38 +16,38 @@ about EEG. Methods other than label-only controls share no row with the composit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jmml.config import LabelOnlyName, MethodName
+from jmml import methods
 from jmml.errors import ProtocolError
 from jmml.evaluation import evidence as evidence_io
 from jmml.evaluation import statistics
-from jmml.methods import METHODS, Kind, Method
+from jmml.methods import METHODS, Kind
 
 LABEL_ONLY = "label-only"
 BASELINE = "raw"
-LABEL_ONLY_CONTROLS: tuple[str, ...] = get_args(LabelOnlyName)
-ORDER: tuple[str, ...] = (*get_args(MethodName), LABEL_ONLY)
 
 _DIFFERENCE = ["diff", "diff_low", "diff_high", "p", "p_holm", "dz"]
 
 
-def _methods() -> dict[str, Method]:
-    return {str(name): method for name, method in METHODS.items()}
+def order() -> tuple[str, ...]:
+    """Every method in the order of all tables, the best label-only control last."""
+    return (*METHODS, LABEL_ONLY)
 
 
 def label_of(method: str) -> str:
     """The name of a method for people."""
-    known = _methods().get(method)
-    return known.label if known else "best label-only control" if method == LABEL_ONLY else method
+    if method == LABEL_ONLY:
+        return "best label-only control"
+    return METHODS[method].label if method in METHODS else method
 
 
 def kind_of(method: str) -> Kind:
     """Whether a method is a ``peer``, ``ours`` or a ``control`` in place of EEG."""
-    return "control" if method == LABEL_ONLY else _methods()[method].kind
+    return "control" if method == LABEL_ONLY else METHODS[method].kind
 
 
 def label_only(
@@ -70,11 +70,11 @@ def label_only(
     ProtocolError
         If there is no label-only control, or one lacks a fold, a seed or a finite inner-fold UAR that the choice needs.
     """
-    ours = evidence[evidence["method"].isin(LABEL_ONLY_CONTROLS) & (evidence["modality"] == "speech")]
-    present = [name for name in LABEL_ONLY_CONTROLS if (ours["method"] == name).any()]
-    if not present:
-        raise ProtocolError("no label-only control was run", expected=", ".join(LABEL_ONLY_CONTROLS))
     speech = evidence[evidence["modality"] == "speech"]
+    present = methods.label_only(set(speech["method"]))
+    if not present:
+        raise ProtocolError("no label-only control was run", expected=", ".join(methods.label_only()))
+    ours = speech[speech["method"].isin(present)]
     folds, seeds = sorted(speech["fold"].unique()), sorted(ours["seed"].unique())
     run = set(zip(ours["method"], ours["fold"], ours["seed"], strict=True))
     chosen = {}
@@ -105,7 +105,7 @@ def study_table(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """One row per method, in the order of :data:`ORDER`, compared with the reference.
+    """One row per method, in the order of :func:`order`, compared with the reference.
 
     The reference is ``label-only`` where a label-only control was run, else ``raw``, else none. Columns are those of
     :func:`jmml.evaluation.evidence.compare`, and ``kind``, ``label`` (the name for people) and ``primary`` (true in the
@@ -116,10 +116,10 @@ def study_table(
     ProtocolError
         As :func:`label_only` and :func:`jmml.evaluation.evidence.compare`.
     """
-    methods = set(evidence.loc[evidence["modality"] == "speech", "method"])
+    run = set(evidence.loc[evidence["modality"] == "speech", "method"])
     copied: set[str] = set()
-    reference: str | None = BASELINE if BASELINE in methods else None
-    if methods.intersection(LABEL_ONLY_CONTROLS):
+    reference: str | None = BASELINE if BASELINE in run else None
+    if methods.label_only(run):
         rows, chosen = label_only(evidence, val_uar)
         evidence = pd.concat([evidence, rows], ignore_index=True)
         reference = LABEL_ONLY
@@ -127,7 +127,7 @@ def study_table(
     table = evidence_io.compare(
         evidence, bootstrap=bootstrap, confidence=confidence, reference_method=reference, seed=seed
     )
-    place = {name: number for number, name in enumerate(ORDER)}
+    place = {name: number for number, name in enumerate(order())}
     table = table.sort_values("method", key=lambda names: names.map(place), ignore_index=True)
     same = table["method"].isin(copied)
     table.loc[same, _DIFFERENCE] = np.nan
@@ -209,7 +209,7 @@ def outcome(found: Mapping[str, Any], confidence: float) -> str:
 
 
 def _verdict(found: Mapping[str, Any]) -> str:
-    if found["reference"] == LABEL_ONLY and _methods()[found["claim"]].eeg:
+    if found["reference"] == LABEL_ONLY and METHODS[found["claim"]].eeg:
         return about_eeg(found["outcome"], found["n_groups"])
     claim, reference = found["claim_label"], found["reference_label"]
     reference = f"the {reference}" if found["reference"] == LABEL_ONLY else reference

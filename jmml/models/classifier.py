@@ -13,57 +13,70 @@ uses training rows only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, LinearSVC
 
-from jmml.config import ClassifierConfig, ClassifierName
+from jmml.config import ClassifierConfig
 from jmml.errors import ConfigError, ModelError, nearest
-from jmml.models.inputs import check_features, check_labels
+from jmml.plugins import CLASSIFIERS
+
+if (
+    TYPE_CHECKING
+):  # names of classifiers are checked in settings, which need not wait a second for scikit-learn
+    from sklearn.base import BaseEstimator
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.pipeline import Pipeline
 
 Option = bool | int | float | str | None
 CALIBRATION_FOLDS = 3
 
 
 def _logistic_regression(options: Mapping[str, Option], seed: int) -> BaseEstimator:
+    from sklearn.linear_model import LogisticRegression
+
     return _build(LogisticRegression, {"max_iter": 2000, "class_weight": "balanced"}, options, seed)
 
 
 def _linear_svm(options: Mapping[str, Option], seed: int) -> BaseEstimator:
+    from sklearn.svm import LinearSVC
+
     # At a small C, the honest one for a few hundred utterances, the dual solver needs its iterations.
     defaults: dict[str, Option] = {"C": 0.1, "max_iter": 20000, "class_weight": "balanced"}
     return _calibrated(_build(LinearSVC, defaults, options, seed))
 
 
 def _rbf_svm(options: Mapping[str, Option], seed: int) -> BaseEstimator:
+    from sklearn.svm import SVC
+
     return _calibrated(_build(SVC, {"kernel": "rbf", "class_weight": "balanced"}, options, seed))
 
 
 def _random_forest(options: Mapping[str, Option], seed: int) -> BaseEstimator:
+    from sklearn.ensemble import RandomForestClassifier
+
     defaults: dict[str, Option] = {"n_estimators": 200, "min_samples_leaf": 2, "class_weight": "balanced"}
     return _build(RandomForestClassifier, defaults, options, seed)
 
 
 def _mlp(options: Mapping[str, Option], seed: int) -> BaseEstimator:
+    from sklearn.neural_network import MLPClassifier
+
     defaults: dict[str, Option] = {"hidden_layer_sizes": 32, "alpha": 1e-2, "tol": 1e-3, "max_iter": 2000}
     return _build(MLPClassifier, defaults, options, seed)
 
 
-CLASSIFIERS: dict[ClassifierName, Callable[[Mapping[str, Option], int], BaseEstimator]] = {
+Builder = Callable[[Mapping[str, Option], int], "BaseEstimator"]
+_TABLE: dict[str, Builder] = {
     "logistic-regression": _logistic_regression,
     "linear-svm": _linear_svm,
     "rbf-svm": _rbf_svm,
     "random-forest": _random_forest,
     "mlp": _mlp,
 }
+for _name, _builder in _TABLE.items():
+    CLASSIFIERS.register(_name, _builder)
 
 
 def make_classifier(config: ClassifierConfig, seed: int = 0) -> Pipeline:
@@ -86,6 +99,9 @@ def make_classifier(config: ClassifierConfig, seed: int = 0) -> Pipeline:
     >>> machine.fit(X, np.repeat(["calm", "fear", "happiness"], 10)).predict_proba(X).shape
     (30, 3)
     """
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
     estimator = CLASSIFIERS[config.name](config.options, seed)
     return Pipeline([("scaler", StandardScaler()), ("classifier", estimator)])
 
@@ -98,6 +114,10 @@ def fit_classifier(classifier: Pipeline, X: npt.ArrayLike, y: npt.ArrayLike) -> 
     ModelError : values that are not finite, fewer than two classes, or a class with too few samples to
         calibrate.
     """
+    from sklearn.calibration import CalibratedClassifierCV
+
+    from jmml.models.inputs import check_features, check_labels
+
     matrix = check_features(X, where="classifier")
     classes, codes = check_labels(y, len(matrix), where="classifier")
     counts = np.bincount(codes)
@@ -131,4 +151,6 @@ def _build(
 
 
 def _calibrated(machine: BaseEstimator) -> CalibratedClassifierCV:
+    from sklearn.calibration import CalibratedClassifierCV
+
     return CalibratedClassifierCV(machine, method="sigmoid", cv=CALIBRATION_FOLDS, ensemble=False)

@@ -24,22 +24,54 @@ them by heart in the same way and hand them on. It is stage 1 of the true labels
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from jmml.config import ControlName, LabelOnlyName, PairingName
 from jmml.errors import ConfigError, ModelError, nearest
-from jmml.models.inputs import FloatArray, IntArray
 from jmml.models.pairing import Index, Values, pair, schedule
+from jmml.plugins import on_change
 
-LABEL_ONLY: frozenset[ControlName] = frozenset(get_args(LabelOnlyName))
-NO_INFORMATION: frozenset[ControlName] = frozenset({"noise", "shuffled-labels"})
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Rows = tuple[FloatArray, IntArray]
+
+
+class Maker(Protocol):
+    """Rows (m, w) in place of EEG and their classes (m,), from stage-1 outputs (n, r) of EEG and theirs (n,)."""
+
+    def __call__(
+        self,
+        u_eeg: npt.NDArray[Any],
+        y_eeg: npt.NDArray[Any],
+        *,
+        n_classes: int,
+        k: int,
+        rng: np.random.Generator,
+    ) -> Rows: ...
+
+
+@dataclass(frozen=True)
+class Control:
+    """What stands in place of EEG.
+
+    Attributes
+    ----------
+    rows : makes the second view.
+    partners : whom a speech row meets: a row of its ``class``, redrawn in every epoch; the same, drawn once
+        (``frozen``); or ``any`` row, redrawn.
+    label_only : whether it tells of EEG no more than labels and class means: one of those that JMML has to beat.
+    """
+
+    rows: Maker
+    partners: Literal["class", "frozen", "any"] = "class"
+    label_only: bool = False
 
 
 def second_view(
-    control: ControlName,
+    control: str,
     u_eeg: npt.NDArray[Any],
     y_eeg: npt.NDArray[Any],
     *,
@@ -69,26 +101,14 @@ def second_view(
     >>> second_view("class-means", u, y, n_classes=2, k=1, seed=0)[0].tolist()
     [[1.0, 2.0], [5.0, 5.0]]
     """
-    _known(control)
-    rng = np.random.default_rng(seed)
-    if control == "one-hot":
-        return one_hot_view(n_classes, k)
-    if control == "prototypes":
-        return rng.standard_normal((n_classes, u_eeg.shape[1])), np.arange(n_classes)
-    if len(u_eeg) != len(y_eeg):
-        raise ModelError(f"{len(u_eeg)} rows of EEG and {len(y_eeg)} labels", where=f"control '{control}'")
-    if control == "class-means":
-        return _class_means(u_eeg, y_eeg, n_classes), np.arange(n_classes)
-    rows = np.asarray(u_eeg, dtype=np.float64)
-    y = np.asarray(y_eeg, dtype=np.int64)
-    if control == "noise":
-        return rng.standard_normal(rows.shape), y
-    return rows, rng.permutation(y) if control == "shuffled-labels" else y
+    return known_control(control).rows(
+        u_eeg, y_eeg, n_classes=n_classes, k=k, rng=np.random.default_rng(seed)
+    )
 
 
 def control_pairs(
-    control: ControlName | None,
-    kind: PairingName,
+    control: str | None,
+    kind: str,
     y_speech: Values,
     y_second: Values,
     *,
@@ -111,10 +131,9 @@ def control_pairs(
     """
     if control is None:
         return schedule(kind, y_speech, y_second, seed=seed, pair_ids=pair_ids)
-    if _known(control) not in NO_INFORMATION:
-        return schedule(
-            "class-frozen" if control == "frozen-pairs" else "class", y_speech, y_second, seed=seed
-        )
+    partners = known_control(control).partners
+    if partners != "any":
+        return schedule("class-frozen" if partners == "frozen" else "class", y_speech, y_second, seed=seed)
 
     def across(epoch: int) -> Index:
         rng = np.random.default_rng([seed, epoch])
@@ -133,18 +152,92 @@ def one_hot_view(n_classes: int, k: int) -> tuple[FloatArray, IntArray]:
     return np.tile(np.eye(n_classes), -(-k // n_classes)), np.arange(n_classes)
 
 
-def _class_means(u: npt.NDArray[Any], y: npt.NDArray[Any], n_classes: int) -> FloatArray:
-    absent = sorted(set(range(n_classes)) - set(y.tolist()))
+def _one_hot(
+    u_eeg: npt.NDArray[Any], y_eeg: npt.NDArray[Any], *, n_classes: int, k: int, rng: object
+) -> Rows:
+    return one_hot_view(n_classes, k)
+
+
+def _prototypes(
+    u_eeg: npt.NDArray[Any], y_eeg: npt.NDArray[Any], *, n_classes: int, k: int, rng: np.random.Generator
+) -> Rows:
+    return rng.standard_normal((n_classes, u_eeg.shape[1])), np.arange(n_classes)
+
+
+def _class_means(
+    u_eeg: npt.NDArray[Any], y_eeg: npt.NDArray[Any], *, n_classes: int, k: int, rng: object
+) -> Rows:
+    _check_rows(u_eeg, y_eeg, "class-means")
+    absent = sorted(set(range(n_classes)) - set(y_eeg.tolist()))
     if absent:
         raise ModelError(
             f"no EEG row of {len(absent)} of {n_classes} classes (numbers {', '.join(map(str, absent))})",
             where="control 'class-means'",
             expected="EEG of every class",
         )
-    return np.stack([u[y == c].mean(axis=0) for c in range(n_classes)])
+    return np.stack([u_eeg[y_eeg == c].mean(axis=0) for c in range(n_classes)]), np.arange(n_classes)
 
 
-def _known(control: ControlName) -> ControlName:
-    if control not in get_args(ControlName):
-        raise ConfigError([f"unknown control '{control}'; {nearest(control, get_args(ControlName))}"])
-    return control
+def _noise(
+    u_eeg: npt.NDArray[Any], y_eeg: npt.NDArray[Any], *, n_classes: int, k: int, rng: np.random.Generator
+) -> Rows:
+    _check_rows(u_eeg, y_eeg, "noise")
+    return rng.standard_normal(u_eeg.shape), np.asarray(y_eeg, dtype=np.int64)
+
+
+def _shuffled(
+    u_eeg: npt.NDArray[Any], y_eeg: npt.NDArray[Any], *, n_classes: int, k: int, rng: np.random.Generator
+) -> Rows:
+    _check_rows(u_eeg, y_eeg, "shuffled-labels")
+    return np.asarray(u_eeg, dtype=np.float64), rng.permutation(np.asarray(y_eeg, dtype=np.int64))
+
+
+def _eeg(u_eeg: npt.NDArray[Any], y_eeg: npt.NDArray[Any], *, n_classes: int, k: int, rng: object) -> Rows:
+    _check_rows(u_eeg, y_eeg, "frozen-pairs")
+    return np.asarray(u_eeg, dtype=np.float64), np.asarray(y_eeg, dtype=np.int64)
+
+
+def _check_rows(u_eeg: npt.NDArray[Any], y_eeg: npt.NDArray[Any], control: str) -> None:
+    if len(u_eeg) != len(y_eeg):
+        raise ModelError(f"{len(u_eeg)} rows of EEG and {len(y_eeg)} labels", where=f"control '{control}'")
+
+
+CONTROLS: dict[str, Control] = {
+    "one-hot": Control(_one_hot, label_only=True),
+    "prototypes": Control(_prototypes, label_only=True),
+    "class-means": Control(_class_means, label_only=True),
+    "noise": Control(_noise, partners="any"),
+    "shuffled-labels": Control(_shuffled, partners="any"),
+    "frozen-pairs": Control(_eeg, partners="frozen"),
+}
+
+
+_OWN = frozenset(CONTROLS)
+
+
+def register_control(name: str, control: Control) -> None:
+    """Enter a control, before the method that has it (:func:`jmml.methods.register_method`).
+
+    Raises
+    ------
+    ConfigError : the package has one of that name.
+    """
+    if name in _OWN:
+        raise ConfigError([f"there is a control '{name}' already; choose another name"])
+    CONTROLS[name] = control
+
+
+def _forget() -> None:
+    """Drop what a project has entered."""
+    for name in CONTROLS.keys() - _OWN:
+        del CONTROLS[name]
+
+
+on_change(_forget)
+
+
+def known_control(name: str) -> Control:
+    """The control of that name; :class:`ConfigError` for any other."""
+    if name not in CONTROLS:
+        raise ConfigError([f"unknown control '{name}'; {nearest(name, CONTROLS)}"])
+    return CONTROLS[name]

@@ -9,13 +9,13 @@ modalities of one trial exist. Pairs are used in training alone: no prediction n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from jmml.config import PairingName
-from jmml.errors import ConfigError, ProtocolError, nearest
+from jmml.errors import ProtocolError
+from jmml.plugins import PAIRINGS
 
 Values = npt.NDArray[Any] | Sequence[Any]
 Index = npt.NDArray[np.int64]
@@ -28,7 +28,7 @@ _PARALLEL_ONLY = {
 
 
 def pair(
-    kind: PairingName,
+    kind: str,
     y_speech: Values,
     y_eeg: Values,
     *,
@@ -64,23 +64,38 @@ def pair(
     return _draw(_groups(kind, y_speech, y_eeg, pair_ids), rng)
 
 
+Groups = tuple[npt.NDArray[np.str_], npt.NDArray[np.str_]]
+Grouping = Callable[[Values, Values, tuple[Values, Values] | None], Groups]
+
+
 def _groups(
-    kind: PairingName, y_speech: Values, y_eeg: Values, pair_ids: tuple[Values, Values] | None
+    kind: str, y_speech: Values, y_eeg: Values, pair_ids: tuple[Values, Values] | None
 ) -> list[tuple[Index, Index]]:
     """Speech rows and EEG rows of each class or trial, in order of the sorted names, checked."""
-    if kind not in get_args(PairingName):
-        raise ConfigError([f"unknown pairing '{kind}'; {nearest(kind, get_args(PairingName))}"])
-    if kind == "instance":
-        if pair_ids is None:
-            raise ProtocolError("the ids of the trials in both modalities are missing", **_PARALLEL_ONLY)
-        keys_speech, keys_eeg = _strings(pair_ids[0]), _strings(pair_ids[1])
-        if len(keys_speech) != len(y_speech) or len(keys_eeg) != len(y_eeg):
-            raise ProtocolError("the number of ids is not the number of rows", **_PARALLEL_ONLY)
-        _check_partners(keys_speech, keys_eeg)
-    else:
-        keys_speech, keys_eeg = _strings(y_speech), _strings(y_eeg)
-        _check_classes(keys_speech, keys_eeg)
+    group: Grouping = PAIRINGS[kind]
+    keys_speech, keys_eeg = group(y_speech, y_eeg, pair_ids)
     return [(rows, np.flatnonzero(keys_eeg == key)) for key, rows in _rows_by_key(keys_speech).items()]
+
+
+def _by_class(y_speech: Values, y_eeg: Values, _: tuple[Values, Values] | None) -> Groups:
+    keys_speech, keys_eeg = _strings(y_speech), _strings(y_eeg)
+    _check_classes(keys_speech, keys_eeg)
+    return keys_speech, keys_eeg
+
+
+def _by_trial(y_speech: Values, y_eeg: Values, pair_ids: tuple[Values, Values] | None) -> Groups:
+    if pair_ids is None:
+        raise ProtocolError("the ids of the trials in both modalities are missing", **_PARALLEL_ONLY)
+    keys_speech, keys_eeg = _strings(pair_ids[0]), _strings(pair_ids[1])
+    if len(keys_speech) != len(y_speech) or len(keys_eeg) != len(y_eeg):
+        raise ProtocolError("the number of ids is not the number of rows", **_PARALLEL_ONLY)
+    _check_partners(keys_speech, keys_eeg)
+    return keys_speech, keys_eeg
+
+
+# Rows meet inside groups: which group each row is of, by the name of the pairing.
+for _name, _grouping in (("class", _by_class), ("class-frozen", _by_class), ("instance", _by_trial)):
+    PAIRINGS.register(_name, _grouping)
 
 
 def _draw(groups: list[tuple[Index, Index]], rng: np.random.Generator) -> Index:
@@ -92,7 +107,7 @@ def _draw(groups: list[tuple[Index, Index]], rng: np.random.Generator) -> Index:
 
 
 def schedule(
-    kind: PairingName,
+    kind: str,
     y_speech: Values,
     y_eeg: Values,
     *,

@@ -17,6 +17,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from jmml.errors import SweepError
+from jmml.plugins import in_project
 from pipelines.compute.worker import ctrl_c_ignored, prepare_worker
 
 RETRIES = 1  # of a block whose worker died
@@ -189,7 +190,7 @@ class RayWorkers:
     """
 
     def __init__(self, body: Body, shared: Mapping[str, Any], *, code: str, gpus: float = 0.0) -> None:
-        self._body, self._origin, self._gpus = body, (version("jmml"), code), gpus
+        self._body, self._origin, self._gpus = in_project(body), (version("jmml"), code), gpus
         self._shared = {name: ray.put(value) for name, value in shared.items()}
         self._idle: list[Any] = []
         self._at_work: dict[Any, Any] = {}

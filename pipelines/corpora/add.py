@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from jmml.config import AdapterName, CorpusConfig, Modality, validate
+from jmml.config import CorpusConfig, Modality, validate
 from jmml.data.corpora import ADAPTERS, detect_adapter, get_corpus
 from jmml.data.labels import map_labels
 from jmml.errors import CorpusError, ProjectError, nearest
@@ -146,7 +146,7 @@ def _check_name(project: Project, name: str, source: Path, *, in_place: bool) ->
         raise CorpusError("the folder contains the project it would be copied into", where=source)
 
 
-def _choose_adapter(name: str, source: Path, adapter: str | None) -> AdapterName:
+def _choose_adapter(name: str, source: Path, adapter: str | None) -> str:
     """The adapter asked for, else that of the corpus' name, else the one that recognises the files."""
     if adapter is not None:
         get_corpus(adapter)
@@ -161,10 +161,10 @@ def _choose_adapter(name: str, source: Path, adapter: str | None) -> AdapterName
             expected="; ".join(f"{key}: {get_corpus(key).layout}" for key in ADAPTERS),
             fix="name the adapter with --adapter",
         )
-    return next(known for known in get_args(AdapterName) if known == chosen)
+    return chosen
 
 
-def _choose_modality(adapter: AdapterName, modality: str | None) -> Modality:
+def _choose_modality(adapter: str, modality: str | None) -> Modality:
     """What the adapter reads, or what was asked for where the adapter leaves it open (tables)."""
     known = get_corpus(adapter).modality
     wanted = modality or known

@@ -1,7 +1,10 @@
 """Promotion gates: pure functions from what a run left behind to a verdict.
 
-A gate takes a :class:`Candidate` and returns a :class:`Verdict`; it changes nothing and needs no store. To
-add one, write the function and enter it in :data:`GATES`. A version becomes champion when all gates pass.
+A gate takes a :class:`Candidate` and returns a :class:`Verdict`; it changes nothing and needs no store. A version
+becomes champion when all gates pass. A project adds one as a file of its own (``gates/fair_to_all.py``):
+
+    @register_gate("fair-to-all")
+    def fair_to_all(candidate: Candidate) -> Verdict: ...
 """
 
 from __future__ import annotations
@@ -19,13 +22,14 @@ import numpy as np
 import pandas as pd
 
 from jmml.config import Modality
-from jmml.errors import DataError, ProtocolError
+from jmml.errors import DataError, ProtocolError, RegistryError
 from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from jmml.evaluation.metrics import uar
 from jmml.evaluation.statistics import MIN_SPEAKERS
 from jmml.evaluation.wording import NO_INTERVAL, speakers
 from jmml.files import sha256_file
+from jmml.plugins import Registry
 
 EVIDENCE_DIGEST = "jmml.evidence_digest"
 MODEL_DIGEST = "jmml.model_digest"
@@ -257,7 +261,8 @@ def lineage_recorded(candidate: Candidate) -> Verdict:
     return Verdict(name, True, f"commit {sha[:12]}{dirty}")
 
 
-GATES: tuple[Gate, ...] = (
+GATES: Registry[Gate] = Registry("gates", "gate", home=__name__, error=RegistryError)
+for _gate in (
     run_finished,
     evidence_readable,
     evidence_unchanged,
@@ -266,12 +271,37 @@ GATES: tuple[Gate, ...] = (
     metrics_recomputable,
     control_present,
     lineage_recorded,
-)
+):
+    GATES.register(_gate.__name__.replace("_", "-"), _gate)
+
+
+def register_gate(name: str) -> Callable[[Gate], Gate]:
+    """A decorator that enters a gate under ``name``; it is asked after those of the package, by every promotion.
+
+    Raises
+    ------
+    ConfigError : the name is taken, or is not that of the module.
+    """
+    return lambda gate: GATES.register(name, gate)
 
 
 def judge(candidate: Candidate) -> tuple[Verdict, ...]:
-    """The verdict of every gate, in the order of :data:`GATES`."""
-    return tuple(gate(candidate) for gate in GATES)
+    """The verdict of every gate, in the order of :data:`GATES`; a gate that fails itself does not let pass."""
+    own = GATES.own()
+    return tuple(
+        gate(candidate) if name in own else _asked(name, gate, candidate) for name, gate in GATES.items()
+    )
+
+
+def _asked(name: str, gate: Gate, candidate: Candidate) -> Verdict:
+    """The verdict of a gate that is not ours."""
+    try:
+        found = gate(candidate)
+    except Exception as error:
+        return Verdict(name, False, f"the gate failed: {type(error).__name__}: {error}")
+    if not isinstance(found, Verdict):
+        return Verdict(name, False, f"the gate gave {found!r:.60}, and no verdict")
+    return found
 
 
 def _evaluated(frame: pd.DataFrame) -> dict[Modality, list[str]]:

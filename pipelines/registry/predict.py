@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from jmml.config import SpeechFeatureConfig, validate
-from jmml.data.features import speech
+from jmml.config import FeaturesConfig, SpeechFeatureConfig, validate
+from jmml.data.corpora import Recording
 from jmml.data.features.audio import load_audio
+from jmml.data.features.extract import described, extract_one, extractor_digest
 from jmml.data.features.normalise import Enrolment
 from jmml.data.labels import MEANINGS
 from jmml.errors import ModelError, RecordingError
@@ -104,15 +105,17 @@ def predict_files(
     )
 
 
-def _speech_settings(model: EmotionRecogniser, where: str) -> SpeechFeatureConfig:
+def _speech_settings(model: EmotionRecogniser, where: str) -> FeaturesConfig:
     """The extractor settings of a model, after checking that this version computes the same features."""
     recorded = model.context.get("speech_extractor")
     if recorded == "external":
         raise ModelError(
             "was trained on ready-made features, which cannot be computed from a recording", where=where
         )
-    cfg = validate(SpeechFeatureConfig, model.context.get("speech_features"), where=where)
-    if recorded != speech.extractor_digest(cfg) or model.feature_names("speech") != speech.feature_names(cfg):
+    speech = validate(SpeechFeatureConfig, model.context.get("speech_features"), where=where)
+    cfg = FeaturesConfig(speech=speech)
+    names, _ = described("speech", ("mono",), cfg)
+    if recorded != extractor_digest("speech", cfg) or model.feature_names("speech") != names:
         raise ModelError(
             "was trained on features of another extractor version",
             where=where,
@@ -136,12 +139,13 @@ def _expand(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _features(paths: Sequence[Path], cfg: SpeechFeatureConfig) -> np.ndarray:
+def _features(paths: Sequence[Path], cfg: FeaturesConfig) -> np.ndarray:
     rows, problems = [], []
     for path in paths:
         try:
             signal, rate = load_audio(path)
-            rows.append(speech.extract(signal, rate, cfg, where=str(path)))
+            recording = Recording(signal[None], rate, ("mono",))
+            rows.append(extract_one(recording, "speech", cfg, str(path)).X[0])
         except RecordingError as error:
             problems.append(str(error))
     if problems:

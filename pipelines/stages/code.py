@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 
+from jmml import plugins
 from jmml.files import atomic_path
 from jmml.fingerprint import Fingerprint, fingerprint
 from pipelines.stages._main import main
@@ -25,6 +26,15 @@ STAGES: dict[str, tuple[str, ...]] = {
     "split": ("jmml.methods", "jmml.models"),
     "train": ENTERS_AS_DATA,
     "evaluate": ENTERS_AS_DATA,
+}
+# By stage, what additions of the project have a part in its outputs.
+ADDITIONS: dict[str, tuple[str, ...]] = {
+    "synthesize": (),
+    "ingest": ("corpora",),
+    "featurize": ("corpora", "features"),
+    "split": ("corpora",),
+    "train": ("methods",),
+    "evaluate": ("methods",),
 }
 FIGURES = "figures"  # drawn by the stage evaluate; no number depends on them
 
@@ -48,7 +58,9 @@ def fingerprints() -> dict[str, Fingerprint]:
 
 def of_stage(name: str) -> Fingerprint:
     """The code that decides the outputs of a stage, and the libraries."""
-    return fingerprint(f"pipelines.stages.{name}", within=("jmml", *_COMPUTE), without=STAGES[name])
+    own = plugins.modules(*ADDITIONS[name]) if ADDITIONS[name] else ()
+    within = ("jmml", *_COMPUTE, *sorted({module.partition(".")[0] for module in own}))
+    return fingerprint(f"pipelines.stages.{name}", *own, within=within, without=STAGES[name])
 
 
 if __name__ == "__main__":

@@ -13,17 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from itertools import product
 from statistics import fmean
-from typing import cast
 
 import torch
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
-from jmml.config import MethodName, Params
+from jmml.config import Params
 from jmml.data.splits import Split
 from jmml.errors import JMMLError, ModelError
 from jmml.experiment import fit_fold
 from jmml.files import atomic_folder
+from jmml.plugins import in_project
 from jmml.task import TaskData
 from pipelines.cache.cells import Key
 from pipelines.cache.models import ModelStore, model_keys
@@ -77,7 +77,7 @@ def fit_all(
     workers = min(cpu_count(), len(missing))
     took: dict[str, list[float]] = defaultdict(list)
     left = {key.digest: key for key in missing}
-    jobs = (delayed(fit_cell)(key, params, task, split, store, stage1) for key in missing)
+    jobs = (delayed(in_project(fit_cell))(key, params, task, split, store, stage1) for key in missing)
     with (
         stage_progress("train", "model") as progress,
         parallel_config(backend="loky", inner_max_num_threads=1),
@@ -106,7 +106,7 @@ def fit_cell(
     with threadpool_limits(1):
         try:
             recogniser = fit_fold(
-                task, split, key.fold, cast(MethodName, key.method), params.method,
+                task, split, key.fold, key.method, params.method,
                 seed=key.seed, device=params.device, memo=stage1,
             )  # fmt: skip
         except JMMLError as error:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from jmml.fingerprint import Fingerprint, fingerprint
+from jmml import plugins
+from jmml.fingerprint import Fingerprint, fingerprint, forget
 
 # A cell of a study; it uses the search and the experiment, as sweeps do.
 TRAINING = "jmml.cell"
 # What these make of corpora enters every digest as data: features, labels, groups.
 ENTERS_AS_DATA = ("jmml.data.corpora", "jmml.data.labels")
 
+plugins.on_change(forget)  # the files of another project have the same names
+
 
 def training() -> Fingerprint:
-    """The fingerprint of everything that trains, selects and scores models."""
-    return fingerprint(TRAINING, without=ENTERS_AS_DATA)
+    """The fingerprint of everything that trains, selects and scores models, a project's own methods included."""
+    return fingerprint(TRAINING, *plugins.modules("methods"), without=ENTERS_AS_DATA)
 
 
 def code_digest() -> str:

@@ -1,4 +1,8 @@
-"""Where everything of a project lies: the folder that holds ``params.yaml`` and ``dvc.yaml``."""
+"""Where everything of a project lies: the folder that holds ``params.yaml`` and ``dvc.yaml``.
+
+Whoever works on a project also works with what its folders ``corpora``, ``features``, ``methods`` and ``gates`` add
+(:mod:`jmml.plugins`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from pathlib import Path
 
 from jmml.config import CorpusConfig, Params, load_params
 from jmml.errors import CorpusError, ProjectError, nearest
+from jmml.plugins import use_project
 
 MARKERS = ("params.yaml", "dvc.yaml")
 ENVIRONMENT_VARIABLE = "JMML_PROJECT"
@@ -34,6 +39,7 @@ class Project:
                 where=self.root,
                 fix=f"change into the project's folder, or set {ENVIRONMENT_VARIABLE} to it",
             )
+        use_project(self.root)
 
     @classmethod
     def find(cls, start: Path | str | None = None) -> Project:

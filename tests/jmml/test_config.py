@@ -46,7 +46,7 @@ protcol: {inner_folds: 3}
     assert "method.stage1.lr: expected a number, got 'fast'" in text
     assert "method.stage1.epochs: expected greater than 0, got 0" in text
     assert "method.stage2.lam_cc: unknown key; did you mean 'lam_c'?" in text
-    assert "'class', 'class-frozen' or 'instance', got 'classs'" in text
+    assert "method.stage2.pairing: unknown pairing 'classs'; did you mean 'class'?" in text
     assert "protcol: unknown key; did you mean 'protocol'?" in text
     assert all(line.startswith(str(path)) for line in lines)
     assert caught.value.exit_code == 3

@@ -184,5 +184,5 @@ def test_results_that_cannot_be_compared_say_why() -> None:
     once = jmml.run_fold(task, split, 0, "raw")
     with pytest.raises(DataError, match="occurs twice"):
         jmml.compare([once, once])
-    with pytest.raises(ProtocolError, match="unknown method 'jmmml'; expected did you mean 'jmml'"):
-        jmml.run_fold(task, split, 0, "jmmml")  # type: ignore[arg-type]
+    with pytest.raises(ProtocolError, match="unknown method 'jmmml'; did you mean 'jmml'"):
+        jmml.run_fold(task, split, 0, "jmmml")

@@ -1,39 +1,59 @@
-"""Corpus adapters. To add one: a module with a class like its neighbours', and a line in ``ADAPTERS``."""
+"""Corpus adapters. To add one: a module here, or in the folder `corpora` of a project, that registers a class.
+
+    @register_corpus("lab-speech")
+    class LabSpeech(SpeechCorpus): ...
+
+``jmml.contracts.check_corpus`` says whether it does what every adapter must.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from jmml.config import Modality
-from jmml.data.corpora._base import MANIFEST_COLUMNS, Corpus, Manifest, ManifestRow, Recording
-from jmml.data.corpora.deap import Deap
-from jmml.data.corpora.emodb import EmoDB
-from jmml.data.corpora.nemo import Nemo
-from jmml.data.corpora.ravdess import Ravdess
+from jmml.data.corpora._base import (
+    MANIFEST_COLUMNS,
+    Corpus,
+    FileCorpus,
+    Listing,
+    Manifest,
+    ManifestRow,
+    Recording,
+    check_root,
+    files_in,
+)
+from jmml.data.corpora._register import register_corpus
+from jmml.data.corpora._speech import SpeechCorpus, Utterance
 from jmml.data.corpora.table import TableCorpus, read_table
-from jmml.errors import CorpusError, nearest
+from jmml.errors import CorpusError
+from jmml.plugins import CORPORA, Registry
 
 __all__ = [
     "ADAPTERS",
     "MANIFEST_COLUMNS",
     "Corpus",
+    "FileCorpus",
+    "Listing",
     "Manifest",
     "ManifestRow",
     "Recording",
+    "SpeechCorpus",
+    "Utterance",
+    "check_root",
     "detect_adapter",
+    "files_in",
     "get_corpus",
     "read_table",
+    "register_corpus",
 ]
 
-# Order matters to detect_adapter alone: a corpus that ships a table beside its recordings is no table.
-ADAPTERS: dict[str, Callable[[], Corpus]] = {
-    "nemo": Nemo,
-    "ravdess": Ravdess,
-    "emodb": EmoDB,
-    "deap": Deap,
-    "table": TableCorpus,
-}
+for _module in sorted(path.stem for path in Path(__file__).parent.glob("*.py")):
+    if not _module.startswith("_"):
+        import_module(f"{__name__}.{_module}")
+
+ADAPTERS: Registry[Callable[[], Corpus]] = CORPORA
 
 
 def get_corpus(adapter: str, modality: Modality | None = None) -> Corpus:
@@ -46,8 +66,6 @@ def get_corpus(adapter: str, modality: Modality | None = None) -> Corpus:
     CorpusError
         For an unknown name (the message lists the valid ones) or a corpus of the other modality.
     """
-    if adapter not in ADAPTERS:
-        raise CorpusError(f"unknown corpus adapter '{adapter}'; {nearest(adapter, ADAPTERS)}")
     corpus = ADAPTERS[adapter]()
     if modality is None or modality == corpus.modality:
         return corpus
@@ -57,5 +75,11 @@ def get_corpus(adapter: str, modality: Modality | None = None) -> Corpus:
 
 
 def detect_adapter(root: Path) -> str | None:
-    """Name of the first adapter whose layout the files under ``root`` have; None when there is none."""
-    return next((name for name, make in ADAPTERS.items() if make().recognises(root)), None)
+    """Name of the adapter whose layout the files under ``root`` have; None when there is none.
+
+    Those of the project come first, and tables last: a corpus that ships a table beside its recordings is no table.
+    """
+    own = ADAPTERS.own()
+    made = {name: ADAPTERS[name]() for name in ADAPTERS}
+    order = sorted(made, key=lambda name: (name in own, made[name].modality is None))
+    return next((name for name in order if made[name].recognises(root)), None)

@@ -22,7 +22,8 @@ from scipy.io.matlab import MatReadError
 
 from jmml.config import Modality
 from jmml.data.corpora._base import FileCorpus, Listing, ManifestRow, Recording, field_of, files_in
-from jmml.data.corpora.safe_pickle import load_arrays
+from jmml.data.corpora._register import register_corpus
+from jmml.data.corpora._safe_pickle import load_arrays
 from jmml.errors import RecordingError
 
 SAMPLE_RATE_HZ = 128.0
@@ -39,8 +40,9 @@ _NAME = re.compile(r"s\d+")
 _FOLDERS = (".", "data_preprocessed_python", "data_preprocessed_matlab")
 
 
+@register_corpus("deap")
 class Deap(FileCorpus[str]):
-    """``s01.dat`` (pickled arrays, read by :mod:`jmml.data.corpora.safe_pickle`) or ``s01.mat``.
+    """``s01.dat`` (pickled arrays, read by :mod:`jmml.data.corpora._safe_pickle`) or ``s01.mat``.
 
     Each file holds one subject: ``data`` (trials, 40 channels, samples) in microvolts at 128 Hz and
     ``labels`` (trials, 4) with valence, arousal, dominance and liking in 1..9. The number and length of

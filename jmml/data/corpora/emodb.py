@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jmml.data.corpora._base import Listing, files_in
+from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
 from jmml.errors import RecordingError
 
@@ -18,6 +19,7 @@ from jmml.errors import RecordingError
 _NAME = re.compile(r"(?P<speaker>\d{2})(?P<text>[a-z]\d{2})(?P<emotion>[A-Z])(?P<version>[a-z]?)")
 
 
+@register_corpus("emodb")
 class EmoDB(SpeechCorpus):
     """Files named like ``03a01Fa.wav`` in the root or in ``wav/``; the letter is the German emotion word.
 

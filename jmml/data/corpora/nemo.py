@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from jmml.data.corpora._base import Listing, files_in
+from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
 from jmml.errors import CorpusError, RecordingError
 
@@ -19,6 +20,7 @@ _SAMPLES = "samples"
 _COLUMNS = ("file_id", "emotion", "speaker_id")
 
 
+@register_corpus("nemo")
 class Nemo(SpeechCorpus):
     """``data.tsv`` names the files in ``samples/`` with emotion and speaker.
 

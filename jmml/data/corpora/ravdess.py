@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jmml.data.corpora._base import Listing, files_in
+from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
 from jmml.errors import RecordingError
 
@@ -19,6 +20,7 @@ _NAME = re.compile(r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<emotion>\d\d)-\d\d
 _FOLDER = re.compile(r"Actor_(\d\d)")
 
 
+@register_corpus("ravdess")
 class Ravdess(SpeechCorpus):
     """Files named like ``03-01-05-01-02-01-12.wav`` in the root or in ``Actor_XX`` folders.
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from jmml.config import Modality
 from jmml.data.corpora._base import Manifest, ManifestRow, Progress, Recording, check_root, files_in
+from jmml.data.corpora._register import register_corpus
 from jmml.data.table import INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError
 
@@ -28,6 +29,7 @@ _LAYOUT = (
 )
 
 
+@register_corpus("table")
 @dataclass(frozen=True)
 class TableCorpus:
     """One table of features. :func:`read_table` gives its features; there are no recordings to read.

@@ -21,11 +21,12 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from jmml.config import FeaturesConfig, Modality, digest
-from jmml.data.features import eeg, speech
+from jmml.data.features import eeg, extractors, speech
 from jmml.data.features.cache import Entry, FeatureCache
 from jmml.data.table import INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError, RecordingError
 from jmml.fingerprint import fingerprint, source_of
+from jmml.plugins import in_project
 
 SHOWN_PROBLEMS = 3
 MAX_BATCH = 16
@@ -50,19 +51,28 @@ Progress = Callable[[int, int], None]
 
 def extractor_digest(modality: Modality, cfg: FeaturesConfig) -> str:
     """Fingerprint of one modality's extractor: its settings and its version."""
+    settings = settings_of(modality, cfg)
+    if (other := extractors.chosen(modality, settings)) is not None:
+        return extractors.digest_of(other, settings)
     return speech.extractor_digest(cfg.speech) if modality == "speech" else eeg.extractor_digest(cfg.eeg)
 
 
-def code_digest(modality: Modality, read: Read) -> str:
+def settings_of(modality: Modality, cfg: FeaturesConfig) -> extractors.Settings:
+    """The section of one modality."""
+    return cfg.speech if modality == "speech" else cfg.eeg
+
+
+def code_digest(modality: Modality, read: Read, other: extractors.Extractor | None = None) -> str:
     """Digest of the code that reads a recording of one modality and extracts its features, and of its libraries.
 
-    A ``read`` that is defined in a notebook or at a prompt is not looked into.
+    A ``read``, or an extractor of a project (``other``), that is defined at a prompt is not looked into.
     """
     while isinstance(read, partial):
         read = read.func
     owner = getattr(read, "__self__", read)
     reader = owner.__module__ if isinstance(owner, FunctionType) else type(owner).__module__
-    entries = [__name__, *([reader] if source_of(reader) else [])]
+    own = [reader] if other is None else [reader, type(other).__module__]
+    entries = [__name__, *(name for name in own if source_of(name))]
     return fingerprint(*entries, without=(eeg.__name__ if modality == "speech" else speech.__name__,)).digest
 
 
@@ -112,13 +122,14 @@ def extract_corpus(
     extractor = extractor_digest(modality, cfg)
     cache = None
     if cache_dir is not None:
-        cache = FeatureCache(cache_dir, modality, digest([extractor, code_digest(modality, read)], length=64))
+        code = code_digest(modality, read, extractors.chosen(modality, settings_of(modality, cfg)))
+        cache = FeatureCache(cache_dir, modality, digest([extractor, code], length=64))
     entries, problems = _gather(frame, read, modality, cfg, cache, corpus, workers, progress)
     if problems and not (skip_bad and entries):
         raise _unusable(problems, len(frame), corpus, offer_skip=bool(entries))
     rows = sorted(entries)
     channels = entries[rows[0]].channels
-    names, units = _described(modality, channels, cfg)
+    names, units = described(modality, channels, cfg)
     blocks = [
         _aligned(entries[row], channels, names, modality, cfg, f"{corpus}: {frame['id'][row]}")
         for row in rows
@@ -126,12 +137,14 @@ def extract_corpus(
     table = FeatureTable(
         corpus=corpus,
         modality=modality,
-        index=_index(frame, rows, [len(block) for block in blocks], windowed=_windowed(modality, cfg)),
+        index=_index(
+            frame, rows, [len(block) for block in blocks], windowed=_windowed(modality, cfg, blocks)
+        ),
         X=np.concatenate(blocks),
         names=names,
         units=units,
         extractor=extractor,
-        settings=(cfg.speech if modality == "speech" else cfg.eeg).model_dump(mode="json"),
+        settings=settings_of(modality, cfg).model_dump(mode="json"),
     )
     return table, problems
 
@@ -166,7 +179,7 @@ def _gather(
         missing = [row for row in range(len(frame)) if row not in entries]
         workers = max(1, min(workers, len(missing) // MIN_PER_WORKER))
         done = 0
-        job = partial(_extract_batch, read=read, modality=modality, cfg=cfg, cache=cache)
+        job = in_project(partial(_extract_batch, read=read, modality=modality, cfg=cfg, cache=cache))
         for batch in _run(job, [frame.iloc[list(rows)] for rows in _batches(missing, workers)], workers):
             for row, result in batch:
                 if isinstance(result, Entry):
@@ -215,7 +228,7 @@ def _extract_batch(
         where = f"{row.path}: trial {int(str(row.item)) + 1}" if modality == "eeg" else row.path
         try:
             recording = read(row)
-            entry = _extract_one(recording, modality, cfg, where)
+            entry = extract_one(recording, modality, cfg, where)
         except RecordingError as error:
             results.append((int(number), str(error)))
             continue
@@ -225,8 +238,18 @@ def _extract_batch(
     return results
 
 
-def _extract_one(recording: Recording, modality: Modality, cfg: FeaturesConfig, where: object) -> Entry:
+def extract_one(recording: Recording, modality: Modality, cfg: FeaturesConfig, where: object) -> Entry:
+    """Features of one recording, (rows, D), and the channels whose names they carry."""
     signal, rate = recording.signal, recording.sample_rate_hz
+    settings = settings_of(modality, cfg)
+    if (other := extractors.chosen(modality, settings)) is not None:
+        channels = ("mono",) if modality == "speech" else tuple(recording.channels)
+        if modality == "speech":
+            signal, rate = (
+                speech.prepared(signal, rate, cfg.speech, where=where)[None],
+                cfg.speech.sample_rate_hz,
+            )
+        return Entry(channels, extractors.features(other, signal, rate, channels, settings, where=where))
     if modality == "speech":
         return Entry(("mono",), speech.extract(signal, rate, cfg.speech, where=where)[None])
     return Entry(
@@ -234,9 +257,14 @@ def _extract_one(recording: Recording, modality: Modality, cfg: FeaturesConfig, 
     )
 
 
-def _described(
+def described(
     modality: Modality, channels: Sequence[str], cfg: FeaturesConfig
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and units of the D features of one modality."""
+    settings = settings_of(modality, cfg)
+    if (other := extractors.chosen(modality, settings)) is not None:
+        names, units = zip(*other.described(channels, settings), strict=True)
+        return tuple(names), tuple(units)
     if modality == "speech":
         return speech.feature_names(cfg.speech), speech.feature_units(cfg.speech)
     return eeg.feature_names(channels, cfg.eeg), eeg.feature_units(channels, cfg.eeg)
@@ -264,11 +292,13 @@ def _aligned(
             where=where,
             fix="keep the channels that all recordings share, or make two corpora of them",
         )
-    own = {name: column for column, name in enumerate(_described(modality, entry.channels, cfg)[0])}
+    own = {name: column for column, name in enumerate(described(modality, entry.channels, cfg)[0])}
     return entry.X[:, [own[name] for name in names]]
 
 
-def _windowed(modality: Modality, cfg: FeaturesConfig) -> bool:
+def _windowed(modality: Modality, cfg: FeaturesConfig, blocks: Sequence[np.ndarray]) -> bool:
+    if settings_of(modality, cfg).extractor is not None:
+        return any(len(block) > 1 for block in blocks)
     return modality == "eeg" and cfg.eeg.window_s is not None
 
 

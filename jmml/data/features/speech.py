@@ -145,14 +145,7 @@ def extract(
     >>> round(float(x["f0.mean"]), 2), round(float(x["centroid.p50"]))  # 220 Hz: 36 semitones above 27.5 Hz
     (36.0, 220)
     """
-    mono = np.asarray(signal, dtype=np.float32)
-    mono = mono.mean(axis=0) if mono.ndim == 2 else mono
-    check_audio(mono, sample_rate_hz, where=where)
-    if sample_rate_hz != cfg.sample_rate_hz:
-        mono = librosa.resample(
-            mono, orig_sr=sample_rate_hz, target_sr=cfg.sample_rate_hz, res_type="soxr_hq"
-        )
-        check_audio(mono, cfg.sample_rate_hz, where=where)  # nothing may be left below the new band limit
+    mono = prepared(signal, sample_rate_hz, cfg, where=where)
     rate, hop = cfg.sample_rate_hz, max(1, round(cfg.hop_s * cfg.sample_rate_hz))
     contours, masks, scalars = _descriptors(mono, rate, hop, cfg)
     times = np.arange(masks["all"].size) * hop / rate
@@ -166,6 +159,21 @@ def extract(
         values.append(result.ravel())
     values.append(np.array([scalars[name] for name in _SCALARS]))
     return np.concatenate(values).astype(np.float32)
+
+
+def prepared(
+    signal: np.ndarray, sample_rate_hz: float, cfg: SpeechFeatureConfig, *, where: object = "recording"
+) -> np.ndarray:
+    """``signal`` as one channel (n',), float32, at ``cfg.sample_rate_hz``; raises what :func:`extract` does."""
+    mono = np.asarray(signal, dtype=np.float32)
+    mono = mono.mean(axis=0) if mono.ndim == 2 else mono
+    check_audio(mono, sample_rate_hz, where=where)
+    if sample_rate_hz != cfg.sample_rate_hz:
+        mono = librosa.resample(
+            mono, orig_sr=sample_rate_hz, target_sr=cfg.sample_rate_hz, res_type="soxr_hq"
+        )
+        check_audio(mono, cfg.sample_rate_hz, where=where)  # nothing may be left below the new band limit
+    return mono
 
 
 def _without_frames(name: str, family: _Family, cfg: SpeechFeatureConfig) -> np.ndarray:

@@ -8,9 +8,10 @@ from typing import Any
 
 from jmml.config import MethodConfig, validate
 from jmml.errors import ConfigError
+from jmml.methods import label_only
 from pipelines.definitions import spaces
 from pipelines.definitions.spaces import Dimension
-from pipelines.study.define.model import LABEL_ONLY, StudyDefinition
+from pipelines.study.define.model import StudyDefinition
 
 PAIRING = "stage2.pairing"  # a property of the data, set per task
 _SETTING = re.compile(r"\b(?:stage1|stage2|peers|classifier)\.\w+")
@@ -57,10 +58,10 @@ def contradictions(definition: StudyDefinition) -> list[str]:
             f"claim: '{definition.claim}' is not among the methods ({', '.join(definition.methods)}); "
             "add it to methods, or claim one of them"
         )
-    if not set(definition.methods) & set(LABEL_ONLY):
+    if not label_only(definition.methods):
         problems.append(
             "methods: no label-only control to compare the claim with; "
-            f"add one of {', '.join(LABEL_ONLY)}, or `controls`"
+            f"add one of {', '.join(label_only())}, or `controls`"
         )
     tuning, total = definition.tuning, spaces.size(definition.tuning.space)
     if tuning.trials > 1 and not tuning.space:

@@ -16,30 +16,27 @@ reported at once, before anything starts. How one is read and checked is in
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from jmml.config import (
-    ControlName,
-    LabelOnlyName,
     LabelSpace,
-    MethodName,
     Normalisation,
-    PeerName,
     PositiveInt,
     Section,
 )
 from jmml.errors import nearest
+from jmml.methods import METHODS, of_kind
 from pipelines.definitions.spaces import Dimension
 
-LABEL_ONLY: tuple[str, ...] = get_args(LabelOnlyName)
-METHODS: tuple[str, ...] = get_args(MethodName)
-GROUPS: dict[str, tuple[str, ...]] = {
-    "all": METHODS,
-    "peers": get_args(PeerName),
-    "controls": get_args(ControlName),
+GROUPS: dict[str, Callable[[], Iterable[str]]] = {
+    "all": METHODS.names,
+    "peers": partial(of_kind, "peer"),
+    "controls": partial(of_kind, "control"),
 }
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
@@ -143,15 +140,13 @@ class StudyDefinition(Section):
             raise ValueError(
                 "; ".join(f"unknown method '{name}'; {nearest(name, known)}" for name in strange)
             )
-        chosen = {method for name in names for method in GROUPS.get(name, (name,))}
+        chosen = {method for name in names for method in (GROUPS[name]() if name in GROUPS else [name])}
         return [method for method in METHODS if method in chosen]
 
     @field_validator("claim")
     @classmethod
     def _claims_something(cls, name: str) -> str:
-        if name not in METHODS:
-            raise ValueError(f"unknown method '{name}'; {nearest(name, METHODS)}")
-        if name in LABEL_ONLY:
+        if METHODS[METHODS.check(name)].label_only:
             raise ValueError(
                 f"'{name}' is a label-only control itself; name the method that is claimed to gain"
             )

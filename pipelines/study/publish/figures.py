@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from jmml.evaluation import plots
-from jmml.evaluation.contrast import ORDER, label_of
+from jmml.evaluation.contrast import label_of, order
 from jmml.evaluation.evidence import confusion_counts, per_speaker
 from pipelines.study.publish.results import StudyResults, TaskResults
 
@@ -80,7 +80,7 @@ def _paired(folder: Path, task: TaskResults, speakers: pd.DataFrame) -> Figure:
 
 
 def _confusions(folder: Path, task: TaskResults) -> Figure:
-    present = [name for name in ORDER if name in set(task.table["method"])]
+    present = [name for name in order() if name in set(task.table["method"])]
     shown = [name for name in (task.primary["claim"], task.primary["reference"]) if name] or present[-1:]
     speech = task.evidence[task.evidence["modality"] == "speech"]
     panels = [
@@ -100,7 +100,9 @@ def _confusions(folder: Path, task: TaskResults) -> Figure:
 def _correlations(folder: Path, task: TaskResults) -> Figure:
     present = set(task.histories["method"])
     histories = {
-        label_of(name): task.histories[task.histories["method"] == name] for name in ORDER if name in present
+        label_of(name): task.histories[task.histories["method"] == name]
+        for name in order()
+        if name in present
     }
     file = f"{task.name}-correlation.png"
     plots.correlation_panels(histories, folder / file)

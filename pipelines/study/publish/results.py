@@ -13,7 +13,7 @@ import pandas as pd
 
 from jmml.config import MethodConfig, Modality
 from jmml.errors import ProtocolError
-from jmml.evaluation.contrast import BASELINE, LABEL_ONLY, ORDER, label_only, primary, study_table
+from jmml.evaluation.contrast import BASELINE, LABEL_ONLY, label_only, order, primary, study_table
 from jmml.evaluation.evidence import check, classes_of
 from jmml.evaluation.leakage import Certificate
 from jmml.evaluation.plots import Embedding
@@ -196,7 +196,7 @@ def _task(
 ) -> TaskResults:
     if not cells:
         raise ProtocolError("no cell was computed", where=f"task {name}", fix="run the study to its end")
-    place = {method: number for number, method in enumerate(ORDER)}
+    place = {method: number for number, method in enumerate(order())}
     cells = sorted(cells, key=lambda cell: (place[cell.method], cell.fold, cell.seed))
     certificate = _certificates(name, cells)
     summaries = [_summary(cell) for cell in cells]

@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from jmml.errors import JMMLError, SweepError, TrackingError
+from jmml.plugins import in_project
 from pipelines.cache.content import prune
 from pipelines.compute.signals import first_interrupt
 from pipelines.definitions.spaces import configure, describe
@@ -224,7 +225,7 @@ class Turn:
             if known is None or epoch > known.epoch:  # ahead of the journal after a power failure
                 shutil.rmtree(path, ignore_errors=True)
         shared = TrialSettings(
-            search=self.search,
+            search=in_project(self.search),
             sweep=driver.state.id,
             base=params.method,
             n_folds=params.protocol.inner_folds,

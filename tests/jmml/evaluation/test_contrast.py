@@ -9,7 +9,7 @@ import pytest
 from jmml.errors import ProtocolError
 from jmml.evaluation import contrast, statistics
 from jmml.evaluation import evidence as evidence_io
-from jmml.methods import METHODS
+from jmml.methods import METHODS, label_only
 from tests.jmml.evaluation import simulated
 
 SKILLS = {"jmml": 1.6, "class-means": 0.9, "one-hot": 0.9, "raw": 0.3, "prototypes": 0.7, "noise": 0.3}
@@ -21,7 +21,7 @@ def val_uar(best: dict[int, str], *, seeds: tuple[int, ...] = (0, 1)) -> Scores:
     return {
         (name, fold, seed): 0.5 + (0.08 if seed else 0.12) * (winner == name)
         for fold, winner in best.items()
-        for name in contrast.LABEL_ONLY_CONTROLS
+        for name in label_only()
         for seed in seeds
     }
 
@@ -88,7 +88,7 @@ class TestLabelOnly:
             ProtocolError, match="no label-only control was run; expected one-hot, prototypes"
         ):
             contrast.label_only(frame[frame["method"] == "jmml"], MIXED)
-        absent = frame[~((frame["method"].isin(contrast.LABEL_ONLY_CONTROLS)) & (frame["fold"] == 1))]
+        absent = frame[~((frame["method"].isin(label_only())) & (frame["fold"] == 1))]
         with pytest.raises(ProtocolError, match="'one-hot' has no evidence in fold 1"):
             contrast.label_only(absent, MIXED)
 
@@ -104,8 +104,8 @@ class TestTable:
         assert table.loc[table["primary"], "method"].tolist() == ["jmml"]
 
     def test_the_order_is_that_of_the_methods(self) -> None:
-        assert (*METHODS, "label-only") == contrast.ORDER
-        kinds = [contrast.kind_of(name) for name in contrast.ORDER]
+        assert (*METHODS, "label-only") == contrast.order()
+        kinds = [contrast.kind_of(name) for name in contrast.order()]
         assert (kinds.count("peer"), kinds.count("ours"), kinds.count("control")) == (12, 1, 7)
 
     def test_differences_are_those_of_the_speakers(self, frame: pd.DataFrame, table: pd.DataFrame) -> None:

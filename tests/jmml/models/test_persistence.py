@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args
 from zipfile import ZipFile
 
 import numpy as np
@@ -14,12 +13,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from jmml.config import ClassifierConfig, ClassifierName
+from jmml.config import ClassifierConfig
 from jmml.errors import ModelError, UnsafeFileError
 from jmml.models.classifier import make_classifier
 from jmml.models.edcc_cae import EDCCCAE
 from jmml.models.jec_ssl import JECSSL
 from jmml.models.persistence import TRUSTED, load_classifier, load_state, save_classifier, save_state
+from jmml.plugins import CLASSIFIERS
 
 ARRAYS = {
     "weight": np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3),
@@ -77,8 +77,8 @@ def test_what_json_cannot_hold_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", get_args(ClassifierName))
-def test_every_classifier_returns_and_names_trusted_types_alone(name: ClassifierName, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", CLASSIFIERS.names())
+def test_every_classifier_returns_and_names_trusted_types_alone(name: str, tmp_path: Path) -> None:
     X, y = features()
     fitted = make_classifier(ClassifierConfig(name=name), seed=1).fit(X, y)
     path = tmp_path / "classifier.skops"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from jmml.data.corpora.safe_pickle import load_arrays
+from jmml.data.corpora._safe_pickle import load_arrays
 from jmml.data.synthetic.deap_file import write_deap_file
 from jmml.errors import RecordingError, UnsafeFileError
 from tests.jmml.data.corpora.make import deap_arrays
@@ -137,7 +137,7 @@ def test_a_malicious_pickle_does_not_run(protocol: int, nested: bool, tmp_path: 
         ("numpy._core.multiarray", "_reconstruct.__globals__", ["x"]),
         ("numpy", "core.multiarray._reconstruct", ["x"]),
         ("numpy.testing._private.utils", "runstring", ["x", "y"]),
-        ("jmml.data.corpora.safe_pickle", "_Name", ["x"]),
+        ("jmml.data.corpora._safe_pickle", "_Name", ["x"]),
     ],
 )
 def test_every_other_name_is_refused(module: str, name: str, arguments: list[str], tmp_path: Path) -> None:
