@@ -6,20 +6,20 @@ Ray's own way to join tries for 20 s and then says "failed to connect", whatever
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import grpc
-from ray.core.generated import gcs_pb2, gcs_service_pb2, gcs_service_pb2_grpc
 
 from jmml.errors import SweepError
 from pipelines.compute import started_nodes
+from pipelines.compute.private_ray import Head
 from pipelines.compute.token import Token
 
 PROBE_SECONDS = 5
@@ -112,22 +112,30 @@ def resolve(address: str | None) -> str | None:
     if given == "auto":
         if node := started_nodes.newest():
             return node.address
-        from ray._private.services import find_bootstrap_address
-
-        found = find_bootstrap_address(None)
-        if not found or reachable(str(found)):
+        found = _remembered()
+        if not found or reachable(found):
             raise SweepError(
                 "no Ray cluster runs on this machine",
                 where=None if address == "auto" and not named else origin(address),
                 fix="start one with `jmml cluster up`, or give HOST:PORT of its head",
             )
-        return str(found)
+        return found
     host, _, port = given.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise SweepError(
             "not the address of a Ray cluster", where=origin(address), expected="HOST:PORT or auto"
         )
     return given
+
+
+def _remembered() -> str | None:
+    """The address of the cluster that `ray start` began last here, from the file that ``ray.init`` documents."""
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    try:
+        found = (Path(folder) / "ray" / "ray_current_cluster").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found if found.rpartition(":")[2].isdecimal() else None
 
 
 def origin(address: str | None) -> str:
@@ -163,88 +171,32 @@ def ask(address: str, token: Token | None, *, where: object = None) -> Cluster:
             fix="start the cluster with `jmml cluster up` on its head node, or check address and firewall",
         )
     with grpc.insecure_channel(address, options=_DIRECT) as channel:
-        nodes = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
-        metadata: list[tuple[str, str]] = []
         protected = False
         try:
-            nodes.GetClusterId(gcs_service_pb2.GetClusterIdRequest(), timeout=PROBE_SECONDS)
+            Head(channel, None, PROBE_SECONDS).greet()
         except grpc.RpcError as error:
             protected = error.code() == grpc.StatusCode.UNAUTHENTICATED
             if not protected:
                 raise _not_ray(error, where) from error
-        if protected:
-            if token is None:
-                raise SweepError(
-                    "the Ray cluster asks for a token and there is none here",
-                    where=where,
-                    fix="copy ~/.ray/auth_token from its head node to this machine, or set RAY_AUTH_TOKEN_PATH",
-                )
-            metadata = [("authorization", f"Bearer {token.value}")]
-        with _answers(where, token):
-            return _read(channel, nodes, metadata, address, protected)
-    raise AssertionError("unreachable")
-
-
-def _read(
-    channel: Any, nodes: Any, metadata: list[tuple[str, str]], address: str, protected: bool
-) -> Cluster:
-    options: dict[str, Any] = {"metadata": metadata, "timeout": PROBE_SECONDS}
-    alive = nodes.GetAllNodeInfo(gcs_service_pb2.GetAllNodeInfoRequest(), **options).node_info_list
-    free = {
-        entry.node_id: dict(entry.resources_available)
-        for entry in gcs_service_pb2_grpc.NodeResourceInfoGcsServiceStub(channel)
-        .GetAllAvailableResources(gcs_service_pb2.GetAllAvailableResourcesRequest(), **options)
-        .resources_list
-    }
-    jobs = (
-        gcs_service_pb2_grpc.JobInfoGcsServiceStub(channel)
-        .GetAllJobInfo(gcs_service_pb2.GetAllJobInfoRequest(), **options)
-        .job_info_list
-    )
-    store = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel)
-
-    def value(namespace: str, key: str) -> str:
-        question = gcs_service_pb2.InternalKVGetRequest(namespace=namespace.encode(), key=key.encode())
-        return str(store.InternalKVGet(question, **options).value.decode())
-
-    versions = json.loads(value("cluster", "CLUSTER_METADATA") or "{}")
-    return Cluster(
-        address=address,
-        protected=protected,
-        ray=versions.get("ray_version", "unknown"),
-        python=versions.get("python_version", "unknown"),
-        dashboard=value("dashboard", "dashboard") or None,
-        nodes=tuple(
-            _node(info, free.get(info.node_id, {}))
-            for info in sorted(alive, key=lambda info: (not info.is_head_node, info.start_time_ms))
-            if info.state == gcs_pb2.GcsNodeInfo.ALIVE
-        ),
-        users=tuple(
-            sorted(
-                {
-                    job.config.metadata["jmml"]
-                    for job in jobs
-                    if not job.is_dead and "jmml" in job.config.metadata
-                }
+        if protected and token is None:
+            raise SweepError(
+                "the Ray cluster asks for a token and there is none here",
+                where=where,
+                fix="copy ~/.ray/auth_token from its head node to this machine, or set RAY_AUTH_TOKEN_PATH",
             )
-        ),
-    )
-
-
-def _node(info: Any, free: Mapping[str, float]) -> NodeState:
-    total = dict(info.resources_total)
-    return NodeState(
-        id=info.node_id.hex(),
-        ip=info.node_manager_address,
-        port=info.node_manager_port,
-        hostname=info.node_manager_hostname,
-        head=info.is_head_node,
-        cpus=total.get("CPU", 0.0),
-        gpus=total.get("GPU", 0.0),
-        free_cpus=free.get("CPU", 0.0),
-        free_gpus=free.get("GPU", 0.0),
-        labels=dict(info.labels),
-    )
+        head = Head(channel, token.value if protected and token else None, PROBE_SECONDS)
+        with _answers(where, token):
+            versions = head.versions()
+            return Cluster(
+                address=address,
+                protected=protected,
+                ray=versions.get("ray_version", "unknown"),
+                python=versions.get("python_version", "unknown"),
+                dashboard=head.dashboard(),
+                nodes=tuple(NodeState(**node) for node in head.nodes()),
+                users=tuple(sorted(head.users())),
+            )
+    raise AssertionError("unreachable")
 
 
 @contextlib.contextmanager

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import ray
-from ray._private import utils, worker
-from ray._raylet import AuthenticationTokenLoader, Config
 from ray.job_config import JobConfig
 
 from jmml.errors import SweepError
 from pipelines.compute import token as tokens
 from pipelines.compute.cluster_info import ask, origin, reachable, resolve
 from pipelines.compute.nodes import token_for
-from pipelines.compute.signals import later, termination_as_exit
+from pipelines.compute.private_ray import reread_login
+from pipelines.compute.ray_start import started
 
 # Our own table reports and our own callback logs; trials get absolute paths and no folder of their own.
 _QUIET = {
@@ -38,12 +32,6 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # first_interrupt instead: Tune's takes 15 s to stop
 }
 _STORE_MARGIN = 100 * 2**20  # bytes; Ray refuses an object store below 75 MiB
-_LOOK_SECONDS = 1.0
-_LEAVE_SECONDS = 1.0  # for what Ray has started to go by itself
-_PATIENCE_SECONDS = 10.0  # a cluster's head may be busy, or away for a moment
-_SERVICES = ("raylet", "gcs_server")
-_TRIES = 3  # to start Ray on a busy machine
-_TOO_SLOW = "timed out during startup"  # what Ray says of a node that was not there in time
 
 
 @contextmanager
@@ -94,74 +82,8 @@ def ray_session(
                 "num_gpus": gpus,
                 "object_store_memory": 2 * data_bytes + _STORE_MARGIN,
             }
-        with _authentication(secret), _no_dumps():
-            try:
-                with termination_as_exit():
-                    _start(options, origin(address) if resolved else None, note)
-                    yield
-            finally:
-                with suppress(KeyboardInterrupt, SystemExit), later():  # it ends as it is
-                    _end()
-
-
-def _start(options: Mapping[str, Any], cluster: str | None, note: Callable[[str], None]) -> None:
-    """``ray.init``, whole: broken off half-way it leaves processes behind, or ends this one with a crash.
-
-    Ray gives a node of its own half a minute to come up, whatever else the machine does, and has no setting for it.
-    Another try finds Ray's files in memory, and the machine perhaps less busy.
-    """
-    for left in range(_TRIES - 1, -1, -1):
-        before = {child.pid for child in psutil.Process().children()}
-        try:
-            with later(), _no_handler(), _silent():
-                ray.init(**options)
-            return
-        except Exception as error:  # of the class itself, where a part of it does not come up
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            if cluster is not None:
-                raise SweepError(
-                    f"cannot join the Ray cluster: {reason}",
-                    where=cluster,
-                    fix="look at `jmml cluster status`",
-                ) from error
-            _discard(before)
-            if _TOO_SLOW not in reason or not left:
-                raise SweepError(
-                    f"cannot start Ray: {reason}", fix="free memory or disk, try again"
-                ) from error
-            load = os.getloadavg()[0]
-            note(f"waiting for Ray, which did not start within 30 s (load {load:.0f}); trying again")
-
-
-def _discard(before: set[int]) -> None:
-    """End what a start that failed has left, which belongs to no session that could be shut down."""
-    ray.shutdown()
-    left: list[psutil.Process] = []
-    for child in psutil.Process().children():
-        if child.pid not in before:
-            with suppress(psutil.Error):
-                left += [child, *child.children(recursive=True)]
-    for process in left:
-        with suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(left, timeout=_LEAVE_SECONDS)
-
-
-def _end() -> None:
-    """``ray.shutdown``, and the end of what the raylet of a session of our own has started.
-
-    Ray gives a raylet a second to end its agents and workers, then kills it. On a busy machine that is too little, and
-    the agents look for the raylet for a minute.
-    """
-    below: list[psutil.Process] = []
-    for raylet in _started("raylet"):
-        with suppress(psutil.Error):
-            below += psutil.Process(raylet.pid).children(recursive=True)
-    ray.shutdown()
-    _, left = psutil.wait_procs(below, timeout=_LEAVE_SECONDS)
-    for process in left:
-        with suppress(psutil.Error):
-            process.kill()
+        with _authentication(secret), started(options, origin(address) if resolved else None, note):
+            yield
 
 
 def _make_token() -> None:
@@ -221,16 +143,11 @@ def _authentication(secret: Mapping[str, str]) -> Iterator[None]:
     try:
         with _environment(secret, override=True):
             if secret:
-                _reread()
+                reread_login()
             yield
     finally:
         if secret:
-            _reread()
-
-
-def _reread() -> None:
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+            reread_login()
 
 
 @dataclass(frozen=True)
@@ -301,117 +218,6 @@ def check_fits(cpus_per_trial: float, gpus_per_trial: float, have: Resources | N
         where=key,
         fix=f"lower {key}, or join a larger machine",
     )
-
-
-@contextmanager
-def ray_watch(on_death: Callable[[str], None]) -> Iterator[None]:
-    """For the length of a block, call ``on_death(reason)`` once, in a thread of its own, when Ray dies.
-
-    Ray does not tell a driver. When the raylet dies it waits for its tasks for ever; when the GCS dies its
-    native part ends the process after 60 s, past every ``finally``. A session of this process is noticed dead
-    within 2 s, by its processes. Of a cluster, the ports of its head and of this machine's node are tried; it
-    counts as dead when one has refused for 10 s. ``on_death`` should say what is kept and call ``os._exit``:
-    the main thread may be inside Ray for good.
-    """
-    over = threading.Event()
-    look = _local_death() if _started("raylet") else _cluster_death()
-
-    def watch() -> None:
-        while not over.wait(_LOOK_SECONDS):
-            reason = look()
-            if reason is not None and not over.is_set():
-                on_death(reason)
-                return
-
-    thread = threading.Thread(target=watch, name="ray-watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-
-
-def _started(kind: str) -> list[subprocess.Popen[bytes]]:
-    """Services of Ray that this process has started; none where it joined a cluster."""
-    node: Any = worker._global_node
-    return [] if node is None else [found.process for found in node.all_processes.get(kind, [])]
-
-
-def _local_death() -> Callable[[], str | None]:
-    """A function that names the service of this process's session that has ended."""
-    services = [(kind, process) for kind in _SERVICES for process in _started(kind)]
-
-    def look() -> str | None:
-        for kind, process in services:
-            if process.poll() is not None:
-                return f"Ray's {kind} ended (exit status {process.returncode})"
-        return None
-
-    return look
-
-
-def _cluster_death() -> Callable[[], str | None]:
-    """A function that names the part of a joined cluster that has not answered for a while."""
-    context = ray.get_runtime_context()
-    here = context.get_node_id()
-    ports = {"head": context.gcs_address}
-    for node in ray.nodes():
-        if node["NodeID"] == here:
-            ports["node on this machine"] = f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
-    since: dict[str, float] = {}
-
-    def look() -> str | None:
-        for what, address in ports.items():
-            if reachable(address, seconds=2.0) is None:
-                since.pop(what, None)
-            elif time.monotonic() - since.setdefault(what, time.monotonic()) >= _PATIENCE_SECONDS:
-                return f"the Ray cluster's {what} ({address}) has not answered for {_PATIENCE_SECONDS:.0f} s"
-        return None
-
-    return look
-
-
-@contextmanager
-def _no_handler() -> Iterator[None]:
-    """No handler of Ray's own for SIGTERM: it would raise ``SystemExit`` in the middle of ``ray.init``."""
-    before = utils.set_sigterm_handler
-    utils.set_sigterm_handler = _ignored
-    try:
-        yield
-    finally:
-        utils.set_sigterm_handler = before
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Nothing from this process on the error output: Ray's native part repeats every failed attempt there."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-@contextmanager
-def _no_dumps() -> Iterator[None]:
-    """No screenful of Ray's internal state on the *standard* output for each node that dies.
-
-    ``log_to_driver=False`` does not cover it, and `--json` must stay JSON.
-    """
-    before = worker.print_to_stdstream
-    worker.print_to_stdstream = _ignored
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = before
-
-
-def _ignored(*arguments: Any, **options: Any) -> None:
-    """In place of what Ray would do."""
 
 
 def gpu_count(device: str) -> int:

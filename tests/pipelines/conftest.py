@@ -48,7 +48,7 @@ class Session:
         from pipelines.compute.ray_session import ray_session
 
         if not self._is_open:
-            patiently(lambda: self._open.enter_context(ray_session(cpus=2)))
+            patiently(lambda: self._open.enter_context(ray_session(cpus=2, user="tests")))
             self._is_open = True
 
     def close(self) -> None:

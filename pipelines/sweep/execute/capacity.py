@@ -14,6 +14,7 @@ from pipelines.compute import ray_session
 from pipelines.compute.cluster_info import ask, origin, resolve
 from pipelines.compute.machine import cpus_here, gpus_here
 from pipelines.compute.nodes import token_for
+from pipelines.compute.ray_watch import ray_watch
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan
 from pipelines.workspace.task import data_bytes
@@ -86,7 +87,7 @@ def ray_for(
     if resolve(address):
         with (
             ray_session.ray_session(cpus=1, address=address, user=definition.name),
-            ray_session.ray_watch(on_death),
+            ray_watch(on_death),
         ):
             ray_session.check_fits(definition.resources.cpus, definition.resources.gpus)
             found = ray_session.available()
@@ -98,7 +99,7 @@ def ray_for(
     started = max(1, math.ceil(concurrent * definition.resources.cpus))
     with (
         ray_session.ray_session(cpus=started, gpus=gpus, data_bytes=data_bytes(plan.task), note=note),
-        ray_session.ray_watch(on_death),
+        ray_watch(on_death),
     ):
         yield Capacity(concurrent, cpus, gpus, None)
 

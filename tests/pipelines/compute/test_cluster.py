@@ -154,6 +154,21 @@ def test_what_an_address_means(home, monkeypatch, sleeper):
     assert cluster_info.resolve("a:1") == "a:1"
 
 
+def test_a_cluster_that_ray_itself_started_is_found(home, monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    with socket.socket() as head:
+        head.bind(("127.0.0.1", 0))
+        head.listen()
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"{address}\n")
+        assert cluster_info.resolve("auto") == address
+    for text in (address, "nonsense", ""):  # it has ended; a file of other content
+        (tmp_path / "ray" / "ray_current_cluster").write_text(text)
+        with pytest.raises(SweepError, match="no Ray cluster runs"):
+            cluster_info.resolve("auto")
+
+
 def test_no_cluster_on_this_machine(home, monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     code, _, err = run(capfd, "cluster", "status")

@@ -194,6 +194,7 @@ def test_two_sweeps_share_a_cluster(project, tmp_path):
         assert outcome(project, name) == expected(name=name, seed=seed, **shared)
         assert SweepFolder.of(project, name).state().sessions[-1].event["concurrent"] == 1
         assert max(seen["together"] for seen in driver.places) == 1
+    until(lambda: nodes.status().users == (), "the cluster is used by nobody")
 
 
 def test_a_trial_that_is_too_large_is_refused_at_once(project, tmp_path):
