@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from mlflow.models import Model, ModelSignature, set_model
-from mlflow.pyfunc import save_model
-from mlflow.pyfunc.model import PythonModel
+from mlflow.pyfunc import PythonModel, save_model  # type: ignore[attr-defined]
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 WEIGHTS = "recogniser"  # name of the artifact that holds what EmotionRecogniser.save wrote

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -20,6 +19,7 @@ from urllib.request import url2pathname
 from filelock import FileLock
 
 from jmml.errors import TrackingError
+from pipelines.tracking.private_mlflow import replace_paths
 from pipelines.workspace.project import Project
 from pipelines.workspace.values import without_secrets
 
@@ -27,15 +27,6 @@ SCHEMES = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql":
 PROBE_SECONDS = 3
 MAX_REASON = 200  # characters
 SQLITE_HEADER = b"SQLite format 3\x00"
-
-# Every column in which MLflow keeps an absolute artifact path.
-PATH_COLUMNS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-)
 
 NEXT_STEP = "start that server, or unset MLFLOW_TRACKING_URI to use the project's own mlruns/mlflow.db"
 
@@ -169,28 +160,12 @@ def relocate(database: Path, artifacts: Path) -> int:
 
     The old root is read from the store itself: the artifact location of any experiment that ends in
     ``/<folder>/artifacts`` as ours do. Nothing changes while ``artifacts`` does not exist, as then the files
-    did not move with the database. Only the path prefix is rewritten, in one transaction.
+    did not move with the database.
+
+    Raises
+    ------
+    TrackingError : the store was moved, and is of an MLflow of which it is not known where paths stand.
     """
     if not artifacts.is_dir() or not database.is_file():
         return 0
-    new, changed = artifact_address(artifacts), 0
-    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
-        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if "experiments" not in tables:
-            return 0
-        known = connection.execute("SELECT DISTINCT artifact_location FROM experiments")
-        moved = [
-            str(old)
-            for (old,) in known
-            if old and old.endswith(f"/{artifacts.parent.name}/{artifacts.name}") and old != new
-        ]
-        for old in moved:
-            for table, column in PATH_COLUMNS:
-                if table in tables:
-                    cursor = connection.execute(
-                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                        f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
-                        (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
-                    )
-                    changed += cursor.rowcount
-    return changed
+    return replace_paths(database, f"/{artifacts.parent.name}/{artifacts.name}", artifact_address(artifacts))

@@ -37,6 +37,7 @@ from mlflow.models import Model
 
 from jmml.errors import TrackingError
 from pipelines.tracking import serving, store
+from pipelines.tracking.private_mlflow import DATABASE_LOGGER
 from pipelines.tracking.run_tags import (
     CHANGED,
     ERROR,
@@ -72,7 +73,7 @@ def quiet() -> None:
     for name in ("mlflow", "alembic", "sqlalchemy.engine", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
     # What goes wrong in a database is raised as well, and said in one line by `reported`.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger(DATABASE_LOGGER).setLevel(logging.CRITICAL)
 
 
 class Tracker:

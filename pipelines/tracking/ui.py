@@ -6,8 +6,6 @@ not started.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import signal
 import socket
@@ -17,7 +15,6 @@ import tempfile
 import threading
 import time
 import urllib.request
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
@@ -25,6 +22,7 @@ from urllib.parse import quote
 
 from jmml.errors import TrackingError
 from pipelines.tracking import store
+from pipelines.tracking.private_mlflow import SHARED_VIEW, view_state
 from pipelines.workspace.project import Project
 from pipelines.workspace.values import redacted
 
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 FIRST_PORT, TRIED_PORTS = 5000, 50
-SHARED_VIEW = "mlflow.sharedViewState."
 SWEEP_METRICS = (
     "best_val_uar",  # the order: by a score on the outer fold one would choose on it
     "test_uar",
@@ -119,7 +116,7 @@ def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[st
     experiment = f"{base}/#/experiments/{tracker.experiment().experiment_id}"
 
     def table(name: str, query: str, order: str, columns: list[str]) -> str:
-        key, state = f"jmml-{name}", view_state(query, order, columns)
+        key, state = f"jmml-{name}", view_state(query, _metric(order), columns)
         try:
             tracker.set_experiment_tag(SHARED_VIEW + key, state)
         except TrackingError:
@@ -142,24 +139,6 @@ def links(project: Project, host: str = HOST, port: int = FIRST_PORT) -> dict[st
         )
     pages["models"] = f"{base}/#/models/{MODEL_NAME}"
     return pages
-
-
-def view_state(query: str, order: str, columns: list[str]) -> str:
-    """A view of the runs table as MLflow's pages store it: JSON, deflated, in base 64."""
-    state = {
-        "searchFilter": query,
-        "orderByKey": _metric(order),
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": columns,
-        "runsExpanded": {},
-        "runsPinned": [],
-        "runsHidden": [],
-    }
-    return "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
 
 
 def _metric(key: str) -> str:
