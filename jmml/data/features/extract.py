@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -16,7 +17,6 @@ from typing import Any, Protocol
 import joblib
 import numpy as np
 import pandas as pd
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -212,11 +212,11 @@ def _run(job: Callable[[pd.DataFrame], Batch], batches: list[pd.DataFrame], work
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator", batch_size=1)
         try:
             yield from parallel(joblib.delayed(job)(batch) for batch in batches)
-        except TerminatedWorkerError:
+        except BrokenProcessPool as error:  # joblib's own error is one
             raise DataError(
                 "a process that extracts features died, most likely for want of memory",
                 fix="use fewer workers, and look for recordings of extreme length",
-            ) from None
+            ) from error
 
 
 def _extract_batch(

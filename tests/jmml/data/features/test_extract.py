@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from jmml.data.features import extract, speech
 from jmml.data.features.audio import load_audio
 from jmml.data.features.extract import extract_corpus
 from jmml.data.table import FeatureTable
-from jmml.errors import CorpusError, RecordingError, UnsafeFileError
+from jmml.errors import CorpusError, DataError, RecordingError, UnsafeFileError
 from tests.jmml.data.features.signals import RATE, noise, sine
 
 CFG = FeaturesConfig()
@@ -196,6 +197,20 @@ def test_processes_give_the_same_bits(
     np.testing.assert_array_equal(serial.X, parallel.X)
     assert serial.digest == parallel.digest
     assert run(frame, read, modality, cache_dir=tmp_path / "cache")[0].digest == serial.digest
+
+
+class DeadlyReader(EEGReader):
+    """Ends the process that reads, as the kernel does for want of memory."""
+
+    def __call__(self, row: Any) -> Recording:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_the_death_of_a_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extract, "MIN_PER_WORKER", 6)
+    with pytest.raises(DataError, match=r"a process that extracts features died.*Use fewer workers"):
+        run(manifest(12, "eeg", 9.0), DeadlyReader(), "eeg", workers=2)
 
 
 def broken(tmp_path: Path) -> tuple[pd.DataFrame, SpeechReader]:
