@@ -144,7 +144,7 @@ def _build(
     estimator = kind(**{"random_state": seed, **defaults, **options})
     try:
         # What `fit` would check first; a bad value must not surface after both stages have been trained.
-        estimator._validate_params()
+        estimator._validate_params()  # noqa: SLF001 - `fit` does it, with data alone
     except ValueError as error:
         raise ConfigError([str(error)], where="classifier.options") from None
     return estimator

@@ -1,8 +1,12 @@
-"""The laws of CONTRIBUTING.md: layers point one way, and each platform library has one home."""
+"""The laws of CONTRIBUTING.md: layers point one way; each platform library has a home, its private parts one file."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -114,6 +118,152 @@ def test_a_broken_law_is_seen(path: str, source: str) -> None:
 def test_command_line_imports_nothing_heavy_at_start(path: Path) -> None:
     start = {root_of(name) for name in imports(path.read_text(), top_level_only=True)}
     assert not start & (HEAVY | {"pipelines"})
+
+
+# Private interfaces --------------------------------------------------------------------------------------------
+
+# The modules of each library that its documentation names and we use. All others are its own affair ...
+PUBLIC = {
+    "ray": {
+        "ray",
+        "ray.exceptions",
+        "ray.job_config",
+        "ray.tune",
+        "ray.tune.experiment",
+        "ray.tune.schedulers",
+        "ray.tune.search",
+    },
+    "mlflow": {
+        "mlflow",
+        "mlflow.artifacts",
+        "mlflow.entities",
+        "mlflow.entities.model_registry",
+        "mlflow.exceptions",
+        "mlflow.models",
+        "mlflow.pyfunc",
+        "mlflow.types",
+    },
+    "dvc": {"dvc", "dvc.api", "dvc.exceptions"},
+    "dvc_data": set(),
+    "dvc_objects": set(),
+    "scmrepo": set(),
+    "joblib": {"joblib"},
+}
+# ... and used in one file each, which says what public way was tried and has a contract test beside its own tests.
+PRIVATE_HOMES = {
+    "pipelines/compute/private_ray.py": {"ray"},
+    "pipelines/tracking/private_mlflow.py": {"mlflow"},
+    "pipelines/corpora/dvc_record.py": {"dvc", "dvc_data", "scmrepo"},
+}
+
+
+@cache
+def is_module(name: str) -> bool:
+    """Whether a library has a module of this dotted name, found out without importing it."""
+    top, *parts = name.split(".")
+    spec = find_spec(top)
+    folders = [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
+    return any(
+        base.is_dir() or any(base.parent.glob(f"{base.name}.*"))
+        for base in (folder.joinpath(*parts) for folder in folders)
+    )
+
+
+def is_private(name: str) -> bool:
+    """Whether a dotted name that begins with a library's leads to something private."""
+    parts = name.split(".")
+    if root_of(name) not in PUBLIC:
+        return False
+    if any(part.startswith("_") and not part.endswith("__") for part in parts):
+        return True
+    prefixes = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    return any(is_module(prefix) and prefix not in PUBLIC[root_of(name)] for prefix in prefixes)
+
+
+def names_used(source: str) -> Iterator[str]:
+    """Dotted names of libraries: imported, reached through attributes of what was imported, or written as text."""
+    tree = ast.parse(source)
+    bound: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound[alias.asname or root_of(alias.name)] = (
+                    alias.name if alias.asname else root_of(alias.name)
+                )
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            bound |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    yield from imports(source)
+    for node in ast.walk(tree):
+        parts: list[str] = []
+        inner: ast.AST = node
+        while isinstance(inner, ast.Attribute):
+            parts.append(inner.attr)
+            inner = inner.value
+        if parts and isinstance(inner, ast.Name) and inner.id in bound:
+            yield ".".join([bound[inner.id], *reversed(parts)])
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words = node.value.split(".")
+            file = len(words) == 2 and not words[1].startswith("_")  # every project has a dvc.lock
+            if words[0] not in PUBLIC or file or not all(word.isidentifier() for word in words):
+                continue
+            if is_module(node.value) or any(word.startswith("_") for word in words):  # else it is a run's tag
+                yield node.value
+
+
+def private_names(path: str, source: str) -> set[str]:
+    """The private names that a module uses and may not."""
+    allowed = PRIVATE_HOMES.get(path, set())
+    return {name for name in names_used(source) if is_private(name) and root_of(name) not in allowed}
+
+
+def test_private_interfaces_are_used_in_one_file_each() -> None:
+    found = {}
+    for path in modules():
+        name = path.relative_to(ROOT).as_posix()
+        if names := private_names(name, path.read_text()):
+            found[name] = names
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from ray._private import worker",
+        "from ray._raylet import Config",
+        "from ray.core.generated import gcs_pb2",
+        "from ray import core",
+        "def f():\n    import ray.dashboard.utils",
+        "import ray\nray.worker._global_node",
+        "import ray\nray._private.worker.global_worker",
+        "from ray import tune as t\nt.execution.tune_controller",
+        "import mlflow\nmlflow.store.db.utils._logger",
+        "from mlflow.utils import requirements_utils",
+        "import logging\nlogging.getLogger('mlflow.store.db.utils')",
+        "from dvc.repo import Repo",
+        "from dvc_data.hashfile.tree import Tree",
+        "from scmrepo.exceptions import SCMError",
+        "import joblib\njoblib.externals.loky",
+    ],
+)
+def test_a_private_interface_is_seen(source: str) -> None:
+    assert private_names("pipelines/x.py", source)
+    elsewhere = "dvc_record" if "ray" in source else "private_ray"
+    (home,) = (path for path in PRIVATE_HOMES if elsewhere in path)
+    assert private_names(home, source)
+
+
+def test_a_public_interface_is_none() -> None:
+    source = "import ray, mlflow\nfrom ray import tune\nray.init\ntune.Tuner\nmlflow.MlflowClient.__doc__\n"
+    assert private_names("pipelines/x.py", f"{source}'mlflow.data.context', 'dvc.lock'") == set()
+
+
+@pytest.mark.parametrize(("path", "libraries"), PRIVATE_HOMES.items(), ids=lambda value: str(value))
+def test_a_file_of_private_interfaces_has_a_contract_and_a_bound(path: str, libraries: set[str]) -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    for library in libraries & {"ray", "mlflow", "dvc"}:
+        assert re.search(rf'"{library}(\[[\w,]+\])?>=[\d.]+,<[\d.]+"', text), f"{library} has no upper bound"
+    home = ROOT / path
+    assert (ROOT / "tests" / home.relative_to(ROOT).parent / f"test_{home.name}").is_file()
 
 
 # Rooms ---------------------------------------------------------------------------------------------------------
