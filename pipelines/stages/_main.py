@@ -110,9 +110,9 @@ def _ended_with(parent: Parent | None, name: str) -> Iterator[None]:
             _end_children()
             os._exit(TERMINATED)
 
-    if parent is not None:
-        parent.when_gone(end)
     try:
+        if parent is not None:
+            parent.when_gone(end)  # at once, where it is gone already
         yield
     finally:
         over.set()

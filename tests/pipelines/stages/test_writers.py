@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,13 +117,21 @@ def test_a_stage_whose_dvc_died_before_it_looked_does_not_stay(
     (tmp_path / "dvc.yaml").touch()
     monkeypatch.setenv("JMML_PROJECT", str(tmp_path))
     monkeypatch.setattr(_main.Parent, "find", lambda: Parent(None))
+    ended: list[str] = []
+    monkeypatch.setattr(
+        _main, "_end_children", lambda: ended.append("children")
+    )  # those of the tests live on
 
     def split(project: object) -> str:
         until(lambda: False, "never: it is ended")
         raise AssertionError
 
     assert _main.main(split, []) == _main.TERMINATED
-    assert "is gone" in capsys.readouterr().err
+    assert ended == ["children"]
+    until(
+        lambda: all(thread.name != "watch over DVC" for thread in threading.enumerate()),
+        "nobody waits to end the process by force",
+    )
 
 
 # Whose child a stage is ------------------------------------------------------------------------------------------
