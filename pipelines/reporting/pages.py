@@ -1,5 +1,7 @@
 """HTML pages that need nothing but themselves: templates are escaped, style and script lie in the page.
 
+Every page extends ``page.html.jinja`` and fills its block ``content``.
+
 Every page has a content security policy that allows exactly its own style and script, by their digests, and embedded
 images: nothing is fetched, and text that finds its way into a page cannot run.
 """
@@ -14,13 +16,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipelines.reporting.figures import colours
+
 SHARED = Path(__file__).parent / "templates"
 
 
 def render(folder: Path, template: str, *, script: str = "", style: str = "", **values: Any) -> str:
     """A page from ``folder / template``.
 
-    The template gets ``values``, and ``css`` and ``script`` to be put between their tags as they are, and ``policy``.
+    The template gets ``values``, and ``css`` and ``script`` to be put between their tags as they are, and ``policy``;
+    the skeleton needs ``kind``, ``heading``, ``lead``, ``about``, ``provenance``, ``settings`` and ``settings_name``.
 
     Parameters
     ----------
@@ -33,7 +38,7 @@ def render(folder: Path, template: str, *, script: str = "", style: str = "", **
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    css = (SHARED / "page.css").read_text(encoding="utf-8") + style
+    css = colours() + (SHARED / "page.css").read_text(encoding="utf-8") + style
     policy = (
         f"default-src 'none'; img-src data:; style-src {_digest(css)}; base-uri 'none'; form-action 'none'"
     )

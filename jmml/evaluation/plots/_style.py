@@ -8,12 +8,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jmml.evaluation.palette import INK
 from jmml.files import atomic_path
 
-BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#6B6B6B", "#222222"
-CAPTION, GRID = "#555555", "#DDDDDD"
-# Okabe and Ito's palette, yellow last: it is faint on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 STYLE: Any = {
     "font.family": "DejaVu Sans",

@@ -11,8 +11,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from jmml.errors import DataError
+from jmml.evaluation.palette import BLUE, CAPTION, GREY, GRID, ORANGE
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, ORANGE
 from jmml.evaluation.wording import about_p, number, p_value
 
 

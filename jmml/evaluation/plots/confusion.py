@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 
+from jmml.evaluation.palette import CAPTION, INK
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import INK
 
 Counts = npt.NDArray[Any]
 
@@ -46,7 +46,7 @@ def confusion_matrices(
         bar.set_label("share of the true class")
         bar.outline.set_visible(False)
         if caption:
-            figure.text(0.01, -0.02, caption, fontsize=8.5, color=_style.CAPTION, va="top")
+            figure.text(0.01, -0.02, caption, fontsize=8.5, color=CAPTION, va="top")
         _style.write(figure, path)
 
 

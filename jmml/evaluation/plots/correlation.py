@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jmml.errors import DataError
+from jmml.evaluation.palette import BLUE, CAPTION, GREY, GRID, ORANGE
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, ORANGE
 
 _LINES: tuple[tuple[str, str, str, Any], ...] = (
     ("rho_train", "training pairs", GREY, "-"),

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jmml.errors import DataError
+from jmml.evaluation.palette import BLUE, CAPTION, GREY, GRID, INK, ORANGE
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, INK, ORANGE
 from jmml.evaluation.wording import MINUS, NO_INTERVAL, about_p, number, p_value
 
 _GROUPS: Mapping[str, str] = {"ours": "Ours", "peer": "Peers", "control": "Controls in place of EEG"}
@@ -70,8 +70,9 @@ def forest(table: pd.DataFrame, path: Path, *, confidence: float = 0.95, title: 
         reference = table.loc[table["method"] == rows["reference"].iloc[0], "label"].iloc[0]
         ax.set_xlabel(f"UAR minus that of: {reference.lower()}")
         ax.set_title(title or "Difference to the reference", pad=22)
-        spread = f"{confidence:.0%} interval" if rows["diff_low"].notna().any() else NO_INTERVAL
-        heads = ((1, _GAP, f"difference [{spread}]", "left"), (1, _P, "p", "left"),
+        spans = rows["diff_low"].notna().any()
+        heading = f"difference [{confidence:.0%} interval]" if spans else "difference"
+        heads = ((1, _GAP, heading, "left"), (1, _P, "p", "left"),
                  (1, _HOLM, "Holm p", "left"),
                  (0, 0, "worse than the reference", "left"), (1, 0, "better", "right"))  # fmt: skip
         for x, right, text, side in heads:
@@ -79,6 +80,7 @@ def forest(table: pd.DataFrame, path: Path, *, confidence: float = 0.95, title: 
                         color=CAPTION, va="bottom", ha=side)  # fmt: skip
         if family := int(rows["p"].notna().sum()):
             said = about_p(int(rows["n_groups"].max()), family)
+            said = said if spans else f"There is {NO_INTERVAL}.\n{said}"
             figure.text(0.01, -0.02, said, fontsize=8.5, color=CAPTION, va="top")
         _style.write(figure, path)
 

@@ -10,8 +10,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from jmml.errors import DataError
+from jmml.evaluation.palette import BLUE, CAPTION, GREY, GRID, INK, ORANGE
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import BLUE, CAPTION, GREY, GRID, INK, ORANGE
 from jmml.evaluation.wording import number
 
 _EQUAL = 1e-9

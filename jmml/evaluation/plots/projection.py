@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jmml.errors import DataError
+from jmml.evaluation.palette import CAPTION
+from jmml.evaluation.palette import SERIES as COLOURS
 from jmml.evaluation.plots import _style
-from jmml.evaluation.plots._style import CAPTION, COLOURS, MARKERS
+from jmml.evaluation.plots._style import MARKERS
 
 _LEGEND = 14  # names that have room in a legend
 

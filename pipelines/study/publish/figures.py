@@ -10,6 +10,7 @@ import pandas as pd
 from jmml.evaluation import plots
 from jmml.evaluation.contrast import label_of, order
 from jmml.evaluation.evidence import confusion_counts, per_speaker
+from jmml.evaluation.wording import NO_INTERVAL
 from pipelines.study.publish.results import StudyResults, TaskResults
 
 
@@ -42,9 +43,11 @@ def _differences(folder: Path, study: StudyResults, task: TaskResults, speakers:
     file, level = f"{task.name}-differences.png", f"{100 * study.confidence:g} %"
     if task.table["diff"].notna().any():
         plots.forest(task.table, folder / file, confidence=study.confidence, title=task.title)
+        spans = task.table["diff_low"].notna().any()
+        interval = f"its {level} interval over speakers" if spans else NO_INTERVAL
         caption = (
-            f"UAR of each method minus that of the reference on the same utterances, with its {level} interval over "
-            "speakers, its p by the sign-flip test over speakers, and that p corrected for all comparisons (Holm). "
+            f"UAR of each method minus that of the reference on the same utterances, with {interval}, its p by the "
+            "sign-flip test over speakers, and that p corrected for all comparisons (Holm). "
             "Diamond: the primary contrast, which its own interval and p decide."
         )
         return Figure(file, "Differences to the reference", caption, "Forest plot of the table above.")
@@ -55,7 +58,13 @@ def _differences(folder: Path, study: StudyResults, task: TaskResults, speakers:
         chance=task.chance,
         confidence=study.confidence,
     )
-    return Figure(file, "Scores", f"UAR with {level} interval; dots are speakers.", "The table above, drawn.")
+    spans = task.table["ci_low"].notna().any()
+    caption = (
+        f"UAR with {level} interval; dots are speakers."
+        if spans
+        else f"UAR; dots are speakers; {NO_INTERVAL}."
+    )
+    return Figure(file, "Scores", caption, "The table above, drawn.")
 
 
 def _paired(folder: Path, task: TaskResults, speakers: pd.DataFrame) -> Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +14,7 @@ from jmml.evaluation.contrast import LABEL_ONLY, label_of
 from jmml.evaluation.wording import DASH, number
 from jmml.files import atomic_folder, atomic_path
 from pipelines.reporting import pages
+from pipelines.reporting.figures import embedded
 from pipelines.reporting.wording import many, sentence_case
 from pipelines.study.publish import tables
 from pipelines.study.publish.figures import Figure, draw
@@ -67,15 +67,15 @@ def write_report(folder: Path, results: StudyResults) -> None:
 
 def render(results: StudyResults, drawn: Mapping[str, list[Figure]], images: Mapping[str, bytes]) -> str:
     """The HTML page; ``drawn`` are the figures by task, ``images`` their bytes by file name."""
-    sources = {
-        file: f"data:image/png;base64,{base64.b64encode(image).decode()}" for file, image in images.items()
-    }
     return pages.render(
         TEMPLATES,
         "report.html.jinja",
-        study=results,
+        kind="Study report",
+        heading=results.name,
+        lead=results.description,
+        about="",
         tasks=[_task(results, task, drawn[task.name]) for task in results.tasks],
-        sources=sources,
+        sources={file: embedded(image) for file, image in images.items()},
         about_eeg=methods.method(results.claim).eeg,
         asked=_asked(results),
         rule=RULE,
@@ -83,7 +83,8 @@ def render(results: StudyResults, drawn: Mapping[str, list[Figure]], images: Map
         controls=_controls(results),
         certificates=[_certificate(task.title, task.certificate) for task in results.tasks],
         transductive=any(task.certificate.transductive for task in results.tasks),
-        provenance=_provenance(results),
+        provenance=_provenance(results).items(),
+        settings_name="Settings",
         settings=yaml.safe_dump(results.settings, sort_keys=False, allow_unicode=True),
     )
 

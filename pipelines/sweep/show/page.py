@@ -14,13 +14,13 @@ from pipelines.reporting import pages
 from pipelines.reporting.wording import grouped
 from pipelines.sweep.record.history import Record, finite, score
 from pipelines.sweep.record.state import Trial
-from pipelines.sweep.show.charts import svg
-from pipelines.sweep.show.charts.drawing import draw
+from pipelines.sweep.show.charts import draw
 from pipelines.sweep.show.charts.effects import importance_words
 from pipelines.sweep.show.importance import importances
 from pipelines.sweep.show.page_definition import asked
 from pipelines.sweep.show.page_results import best, facts, outer, status_words, verdict
 from pipelines.sweep.show.page_timeline import differing, failures, happened, provenance, sessions, stage1
+from pipelines.sweep.show.words import setting_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_ROWS = 2000  # trials in the table
@@ -36,13 +36,14 @@ def render(record: Record) -> str:
         "report.html.jinja",
         style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         script=(TEMPLATES / "report.js").read_text(encoding="utf-8"),
-        name=record.state.name,
-        description=record.state.definition.description,
+        kind="Sweep report",
+        heading=record.state.name,
+        lead=record.state.definition.description,
         about=f"{_person(record)}, {_day(record.state.created)}",
         status=record.status,
         status_words=status_words(record),
         verdict=verdict(record),
-        facts=facts(record),
+        figures_first=facts(record),
         best=best(record),
         outer=outer(record),
         asked=asked(record),
@@ -55,6 +56,7 @@ def render(record: Record) -> str:
         happened=list(happened(record)),
         differing=differing(record),
         provenance=provenance(record),
+        settings_name="Definition and settings",
         settings=yaml.safe_dump(
             {"definition": record.state.definition.plain(), "method": record.state.base},
             sort_keys=False,
@@ -107,7 +109,7 @@ def _cells(record: Record, trial: Trial, keys: list[str], *, costs: bool) -> Ite
         yield DASH if cost is None else grouped(cost)
     configuration = record.configuration(trial)
     for key in keys:
-        yield svg.plain(configuration[key]) if key in configuration else DASH
+        yield setting_text(configuration[key]) if key in configuration else DASH
 
 
 def _person(record: Record) -> str:

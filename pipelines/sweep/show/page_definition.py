@@ -9,9 +9,8 @@ from pipelines.definitions.spaces import show
 from pipelines.reporting.wording import grouped, many
 from pipelines.sweep.definition.model import CorporaConfig, CorpusRef, SchedulerConfig
 from pipelines.sweep.record.history import Record
-from pipelines.sweep.show.charts import svg
 from pipelines.sweep.show.charts.figure import score_name
-from pipelines.sweep.show.words import resources, text
+from pipelines.sweep.show.words import resources, setting_text, text
 
 ALGORITHMS = {"tpe": "tree-structured Parzen estimator", "cma-es": "covariance matrix adaptation",
               "pbt": "population based training", "random": "random search", "grid": "the whole grid"}  # fmt: skip
@@ -81,7 +80,7 @@ def searched(record: Record, key: str) -> str:
     if dimension.size == 1:
         return "fixed"
     if dimension.kind == "choice":
-        return ", ".join(svg.plain(value) for value in dimension.values)
+        return ", ".join(setting_text(value) for value in dimension.values)
     words = {"int": "integer", "logint": "integer, logarithmic", "uniform": "", "loguniform": "logarithmic"}
     low, high = dimension.bounds
     kind = words[dimension.kind]

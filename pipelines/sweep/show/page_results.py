@@ -10,10 +10,9 @@ from jmml.evaluation.wording import DASH, interval, number
 from pipelines.reporting.comparison import ComparisonTable, plain
 from pipelines.reporting.wording import duration, grouped, many
 from pipelines.sweep.record.history import Record, finite
-from pipelines.sweep.show.charts import svg
 from pipelines.sweep.show.charts.figure import score_name
 from pipelines.sweep.show.page_definition import searched
-from pipelines.sweep.show.words import moment
+from pipelines.sweep.show.words import moment, setting_text
 
 COLUMNS = (
     "method", "uar", "interval", "difference", "difference_interval", "p", "p_holm", "accuracy", "macro_f1", "ece",
@@ -87,7 +86,7 @@ def best(record: Record) -> dict[str, Any] | None:
     if record.lower_bound and finite(best.best_val_uar) is not None:
         note = f"Mean inner-fold UAR at that epoch: {number(best.best_val_uar)}. {note}"
     return {
-        "rows": [(key, svg.plain(chosen.get(key, DASH)), searched(record, key)) for key in record.space],
+        "rows": [(key, setting_text(chosen.get(key, DASH)), searched(record, key)) for key in record.space],
         "note": note.strip(),
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jmml.evaluation.wording import DASH
-from pipelines.definitions.spaces import describe
+from pipelines.definitions.spaces import Scalar, describe, show
 from pipelines.reporting.wording import grouped, magnitude
 from pipelines.sweep.record.state import SweepState, Trial
 from pipelines.sweep.record.words import now_ms, score_name, unsaved_text
@@ -30,6 +30,13 @@ def text(value: Any) -> str:
     if value is None:
         return ""
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def setting_text(value: Scalar) -> str:
+    """A setting's value as a definition would have it: ``true``, ``none``, four significant digits."""
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else show(value)
 
 
 def moment(t: int) -> str:

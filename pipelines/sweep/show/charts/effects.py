@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from jmml.evaluation.wording import number
+from pipelines.reporting import figures
+from pipelines.reporting.figures import element
 from pipelines.reporting.wording import grouped, many
-from pipelines.sweep.show.charts import svg
+from pipelines.sweep.show.charts.axes import Axis
 from pipelines.sweep.show.charts.figure import Figure
-from pipelines.sweep.show.charts.svg import Axis, element
 from pipelines.sweep.show.importance import Importances
 
 
@@ -24,12 +25,15 @@ def importances(found: Importances) -> Figure | None:
     for at, words in axis.ticks(5):
         x = left + at * (right - left)
         percent = f"{100 * float(words):g} %"
-        parts += [svg.line(x, top - 6, x, bottom, "grid"), svg.text(x, bottom + 16, percent, anchor="middle")]
+        parts += [
+            figures.line(x, top - 6, x, bottom, "grid"),
+            figures.text(x, bottom + 16, percent, anchor="middle"),
+        ]
     for i, (key, share) in enumerate(shown):
         y = top + 26 * i
         end = left + (axis.place(share) or 0.0) * (right - left)
         setting = key in found.shares
-        parts.append(svg.text(left - 10, y + 13, key, "name" if setting else "name soft", "end"))
+        parts.append(figures.text(left - 10, y + 13, key, "name" if setting else "name soft", "end"))
         class_ = "bar" if setting else "bar soft"
         parts.append(element("rect", x=left, y=y + 2, width=max(0.5, end - left), height=14, class_=class_))
         spread = found.spread.get(key)
@@ -38,13 +42,13 @@ def importances(found: Importances) -> Figure | None:
             low = left + (axis.place(max(0.0, share - spread)) or 0.0) * (right - left)
             high = left + min(1.0, axis.place(share + spread) or 0.0) * (right - left)
             parts += [
-                svg.line(low, y + 9, high, y + 9, "whisker"),
-                svg.line(low, y + 6, low, y + 12, "whisker"),
+                figures.line(low, y + 9, high, y + 9, "whisker"),
+                figures.line(low, y + 6, low, y + 12, "whisker"),
             ]
-            parts.append(svg.line(high, y + 6, high, y + 12, "whisker"))
+            parts.append(figures.line(high, y + 6, high, y + 12, "whisker"))
             end = max(end, high)
             words += f" ± {100 * spread:.0f}"
-        parts.append(svg.text(end + 8, y + 13, words, "tick"))
+        parts.append(figures.text(end + 8, y + 13, words, "tick"))
     caption = (
         "Part of the score's variance over the whole space that each setting explains by itself (functional ANOVA over "
         "a random forest, the space counted evenly), with its standard error from random halves of the trials. "
@@ -56,7 +60,7 @@ def importances(found: Importances) -> Figure | None:
         )
         + "; trials that were stopped early count with the best score they reached."
     )
-    picture = svg.svg(740, height, parts, label="Importance of each setting")
+    picture = figures.svg(740, height, parts, label="Importance of each setting")
     return Figure("importances", "What mattered", caption, [picture], wide=True)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from pipelines.reporting import figures
+from pipelines.reporting.figures import element
 from pipelines.sweep.record.history import Record
 from pipelines.sweep.record.state import Trial
-from pipelines.sweep.show.charts import svg
-from pipelines.sweep.show.charts.svg import Axis, element
+from pipelines.sweep.show.charts.axes import Axis
 
 MAX_SINGLE = 500  # trials up to which every point is an element of its own, for the pointer
 RANGE = 50.0  # a cost that varies by more is drawn in its logarithm
@@ -43,6 +44,12 @@ def score_name(record: Record) -> str:
     return "lower bound of the inner-fold UAR" if record.lower_bound else "inner-fold UAR"
 
 
+def categories(record: Record, keys: Sequence[str]) -> list[str]:
+    """Those settings that are drawn without a scale."""
+    tried = {key: [t.configuration[key] for t in record.trials if key in t.configuration] for key in keys}
+    return [key for key in keys if Axis.of(tried[key], record.space[key]).kind == "category"]
+
+
 def scatter(trials: Sequence[Trial], points: dict[int, tuple[float, float]]) -> list[Markup]:
     """Points of trials, those that ran to the end in colour and on top."""
     parts = []
@@ -53,7 +60,7 @@ def scatter(trials: Sequence[Trial], points: dict[int, tuple[float, float]]) -> 
             circles = [element("circle", cx=x, cy=y, r=3, data_n=number) for number, (x, y) in placed]
             parts.append(element("g", *circles, class_=f"dots {class_}"))
         elif placed:
-            data = svg.dots(point for _, point in placed)
+            data = figures.dots(point for _, point in placed)
             parts.append(element("path", d=data, class_=f"many {class_}"))
     return parts
 

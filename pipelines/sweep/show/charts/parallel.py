@@ -9,12 +9,13 @@ import numpy as np
 from markupsafe import Markup
 
 from jmml.evaluation.wording import DASH, number
+from pipelines.reporting import figures
+from pipelines.reporting.figures import element
 from pipelines.reporting.wording import many
 from pipelines.sweep.record.history import Record, finite, score
 from pipelines.sweep.record.state import Trial
-from pipelines.sweep.show.charts import svg
-from pipelines.sweep.show.charts.figure import Figure, cost_axis, score_name
-from pipelines.sweep.show.charts.svg import Axis, element
+from pipelines.sweep.show.charts.axes import Axis
+from pipelines.sweep.show.charts.figure import Figure, categories, cost_axis, score_name
 
 SHADES = 8  # of the colour of a score, classes s0 to s7 of the style
 GOLDEN = 0.6180339887  # multiples of it, modulo 1, lie evenly
@@ -61,37 +62,43 @@ def parallel(record: Record) -> Figure:
             ]
             class_ = "none"
         if len(points) > 1:
-            lines.append(element("path", d=svg.path(points), class_=class_, data_n=trial.number))
+            lines.append(element("path", d=figures.path(points), class_=class_, data_n=trial.number))
     opacity = 0.75 if len(lines) <= 60 else 0.5 if len(lines) <= 400 else 0.3 if len(lines) <= 2000 else 0.16
     parts: list[Markup] = [element("g", *lines, class_="lines", stroke_opacity=opacity)]
     for x, (key, axis, _) in zip(across, columns, strict=True):
-        parts.append(svg.line(x, _TOP, x, bottom, "axis strong"))
+        parts.append(figures.line(x, _TOP, x, bottom, "axis strong"))
         section, _, name = key.rpartition(".")
-        parts.append(svg.text(x, _TOP - 32, section.removesuffix(".options"), "section", "middle"))
-        parts.append(svg.text(x, _TOP - 17, _name(name), "name strong", "middle"))
+        parts.append(figures.text(x, _TOP - 32, section.removesuffix(".options"), "section", "middle"))
+        parts.append(figures.text(x, _TOP - 17, _name(name), "name strong", "middle"))
         for at, words in axis.ticks(6):
             y = bottom - at * (bottom - _TOP)
             if axis.kind == "category":
                 spread = 0.5 * min(0.5 / len(axis.categories), 0.08) * (bottom - _TOP)
-                parts.append(svg.text(x, y - spread - 5, words, "tick halo category", "middle"))
+                parts.append(figures.line(x, y - spread, x, y + spread, "bracket"))
+                parts.append(figures.text(x, y - spread - 5, words, "tick halo category", "middle"))
             else:
-                parts.append(svg.line(x - 4, y, x, y, "axis tick"))
-                parts.append(svg.text(x - 7, y + 3.5, words, "tick halo", "end"))
+                parts.append(figures.line(x - 4, y, x, y, "axis tick"))
+                parts.append(figures.text(x - 7, y + 3.5, words, "tick halo", "end"))
         if absent:
-            parts.append(svg.text(x - 7, bottom + 21.5, DASH, "tick halo", "end"))
+            parts.append(figures.text(x - 7, bottom + 21.5, DASH, "tick halo", "end"))
     notes = [
-        f"Every line is a trial, from setting to setting to its {score_name(record)} on the last axis; the darker, the "
-        "higher the score. Orange: the best."
+        f"Every line is a trial, from setting to setting to its {score_name(record)} on the last axis; the stronger "
+        "its colour, the higher the score. Orange: the best."
     ]
     if len(lines) > len(record.scored):
         notes.append("Dashed: trials without a score.")
     logs = [key for key, axis in axes.items() if axis.kind == "log"]
     if logs:
         notes.append(f"Logarithmic: {', '.join(logs)}.")
+    if choices := categories(record, keys):
+        notes.append(
+            f"Choices stand at even distances, each a stretch of its axis on which its lines lie side by side: "
+            f"{', '.join(choices)}."
+        )
     if record.of("mutate"):
         notes.append("Settings changed while trials ran (PBT): a line shows the last ones.")
     label = f"Parallel coordinates of {many(len(lines), 'trial')} over {many(len(keys), 'setting')}"
-    picture = svg.svg(width, _HEIGHT, parts, label=label, class_="parallel", natural=True)
+    picture = figures.svg(width, _HEIGHT, parts, label=label, class_="parallel", natural=True)
     return Figure(
         "parallel", "All trials", " ".join(notes), [picture], wide=True, readout=True, legend=_legend(record)
     )
@@ -120,7 +127,7 @@ def _legend(record: Record) -> Markup | None:
     if high <= low:
         return None
     boxes = [element("rect", x=i * 16, y=0, width=16, height=10, class_=f"s{i}") for i in range(SHADES)]
-    bar = svg.svg(SHADES * 16, 10, boxes, label="colours from low to high scores", class_="ramp")
+    bar = figures.svg(SHADES * 16, 10, boxes, label="colours from low to high scores", class_="ramp")
     return (
         element("span", f"{number(low)} and below")
         + bar

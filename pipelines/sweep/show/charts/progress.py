@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
+from pipelines.reporting import figures
+from pipelines.reporting.figures import element
 from pipelines.reporting.wording import grouped
 from pipelines.sweep.record.history import Record, finite, score
 from pipelines.sweep.record.state import Trial
-from pipelines.sweep.show.charts import svg
+from pipelines.sweep.show.charts.axes import Axis, frame
 from pipelines.sweep.show.charts.figure import TALL, WIDE, WIDE_BOX, Figure, scatter, score_name
-from pipelines.sweep.show.charts.svg import Axis, element
 
 MAX_CURVES = 300  # learning curves in one picture
 
@@ -39,11 +40,11 @@ def curves(record: Record) -> Figure | None:
         class_ = "best" if trial is record.best else "full" if trial.status == "finished" else "early"
         if len(points) == 1:  # a line needs two ends
             points.append((points[0][0] + 3, points[0][1]))
-        lines.append(element("path", d=svg.path(points), class_=class_, data_n=trial.number))
+        lines.append(element("path", d=figures.path(points), class_=class_, data_n=trial.number))
         if trial.status == "stopped":
             ends.append(points[-1])
     opacity = 0.85 if len(lines) <= 40 else 0.5 if len(lines) <= 120 else 0.3
-    parts = svg.frame(WIDE_BOX, x, y, x_ticks=10, x_name="epoch of stage 2", y_name=score_name(record))
+    parts = frame(WIDE_BOX, x, y, x_ticks=10, x_name="epoch of stage 2", y_name=score_name(record))
     parts.append(element("g", *lines, class_="lines", stroke_opacity=opacity))
     crosses = "".join(f"M{a - 3:.1f} {b - 3:.1f}l6 6m0-6l-6 6" for a, b in ends)
     if crosses:
@@ -55,7 +56,7 @@ def curves(record: Record) -> Figure | None:
             f" Shown are {len(shown)} of {grouped(len(ranked))} trials: the best {MAX_CURVES // 3}, and others evenly "
             "by rank."
         )
-    picture = svg.svg(WIDE, TALL, parts, label="Learning curves", class_="curves")
+    picture = figures.svg(WIDE, TALL, parts, label="Learning curves", class_="curves")
     return Figure("curves", "Learning curves", caption, [picture], wide=True, readout=True)
 
 
@@ -135,10 +136,10 @@ def _progress(
         up = y.place(value) or 0.0
         return left + (x.place(across) or 0.0) * (right - left), bottom - up * (bottom - top)
 
-    parts = svg.frame(box, x, y, x_name=name)
+    parts = frame(box, x, y, x_name=name)
     for mark in marks:
         across, _ = at(mark, y.low)
-        parts.append(svg.line(across, top, across, bottom, "resumed"))
+        parts.append(figures.line(across, top, across, bottom, "resumed"))
     parts += scatter([t for t, _, _ in results], {t.number: at(a, v) for t, a, v in results})
-    parts.append(element("path", d=svg.steps([at(a, v) for a, v in rising]), class_="rising"))
-    return svg.svg(width, height, parts, label=f"Best score by {name}")
+    parts.append(element("path", d=figures.steps([at(a, v) for a, v in rising]), class_="rising"))
+    return figures.svg(width, height, parts, label=f"Best score by {name}")

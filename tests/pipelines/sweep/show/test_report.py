@@ -19,10 +19,9 @@ from pipelines.sweep.record.folder import SHARED, SweepFolder
 from pipelines.sweep.record.history import Record
 from pipelines.sweep.record.journal import Event
 from pipelines.sweep.record.state import SweepState
+from pipelines.sweep.show import charts, report
 from pipelines.sweep.show import page as pages
-from pipelines.sweep.show import report
-from pipelines.sweep.show.charts import drawing
-from pipelines.sweep.show.charts.svg import Axis
+from pipelines.sweep.show.charts.axes import Axis
 from pipelines.sweep.show.importance import importances
 from pipelines.sweep.show.page_definition import asked, searched
 from pipelines.workspace.project import Project
@@ -128,7 +127,7 @@ class TestNumbers:
         ]  # fmt: skip
 
     def test_the_score_is_in_view_with_as_many_settings_as_are_usual(self, record: Record) -> None:
-        (picture,) = next(f for f in drawing.draw(record, importances([], {})) if f.name == "parallel").panels
+        (picture,) = next(f for f in charts.draw(record, importances([], {})) if f.name == "parallel").panels
         width = float(re.search(r'viewBox="0 0 ([\d.]+)', picture)[1])
         assert width <= 1160  # of the page
 
@@ -211,7 +210,7 @@ class TestFigures:
         assert [figure["id"] for figure in page.all("figure")] == FIGURES
 
     def test_every_trial_is_a_line(self, record: Record) -> None:
-        (picture,) = drawing.parallel(record).panels
+        (picture,) = charts.parallel(record).panels
         assert sorted(map(int, re.findall(r'data-n="(\d+)"', picture))) == sorted(record.state.trials)
         assert picture.count('class="none"') == len(record.trials) - len(record.scored)
         last = re.findall(r'class="best" data-n="(\d+)"', picture)
@@ -219,7 +218,7 @@ class TestFigures:
         assert last == [str(record.best.number)]
 
     def test_a_line_crosses_its_axes_where_its_values_are(self, record: Record) -> None:
-        (picture,) = drawing.parallel(record).panels
+        (picture,) = charts.parallel(record).panels
         best = record.best
         assert best is not None
         data = re.search(rf'd="M([^"]*)" class="best" data-n="{best.number}"', picture)
@@ -233,15 +232,32 @@ class TestFigures:
 
     def test_learning_curves_are_thinned(self) -> None:
         many = record_of(journals.events(420, epochs=2))
-        figure = drawing.curves(many)
+        figure = charts.curves(many)
         assert figure is not None
         drawn = set(map(int, re.findall(r'data-n="(\d+)"', figure.panels[0])))
         assert len(drawn) == 300
         assert {trial.number for trial in many.ranked[:100]} <= drawn
         assert f"300 of {len(many.scored)} trials" in figure.caption
 
+    def test_choices_of_a_number_are_drawn_and_named_as_choices(self, record: Record) -> None:
+        assert record.space["stage1.p"] is not None
+        assert record.space["stage1.p"].kind == "choice"
+        assert all(isinstance(value, int) for value in record.space["stage1.p"].values)
+        slices = charts.slices(record, importances([], {}))
+        lanes = {
+            re.search(r'aria-label="Score by ([^"]*)"', panel)[1]: panel.count('class="band"')  # type: ignore[index]
+            for panel in slices.panels
+        }
+        assert lanes["stage1.p"] == 2  # every other one of 4, 8, 16
+        assert lanes["stage1.lr"] == lanes["stage2.k"] == 0
+        lines = charts.parallel(record)
+        assert lines.panels[0].count('class="bracket"') == 3 + 2 + 2
+        for figure in (slices, lines):
+            assert "stage1.p, stage2.imagined, classifier.name." in figure.caption
+        assert "spread sideways" in slices.caption
+
     def test_crosses_where_trials_were_stopped(self, record: Record) -> None:
-        figure = drawing.curves(record)
+        figure = charts.curves(record)
         assert figure is not None
         crosses = re.search(r'd="([^"]*)" class="cross"', figure.panels[0])
         assert crosses is not None
@@ -250,14 +266,14 @@ class TestFigures:
     def test_work_excludes_the_time_between_sessions(self, record: Record) -> None:
         assert record.worked(record.now) == pytest.approx(record.state.seconds)
         assert record.state.seconds < 600
-        figure = drawing.budget(record)
+        figure = charts.budget(record)
         assert figure is not None
         assert "minutes of work" in figure.panels[1]
         assert figure.panels[1].count('class="resumed"') == 1
 
     def test_pareto_front(self) -> None:
         costly = record_of(journals.events(60, cost=True))
-        figure = drawing.pareto(costly)
+        figure = charts.pareto(costly)
         corners = set(map(int, re.findall(r'class="corner" data-n="(\d+)"', figure.panels[0])))
         assert corners == {trial.number for trial in costly.state.front()}
         for trial in costly.scored:

@@ -1,4 +1,4 @@
-"""Score against each setting."""
+"""Scores against each setting, and against what inference costs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from pipelines.sweep.record.history import Record, score
+from pipelines.reporting import figures
+from pipelines.reporting.figures import element
+from pipelines.reporting.wording import many
+from pipelines.sweep.record.history import Record, finite, score
 from pipelines.sweep.record.state import Trial
-from pipelines.sweep.show.charts import svg
-from pipelines.sweep.show.charts.figure import MAX_SINGLE, Figure, scatter, score_name
-from pipelines.sweep.show.charts.svg import Axis, element
+from pipelines.sweep.show.charts.axes import Axis, frame
+from pipelines.sweep.show.charts.figure import (
+    MAX_SINGLE,
+    TALL,
+    WIDE,
+    WIDE_BOX,
+    Figure,
+    categories,
+    cost_axis,
+    scatter,
+    score_name,
+)
 from pipelines.sweep.show.importance import Importances
 
 MIN_BIN = 5  # trials behind a median
@@ -32,6 +44,11 @@ def slices(record: Record, found: Importances) -> Figure:
         f"where there are {MIN_BIN} or more. The search looks most where scores are high, so a rise can be its doing "
         "as well as the setting's."
     )
+    if choices := categories(record, keys):
+        caption += (
+            f" Choices have a lane each, whatever their distance, and their points are spread sideways so that none "
+            f"covers another: {', '.join(choices)}."
+        )
     return Figure("slices", "Score by setting", caption, panels, readout=len(record.scored) <= MAX_SINGLE)
 
 
@@ -52,11 +69,11 @@ def _slice(record: Record, key: str, y: Axis) -> Markup | None:
             continue
         jitter = 0.0 if spread is None else float(spread[i]) * width
         points[trial.number] = (left + across * (right - left) + jitter, bottom - up * (bottom - top))
-    parts = svg.frame(_BOX, x, y, x_name=key)
+    parts = frame(_BOX, x, y, x_name=key)
     parts += scatter(trials, points)
-    parts += [svg.line(*bar, "median") for bar in _medians(points, x, trials, key)]
+    parts += [figures.line(*bar, "median") for bar in _medians(points, x, trials, key)]
     parts += _best_mark(record, points)
-    return svg.svg(_PANEL, _PANEL_HEIGHT, parts, label=f"Score by {key}")
+    return figures.svg(_PANEL, _PANEL_HEIGHT, parts, label=f"Score by {key}")
 
 
 def _best_mark(record: Record, points: dict[int, tuple[float, float]]) -> list[Markup]:
@@ -89,3 +106,32 @@ def _medians(
             middle, y = left + centre * (right - left), statistics.median(heights)
             bars.append((middle - half, y, middle + half, y))
     return bars
+
+
+def pareto(record: Record) -> Figure:
+    """Score against cost, with the trials that no other beats in both."""
+    trials = [trial for trial in record.scored if finite(trial.cost) is not None]
+    front = [trial for trial in record.state.front() if trial.number in {t.number for t in trials}]
+    x = cost_axis([trial.cost or 0.0 for trial in trials]).padded(0.03)
+    y = Axis.between([score(trial) or 0.0 for trial in trials]).padded()
+    left, top, right, bottom = WIDE_BOX
+
+    def at(trial: Trial) -> tuple[float, float]:
+        across, up = x.place(trial.cost) or 0.0, y.place(score(trial)) or 0.0
+        return left + across * (right - left), bottom - up * (bottom - top)
+
+    parts = frame(WIDE_BOX, x, y, x_ticks=8, x_name="multiply-adds per utterance", y_name=score_name(record))
+    parts += scatter(trials, {trial.number: at(trial) for trial in trials})
+    corners = [at(trial) for trial in front]
+    if corners:
+        parts.append(element("path", d=figures.steps([*corners, (right, corners[-1][1])]), class_="rising"))
+        parts += [element("circle", cx=a, cy=b, r=5, class_="corner", data_n=trial.number)
+                  for trial, (a, b) in zip(front, corners, strict=True)]  # fmt: skip
+    caption = (
+        f"{many(len(front), 'trial')} that no other beats both in score and in cost (Pareto front, orange): "
+        "the highest score at each cost. Grey: stopped early."
+    )
+    picture = figures.svg(WIDE, TALL, parts, label="Score against cost with the Pareto front")
+    return Figure(
+        "pareto", "Score against cost", caption, [picture], wide=True, readout=len(trials) <= MAX_SINGLE
+    )

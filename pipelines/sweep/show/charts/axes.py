@@ -1,7 +1,4 @@
-"""Drawing for the report: axes that know their scale, and SVG that says no more than it must.
-
-Colours and lines are classes of the page's style (``report.css``): a page's policy forbids style attributes.
-"""
+"""Axes that know their scale, and the frame of a panel."""
 
 from __future__ import annotations
 
@@ -10,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from jmml.evaluation.wording import MINUS
-from pipelines.definitions.spaces import Dimension, Scalar, show
+from pipelines.definitions.spaces import Dimension, Scalar
+from pipelines.reporting import figures
 from pipelines.sweep.show.importance import distinct, place
+from pipelines.sweep.show.words import setting_text
 
 MAX_CATEGORY = 14  # characters of a category's name on an axis
 
@@ -135,79 +134,9 @@ def _label(value: float, digits: int) -> str:
     return f"10{raised}" if mantissa == "1" else f"{mantissa}·10{raised}"
 
 
-def plain(value: Scalar) -> str:
-    """A setting's value as a definition would have it: ``true``, ``none``, four significant digits."""
-    if value is None:
-        return "none"
-    return str(value).lower() if isinstance(value, bool) else show(value)
-
-
 def _short(value: Scalar) -> str:
-    text = plain(value)
+    text = setting_text(value)
     return text if len(text) <= MAX_CATEGORY else f"{text[: MAX_CATEGORY - 1]}…"
-
-
-# Elements -----------------------------------------------------------------------------------------
-
-
-def element(name: str, *content: str, **attributes: object) -> Markup:
-    """``<name a="b">content</name>``; ``class_`` is class, other underscores are hyphens, None leaves it out."""
-    written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_n(value) if isinstance(value, float) else str(value))}"'
-        for key, value in attributes.items()
-        if value is not None
-    )
-    inner = "".join(str(escape(part)) for part in content)
-    return Markup(f"<{name}{written}>{inner}</{name}>" if inner else f"<{name}{written}/>")
-
-
-def text(x: float, y: float, words: str, class_: str = "tick", anchor: str | None = None) -> Markup:
-    """One line of text; ``anchor`` is start (default), middle or end."""
-    return element("text", words, x=float(x), y=float(y), class_=class_, text_anchor=anchor)
-
-
-def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
-    """A straight line."""
-    return element("path", d=f"M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}", class_=class_)
-
-
-def path(points: Iterable[tuple[float, float]]) -> str:
-    """Data of a path through ``points``."""
-    return "M" + " ".join(f"{_n(x)} {_n(y)}" for x, y in points)
-
-
-def steps(points: Sequence[tuple[float, float]]) -> str:
-    """Data of a path that keeps each height until the next point."""
-    if not points:
-        return ""
-    (x, y), *others = points
-    return f"M{_n(x)} {_n(y)}" + "".join(f"H{_n(x)}V{_n(y)}" for x, y in others)
-
-
-def dots(points: Iterable[tuple[float, float]]) -> str:
-    """Data of a path that is nothing but dots (with round line ends): thousands of them take little room."""
-    return "".join(f"M{_n(x)} {_n(y)}h0" for x, y in points)
-
-
-def svg(
-    width: float,
-    height: float,
-    content: Sequence[str],
-    *,
-    label: str,
-    class_: str | None = None,
-    natural: bool = False,
-) -> Markup:
-    """A picture that fills the width it is given; a ``natural`` one is never smaller than drawn."""
-    return element(
-        "svg",
-        *content,
-        viewBox=f"0 0 {_n(width)} {_n(height)}",
-        width=float(width) if natural else None,
-        role="img",
-        aria_label=label,
-        class_=class_,
-    )
 
 
 def frame(
@@ -222,31 +151,31 @@ def frame(
 ) -> list[Markup]:
     """Grid, ticks and names of a panel whose inside is ``box`` (left, top, right, bottom)."""
     left, top, right, bottom = box
-    parts = []
+    parts: list[Markup] = []
     for at, words in y.ticks(y_ticks):
         height = bottom - at * (bottom - top)
         parts += [
-            line(left, height, right, height, "grid"),
-            text(left - 6, height + 3.5, words, anchor="end"),
+            figures.line(left, height, right, height, "grid"),
+            figures.text(left - 6, height + 3.5, words, anchor="end"),
         ]
-    parts.append(line(left, bottom, right, bottom, "axis"))
+    if x.kind == "category":  # a lane for each, so that it is not taken for a scale
+        lane = (right - left) / max(1, len(x.categories))
+        parts[:0] = [
+            figures.element("rect", x=left + i * lane, y=top, width=lane, height=bottom - top, class_="band")
+            for i in range(0, len(x.categories), 2)
+        ]
+    parts.append(figures.line(left, bottom, right, bottom, "axis"))
     ticks = x.ticks(x_ticks)
     crowded = x.kind == "category" and sum(len(words) + 2 for _, words in ticks) * 6 > right - left
     for i, (at, words) in enumerate(ticks):
         across = left + at * (right - left)
         lower = 12 if crowded and i % 2 else 0
         parts += [
-            line(across, bottom, across, bottom + 4 + lower, "axis"),
-            text(across, bottom + 16 + lower, words, anchor="middle"),
+            figures.line(across, bottom, across, bottom + 4 + lower, "axis"),
+            figures.text(across, bottom + 16 + lower, words, anchor="middle"),
         ]
     if x_name:
-        parts.append(text((left + right) / 2, bottom + 34, x_name, "name", "middle"))
+        parts.append(figures.text((left + right) / 2, bottom + 34, x_name, "name", "middle"))
     if y_name:
-        parts.append(text(left - 6, top - 10, y_name, "name"))
+        parts.append(figures.text(left - 6, top - 10, y_name, "name"))
     return parts
-
-
-def _n(value: float) -> str:
-    """One decimal, without what says nothing."""
-    found = f"{value:.1f}"
-    return found[:-2] if found.endswith(".0") else found
