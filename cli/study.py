@@ -16,6 +16,12 @@ def _definitions(incomplete: str) -> list[str]:
     return names_and_files("study", incomplete)
 
 
+def _settings(incomplete: str) -> list[str]:
+    from pipelines.study.define.reading import KEYS
+
+    return [f"{name}=" for name in KEYS.completions() if name.startswith(incomplete)]
+
+
 def _finished(incomplete: str) -> list[str]:
     from jmml.errors import JMMLError
     from pipelines.study.publish.summary import finished
@@ -40,7 +46,10 @@ def run(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", "-s", help="Override one entry, as in seeds=0,1 or tuning.trials=1. Repeatable."
+            "--set",
+            "-s",
+            help="Override one entry, as in seeds=0,1 or tuning.trials=1. Repeatable.",
+            autocompletion=_settings,
         ),
     ] = None,
     dry_run: DryRunFlag = False,

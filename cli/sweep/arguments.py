@@ -31,12 +31,9 @@ def sweeps(incomplete: str) -> list[str]:
 
 def settings(incomplete: str) -> list[str]:
     """What can be set, by its beginning: parts of a definition and settings of the method."""
-    from pipelines.definitions.spaces import OPTIONS, valid_keys
-    from pipelines.sweep.definition.model import KEYS
+    from pipelines.sweep.definition.reading import KEYS
 
-    parts = [f"{key}.{part}" if part else key for key in KEYS if key != "space" for part in KEYS[key] or [""]]
-    names = sorted({*parts, *valid_keys()})
-    return [f"{name}=" for name in names if name.startswith(incomplete) and not name.startswith(OPTIONS)]
+    return [f"{name}=" for name in KEYS.completions() if name.startswith(incomplete)]
 
 
 def found(name: str, *, starting: bool = False) -> SweepFolder:

@@ -16,14 +16,13 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import model_validator
 
 from jmml.config import MethodConfig, Section, validate
-from jmml.errors import ConfigError, nearest
+from jmml.errors import nearest
 
 Scalar = bool | int | float | str | None
 Kind = Literal["choice", "int", "logint", "uniform", "loguniform"]
@@ -34,12 +33,10 @@ DISTRIBUTIONS: dict[str, str] = {
     "uniform": "[low, high]",
     "loguniform": "[low, high], low above 0",
 }
-OPTIONS = "classifier.options."
 
 # PyYAML reads 1e-4 (no dot) as text; in a search space it can only be meant as a number.
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 _MAX_ENUMERATED = 100_000
-_MAX_CORNERS = 4096
 _MAX_MISSES = 1000
 
 
@@ -206,40 +203,6 @@ def nth(space: Space, i: int) -> Configuration:
     return dict(zip(space, reversed(values), strict=True))
 
 
-def valid_keys() -> list[str]:
-    """Every setting of the method that can be searched, by its dotted name."""
-    keys = []
-    for section, field in MethodConfig.model_fields.items():
-        assert isinstance(field.annotation, type)
-        assert issubclass(field.annotation, Section)
-        keys += [f"{section}.{name}" for name in field.annotation.model_fields if name != "options"]
-    return [*keys, f"{OPTIONS}NAME"]
-
-
-def key_problem(key: object) -> str | None:
-    """Why ``key`` cannot be searched, None when it can."""
-    text = str(key)
-    if text in valid_keys() or (text.startswith(OPTIONS) and text != OPTIONS):
-        return None
-    return f"space: unknown setting '{text}'; {suggestion(text)}"
-
-
-def suggestion(key: str) -> str:
-    """The setting of its section that is nearest to ``key``, or all of these; where there is no such section, settings
-    of that name, or the sections."""
-    section, _, name = key.rpartition(".")
-    own = {
-        valid.removeprefix(f"{section}."): valid for valid in valid_keys() if valid.startswith(f"{section}.")
-    }
-    if section and own:
-        near = get_close_matches(name, own, n=1)
-        return f"did you mean '{own[near[0]]}'?" if near else f"valid: {', '.join(own.values())}"
-    named = [valid for valid in valid_keys() if valid.rpartition(".")[2] == name]
-    if named:
-        return f"did you mean {' or '.join(repr(valid) for valid in named)}?"
-    return f"expected a setting of {', '.join(MethodConfig.model_fields)}"
-
-
 def configure(base: MethodConfig, values: Mapping[str, Any]) -> MethodConfig:
     """``base`` with the settings of one configuration, checked as a whole.
 
@@ -255,60 +218,6 @@ def configure(base: MethodConfig, values: Mapping[str, Any]) -> MethodConfig:
             section = section[part]
         section[last] = value
     return validate(MethodConfig, data)
-
-
-def bound_problems(space: Space) -> list[str]:
-    """Settings that leave their own bounds somewhere in ``space``, each with its first such value."""
-    problems = []
-    for key, dimension in space.items():
-        for value in dimension.corners():
-            own = [text for text in _problems(MethodConfig(), {key: value}) if text.startswith(f"{key}:")]
-            if own:
-                problems.append(f"space.{own[0]}")
-                break
-    return problems
-
-
-def corner_problems(space: Space, base: MethodConfig) -> list[str]:
-    """Settings that contradict each other, or ``base``, at some corner of ``space``.
-
-    The first contradiction between settings, and every classifier that does not know an option searched for.
-    """
-    problems = []
-    for corner in _corners(space):
-        if found := _problems(base, corner):
-            return [f"space: it allows {found[0]}; narrow one of the two"]
-    if any(key.startswith("classifier.") for key in space):
-        from jmml.models.classifier import make_classifier
-
-        first = {key: dimension.corners()[0] for key, dimension in space.items()}
-        searched = space.get("classifier.name")
-        for name in searched.values if searched else (base.classifier.name,):
-            try:
-                make_classifier(configure(base, {**first, "classifier.name": name}).classifier, seed=0)
-            except ConfigError as error:
-                problems.append(f"space: {'; '.join(error.problems)}")
-    return list(dict.fromkeys(problems))
-
-
-def _problems(base: MethodConfig, values: Configuration) -> list[str]:
-    try:
-        configure(base, values)
-    except ConfigError as error:
-        return error.problems
-    return []
-
-
-def _corners(space: Space) -> Iterator[Configuration]:
-    """All corners of a space, or a random part of them where there are too many to try."""
-    corners = [dimension.corners() for dimension in space.values()]
-    if math.prod(map(len, corners)) <= _MAX_CORNERS:
-        combinations: Iterator[tuple[Scalar, ...]] = itertools.product(*corners)
-    else:
-        rng = np.random.default_rng(0)
-        picks = ([int(rng.integers(len(c))) for c in corners] for _ in range(_MAX_CORNERS))
-        combinations = (tuple(c[i] for c, i in zip(corners, pick, strict=True)) for pick in picks)
-    return (dict(zip(space, combination, strict=True)) for combination in combinations)
 
 
 def show(value: object) -> str:

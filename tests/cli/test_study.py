@@ -186,7 +186,7 @@ def test_list_and_show(capfd, here, finished):
         (
             ("run", "quick", "-s", "method.stage2.k=40"),
             3,
-            "override 'method.stage2.k=40': stage2.k = 40 is wider",
+            "-s method.stage2.k=40: method: stage2.k = 40 is wider",
         ),
         (("run", "quick", "-s", "seeds=1,1"), 3, "seeds: 1 is named more than once"),
         (

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jmml.config import MethodConfig, validate
 from jmml.errors import ConfigError
 from jmml.methods import label_only
 from pipelines.definitions import spaces
-from pipelines.definitions.spaces import Dimension
+from pipelines.definitions.checks import part_of
 from pipelines.study.define.model import StudyDefinition
 
 PAIRING = "stage2.pairing"  # a property of the data, set per task
@@ -32,10 +32,8 @@ def merged(base: MethodConfig, *overrides: Mapping[str, Any]) -> MethodConfig:
     return validate(MethodConfig, data)
 
 
-def settings_problems(
-    definition: StudyDefinition, base: MethodConfig, overrides: Sequence[str] = ()
-) -> list[str]:
-    """Settings of the method that contradict each other, or ``base``; each names its section or its override."""
+def settings_problems(definition: StudyDefinition, base: MethodConfig) -> list[str]:
+    """Settings of the method that contradict each other, or ``base``; each names its section."""
     sections = {
         "method": [definition.method],
         **{f"tasks.{name}.method": [definition.method, t.method] for name, t in definition.tasks.items()},
@@ -47,7 +45,7 @@ def settings_problems(
         except ConfigError as error:
             for problem in error.problems:
                 found.setdefault(problem, place)
-    return [_with_next_step(problem, place, overrides) for problem, place in found.items()]
+    return [_with_next_step(problem, place) for problem, place in found.items()]
 
 
 def contradictions(definition: StudyDefinition) -> list[str]:
@@ -76,30 +74,18 @@ def contradictions(definition: StudyDefinition) -> list[str]:
     return problems
 
 
-def _with_next_step(problem: str, place: str, overrides: Sequence[str]) -> str:
-    """``problem`` with where its settings were written, as far as the study wrote them, and what to change."""
+def _with_next_step(problem: str, place: str) -> str:
+    """``problem`` with the section in which its settings were written, and what to change."""
     settings = list(dict.fromkeys(_SETTING.findall(problem)))
-    texts = {f"override '{text}'": text.partition("=")[0].strip() for text in overrides}
-    written = [said for said, key in texts.items() if any(key == f"{place}.{name}" for name in settings)]
     keys = " or ".join(f"{place}.{name}" for name in settings) or place
-    return f"{' and '.join(written) or place}: {problem}; change {keys} (what is not set there is that of params.yaml)"
+    return f"{place}: {problem}; change {keys} (what is not set there is that of params.yaml)"
 
 
-def space_problems(space: object) -> list[str]:
-    """Unknown settings of a search space, and those that can leave their own bounds."""
-    if not isinstance(space, dict):
-        return []  # reported by the sections' own check
-    found = [f"tuning.{problem}" for key in space if (problem := spaces.key_problem(key))]
-    valid: dict[str, Dimension] = {}
-    for key, entry in space.items():
-        if key == PAIRING:
-            found.append(f"tuning.space: {PAIRING} belongs to the data; set pairing on the task")
-        elif spaces.key_problem(key) is None:
-            try:
-                valid[key] = Dimension.model_validate(entry)
-            except ValueError:
-                continue  # reported by the sections' own check
-    return found + [f"tuning.{problem}" for problem in spaces.bound_problems(valid)]
+def pairing_problems(space: object) -> list[str]:
+    """What a search space may not vary."""
+    if isinstance(space, dict) and PAIRING in space:
+        return [f"tuning.space: {PAIRING} belongs to the data; set pairing on the task"]
+    return []
 
 
 def method_sections(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -122,9 +108,3 @@ def method_problems(place: str, entry: object) -> list[str]:
     except ConfigError as error:
         return [f"{place}.{problem}" for problem in error.problems if re.match(r"[\w.]+: ", problem)]
     return []
-
-
-def part_of(data: object, *path: str) -> Any:
-    for part in path:
-        data = data.get(part) if isinstance(data, dict) else None
-    return data

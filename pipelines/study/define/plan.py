@@ -126,7 +126,7 @@ def plan(
     Parameters
     ----------
     source : definition file, name of a shipped definition, or a checked definition.
-    overrides : ``KEY=VALUE`` texts (:func:`pipelines.definitions.study_overrides.override`), for a file or name.
+    overrides : ``KEY=VALUE`` texts (:func:`pipelines.definitions.overrides.override`), for a file or name.
     workers : blocks computed at the same time; default: the number of CPUs.
     recompute : count no cell as cached.
 

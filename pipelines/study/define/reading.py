@@ -1,4 +1,4 @@
-"""How a study's definition is read, overridden and checked: all that is wrong is said at once."""
+"""How a study's definition is read and checked; see :mod:`pipelines.definitions.reading`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jmml.config import MethodConfig, load_yaml, validate
-from jmml.errors import ConfigError
-from pipelines.definitions.shipped import ready_made, resolve
-from pipelines.definitions.study_overrides import override
+from jmml.config import MethodConfig
+from pipelines.definitions import checks, reading
+from pipelines.definitions.overrides import Keys
+from pipelines.definitions.reading import Kind
+from pipelines.definitions.shipped import ready_made
 from pipelines.study.define.checks import (
     contradictions,
     method_problems,
     method_sections,
-    part_of,
+    pairing_problems,
     settings_problems,
-    space_problems,
 )
 from pipelines.study.define.model import StudyDefinition
+
+# Definitions that come with the project, by name.
+READY_MADE: dict[str, Path] = ready_made(str(Path(__file__).parent))
+KEYS = Keys(StudyDefinition, space="tuning.space", example="seeds=0,1,2 or tuning.trials=1")
+GUIDE = "docs/studies.md"
+
+
+def form(data: dict[str, Any]) -> tuple[StudyDefinition | None, list[str]]:
+    """The definition in ``data``, and what is wrong with its form."""
+    definition, found = checks.form(StudyDefinition, data, space="tuning.space")
+    found += pairing_problems(checks.part_of(data, "tuning", "space"))
+    for place, entry in method_sections(data):
+        found += method_problems(place, entry)
+    return definition, found
+
+
+KIND = Kind("study", "name and tasks", GUIDE, READY_MADE, KEYS, form)
 
 
 def load_definition(
@@ -29,46 +46,21 @@ def load_definition(
     Parameters
     ----------
     source : a YAML file, or the name of a definition that ships with the project (:data:`READY_MADE`).
-    overrides : texts for :func:`pipelines.definitions.study_overrides.override`.
+    overrides : texts for :func:`pipelines.definitions.overrides.override`.
     base : the method of ``params.yaml``, to find out at once what contradicts it.
 
     Raises
     ------
     ConfigError : everything that is wrong with it, at once.
     """
-    path = resolve(source, READY_MADE, what="study")
-    data = load_yaml(path)
-    if not isinstance(data, dict):
-        held = {type(None): "is empty", list: "holds a list"}.get(type(data), "holds a single value")
-        example = f"Start from {READY_MADE['quick']}, or from the example in {GUIDE}"
-        raise ConfigError([f"the file {held}; expected a mapping with name and tasks. {example}"], where=path)
-    problems = [
-        problem for text in overrides if (problem := override(data, text, keys=StudyDefinition.model_fields))
-    ]
-    definition = check(data, where=path, problems=problems)
-    if base is not None and (problems := settings_problems(definition, base, overrides)):
-        raise ConfigError(problems, where=path)
-    return definition
+
+    def together(definition: StudyDefinition) -> list[str]:
+        found = contradictions(definition)
+        return found if base is None else found + settings_problems(definition, base)
+
+    return reading.load(KIND, source, together=together, overrides=overrides)
 
 
-def check(data: dict[str, Any], *, where: object = None, problems: Sequence[str] = ()) -> StudyDefinition:
-    """The definition in ``data``, or one :class:`ConfigError` with ``problems`` and all its own."""
-    found = list(problems)
-    definition: StudyDefinition | None = None
-    try:
-        definition = validate(StudyDefinition, data)
-    except ConfigError as error:
-        found += error.problems
-    found += space_problems(part_of(data, "tuning", "space"))
-    for place, entry in method_sections(data):
-        found += method_problems(place, entry)
-    if definition is not None:
-        found += contradictions(definition)
-    if found or definition is None:
-        raise ConfigError(found, where=where)
-    return definition
-
-
-# Definitions that come with the project, by name.
-READY_MADE: dict[str, Path] = ready_made(str(Path(__file__).parent))
-GUIDE = "docs/studies.md"
+def check(data: dict[str, Any]) -> StudyDefinition:
+    """The definition in ``data``, or one :class:`ConfigError` with all that is wrong with it."""
+    return reading.check(KIND, data, together=contradictions)

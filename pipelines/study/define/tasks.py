@@ -14,6 +14,7 @@ from jmml.errors import ConfigError, ProtocolError
 from jmml.methods import METHODS
 from jmml.task import TaskData, load_task, make_inner_split, make_split, training_part
 from pipelines.definitions import spaces
+from pipelines.definitions.checks import corner_problems
 from pipelines.study.define.checks import merged
 from pipelines.study.define.model import StudyDefinition, StudyTask
 from pipelines.workspace.project import Project
@@ -109,7 +110,7 @@ def plan_task(
     DataError, ProtocolError : features are missing, or the data cannot carry methods, pairing or folds.
     """
     params, corpora = _params(project, definition, task)
-    problems = spaces.corner_problems(definition.tuning.space, params.method) if drawn else []
+    problems = corner_problems(definition.tuning.space, params.method) if drawn else []
     if problems:
         raise ConfigError([f"tuning.{problem}" for problem in problems])
     candidates = (params.method, *(spaces.configure(params.method, values) for values in drawn))

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from pipelines.definitions import spaces
 from pipelines.sweep.definition.choices import ALGORITHMS, CHANGEABLE
-
-if TYPE_CHECKING:
-    from pipelines.sweep.definition.model import SweepDefinition
+from pipelines.sweep.definition.model import SweepDefinition
 
 SMALLEST_POPULATION = 4
 
 
-def contradictions(definition: SweepDefinition, wrong: Collection[str] = ()) -> list[str]:
-    """What no sweep can have, whatever the data; nothing is said of the sections in ``wrong``."""
-    checks = {
-        _enough_trials: ("algorithm", "budget"),
-        _counts: ("algorithm", "budget", "space"),
-        _grid: ("algorithm", "budget", "space"),
-        _cma_es: ("algorithm", "space"),
-        _two_objectives: ("algorithm", "objective"),
-        _population: ("algorithm", "space", "budget", "scheduler", "pbt"),
-        _lag: ("algorithm", "lag", "concurrent"),
-    }
-    return [
-        problem
-        for check, sections in checks.items()
-        if not set(sections) & set(wrong)
-        for problem in check(definition)
-    ]
+def contradictions(definition: SweepDefinition) -> list[str]:
+    """What no sweep can have, whatever the data."""
+    checks = (_enough_trials, _counts, _grid, _cma_es, _two_objectives, _population, _lag)
+    return [problem for check in checks for problem in check(definition)]
 
 
 def _enough_trials(d: SweepDefinition) -> list[str]:

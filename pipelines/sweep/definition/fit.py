@@ -6,7 +6,7 @@ or whether a cluster has the GPUs that a trial asks for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jmml.config import MethodConfig, Modality, Params
@@ -15,7 +15,7 @@ from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, CorpusError, DataError, JMMLError, ProjectError, ProtocolError, nearest
 from jmml.models.pairs import ROWS_PER_DIMENSION
 from jmml.task import TaskData, make_inner_split, make_split, training_part
-from pipelines.definitions import spaces
+from pipelines.definitions.checks import corner_problems
 from pipelines.definitions.spaces import Space
 from pipelines.reporting.wording import many
 from pipelines.sweep.definition.choices import GRACEFUL
@@ -53,51 +53,40 @@ def fit(project: Project, definition: SweepDefinition) -> Fit:
     ------
     JMMLError : of the kind of its only problem; :class:`ConfigError` with all problems where there are several.
     """
-    found, problems = _examined(project, definition, wrong=())
+    found, problems = _compared(project, definition)
     if len(problems) == 1:
         raise problems[0]
     if problems or found is None:
-        raise ConfigError(list(_texts(problems)), where=definition.name)
+        raise ConfigError(_texts(problems), where=definition.name)
     return found
 
 
-def misfits(project: Project, definition: SweepDefinition, wrong: Collection[str]) -> list[str]:
-    """What :func:`fit` would say of a definition some of whose keys are ``wrong`` and have their defaults meanwhile.
-
-    Nothing is said of what depends on these, nor of data that cannot be read.
-    """
-    return list(_texts(_examined(project, definition, wrong)[1]))
+def project_problems(project: Project, definition: SweepDefinition) -> list[str]:
+    """What :func:`fit` finds wrong, as texts."""
+    return _texts(_compared(project, definition)[1])
 
 
-def check_against(definition: SweepDefinition, base: MethodConfig, wrong: Collection[str] = ()) -> None:
+def check_against(definition: SweepDefinition, base: MethodConfig) -> None:
     """Check a definition with the settings of a project, which hold wherever it says nothing.
-
-    Nothing is said of the keys in ``wrong``, or of what depends on them.
 
     Raises
     ------
     ConfigError : the scheduler waits longer than trials run, settings contradict each other somewhere in the
         space, or a classifier lacks an option.
     """
-    space_is_wrong = any(key.startswith("space") for key in wrong)
-    found = [] if space_is_wrong else spaces.corner_problems(definition.space, base)
+    found = corner_problems(definition.space, base)
     longest, scheduler = definition.max_epochs(base), definition.scheduler
     runs = f"but trials run at most {many(longest, 'epoch')} of stage 2 (method.stage2.epochs)"
     if scheduler.name in GRACEFUL and scheduler.grace_epochs > longest:
         found.append(f"scheduler.grace_epochs: {scheduler.grace_epochs}, {runs}")
     if definition.pbt is not None and definition.pbt.interval >= longest:
         found.append(f"pbt.interval: {definition.pbt.interval}, {runs}, so that nothing would ever change")
-    if definition.scheduler.name == "hyperband" and longest < scheduler.reduction:
+    if scheduler.name == "hyperband" and longest < scheduler.reduction:
         found.append(f"scheduler.reduction: {scheduler.reduction}, {runs}")
     if definition.budget.epochs is not None and definition.budget.epochs < longest:
         found.append(
             f"budget.epochs: {definition.budget.epochs}, but one trial alone runs {longest} epochs of stage 2"
         )
-    if {"space", "space.stage2.epochs"} & set(wrong):  # how long trials run is not known
-        found = []
-    if "scheduler.name" in wrong:
-        found = [text for text in found if not text.startswith("scheduler.")]
-    found = [text for text in found if not {text.partition(":")[0], text.partition(".")[0]} & set(wrong)]
     if found:
         raise ConfigError(found, where=definition.name)
 
@@ -109,16 +98,13 @@ def _texts(problems: Sequence[JMMLError]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _examined(
-    project: Project, definition: SweepDefinition, wrong: Collection[str]
-) -> tuple[Fit | None, list[JMMLError]]:
-    sections = {key.partition(".")[0] for key in wrong}
+def _compared(project: Project, definition: SweepDefinition) -> tuple[Fit | None, list[JMMLError]]:
     problems: list[JMMLError] = []
     try:
-        check_against(definition, project.params.method, wrong)
+        check_against(definition, project.params.method)
     except ConfigError as error:
         problems.append(error)
-    names = {modality: _corpus(project, definition, modality, wrong, problems) for modality in MODALITIES}
+    names = {modality: _corpus(project, definition, modality, problems) for modality in MODALITIES}
     speech, eeg = names["speech"], names["eeg"]
     if speech is None or eeg is None:
         return None, problems
@@ -127,18 +113,13 @@ def _examined(
         task = read_task(project, params)
         split = _split(project, params, task)
     except JMMLError as error:
-        return None, problems if wrong else [*problems, error]
+        return None, [*problems, error]
     fold = definition.protocol.outer_fold
-    if sections & {"corpora"} or {"protocol", "protocol.groups_per_fold", "protocol.label_space"} & set(
-        wrong
-    ):
-        return None, problems  # the folds would be others
     if fold >= len(split):
         text = f"protocol.outer_fold: {fold}, but the split has folds 0 to {len(split) - 1}"
         return None, [*problems, ConfigError([text], where=definition.name)]
     training = training_part(task, split, fold)
-    if "protocol" not in sections and not sections & {"space", "seed"}:
-        problems += _of_the_data(definition, params, task, training)
+    problems += _of_the_data(definition, params, task, training)
     return Fit(params, task, split, training, (speech, eeg)), problems
 
 
@@ -146,13 +127,10 @@ def _corpus(
     project: Project,
     definition: SweepDefinition,
     modality: Modality,
-    wrong: Collection[str],
     problems: list[JMMLError],
 ) -> str | None:
     """Name of the corpus of a modality; None where it cannot be used, which is added to ``problems``."""
     where = f"corpora.{modality}"
-    if {"corpora", where, f"{where}.name"} & set(wrong):
-        return None
     ref: CorpusRef | None = getattr(definition.corpora, modality)
     name: str | None = ref.name if ref is not None and ref.name else getattr(project.params.task, modality)
     if name is None:

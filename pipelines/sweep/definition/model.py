@@ -267,19 +267,3 @@ class SweepDefinition(Section):
     def to_yaml(self) -> str:
         """The definition as a file, overrides included; reading it gives the same definition."""
         return yaml.safe_dump(self.plain(), sort_keys=False)
-
-
-# The keys of a definition, and the parts of those that have some.
-SECTIONS: dict[str, type[Section] | None] = {
-    **dict.fromkeys(SweepDefinition.model_fields),
-    "corpora": CorporaConfig,
-    "protocol": SweepProtocol,
-    "scheduler": SchedulerConfig,
-    "pbt": PBTConfig,
-    "budget": Budget,
-    "resources": Resources,
-    "objective": Objective,
-}
-KEYS: dict[str, list[str]] = {
-    key: list(model.model_fields) if model else [] for key, model in SECTIONS.items()
-}

@@ -9,11 +9,10 @@ from typing import Any
 
 from jmml.errors import ConfigError
 from pipelines.definitions import spaces
-from pipelines.definitions.overrides import override
 from pipelines.sweep.decide.driver import budget_used
-from pipelines.sweep.definition.model import KEYS, SweepDefinition
+from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan, plan
-from pipelines.sweep.definition.reading import check, load_definition
+from pipelines.sweep.definition.reading import change, load_definition
 from pipelines.sweep.execute.fingerprint import differences, fingerprint
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.state import SweepState
@@ -163,9 +162,7 @@ def _seen(project: Project, state: SweepState) -> list[str]:
 def _definition(state: SweepState, source: str | Path | None, overrides: Sequence[str]) -> SweepDefinition:
     if source is not None:
         return load_definition(source, overrides=overrides, name=state.name)
-    data = state.definition.plain()
-    problems = [problem for text in overrides if (problem := override(data, text, keys=KEYS))]
-    return check(data, where="-s" if overrides else f"sweep {state.name}", problems=problems)
+    return change(state.definition, overrides) if overrides else state.definition
 
 
 def _no_extension(definition: SweepDefinition, state: SweepState, trials: int) -> str | None:

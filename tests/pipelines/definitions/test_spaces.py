@@ -162,14 +162,6 @@ def test_drawing_more_than_there_is_is_refused():
         spaces.draw(SPACE, 7, seed=0)
 
 
-def test_valid_keys_are_the_settings_of_the_method():
-    keys = set(spaces.valid_keys())
-    assert {"stage1.p", "stage2.lam_c", "classifier.name", "classifier.options.NAME"} <= keys
-    assert "classifier.options" not in keys
-    assert spaces.key_problem("classifier.options.C") is None
-    assert "did you mean 'stage2.lam_c'?" in spaces.key_problem("stage2.lam_cc")
-
-
 def test_configure_changes_only_what_is_named():
     config = spaces.configure(
         BASE, {"stage2.k": 5, "classifier.name": "linear-svm", "classifier.options.C": 0.1}
@@ -184,46 +176,3 @@ def test_configure_changes_only_what_is_named():
 def test_configure_refuses_values_outside_the_setting():
     with pytest.raises(ConfigError, match=r"stage2\.k"):
         spaces.configure(BASE, {"stage2.k": 0})
-
-
-def test_corners_find_each_setting_that_leaves_its_bounds():
-    space = {
-        "stage1.p": dimension(int=[0, 4]),
-        "stage2.k": dimension(uniform=[2, 6]),
-        "stage2.pairing": dimension(choice=["class", "klass"]),
-        "stage2.lam_c": dimension(uniform=[0, 1]),
-    }
-    problems = spaces.bound_problems(space)
-    assert [problem.split(":")[0] for problem in problems] == [
-        "space.stage1.p",
-        "space.stage2.k",
-        "space.stage2.pairing",
-    ]
-    assert "got 0" in problems[0]
-    assert "integer" in problems[1]
-
-
-def test_corners_find_settings_that_contradict_each_other():
-    wide = dimension(int=[2, 12])
-    (problem,) = spaces.corner_problems({"stage2.k": wide, "stage1.r": dimension(int=[6, 24])}, BASE)
-    assert "stage2.k = 12" in problem
-    assert "stage1.r = 6" in problem
-    assert spaces.corner_problems({"stage2.k": wide, "stage1.r": dimension(int=[12, 24])}, BASE) == []
-    (problem,) = spaces.corner_problems({"stage2.k": wide}, BASE)  # against what is not searched
-    assert f"stage1.r = {BASE.stage1.r}" in problem
-
-
-def test_corners_of_a_large_space_are_sampled():
-    space = {key: dimension(choice=[0.1, 0.2, 0.3]) for key in spaces.valid_keys() if ".lam_" in key}
-    space |= {key: dimension(choice=[1e-4, 1e-3, 1e-2]) for key in ("stage1.lr", "stage2.lr")}
-    space |= {"stage1.r": dimension(choice=[3, 4, 5]), "stage2.k": dimension(choice=[2, 3, 4])}
-    space["stage1.p"] = dimension(choice=[1, 2, 3])
-    assert 3 ** len(space) > 4096
-    assert "wider" in spaces.corner_problems(space, BASE)[0]
-
-
-def test_corners_find_classifier_options_that_do_not_exist():
-    good = {"classifier.options.C": dimension(loguniform=[0.01, 10])}
-    assert spaces.corner_problems(good, BASE) == []
-    (problem,) = spaces.corner_problems({"classifier.options.CC": dimension(choice=[1.0])}, BASE)
-    assert "CC" in problem

@@ -163,7 +163,7 @@ def test_overrides(tmp_path):
         ("tasks.nosuch=8", "no task 'nosuch'; valid: lab"),
         ("seeds=0,3,3", "seeds: 3 is named more than once; name each seed once"),
         ("tuning.space.stage2.k=uniforn(1,2)", "unknown distribution 'uniforn'; did you mean 'uniform'?"),
-        ("name.part=3", "'name' has no parts"),
+        ("name.part=3", "unknown key 'name.part'; did you mean 'name'?"),
         ("seeds=a", "seeds.0: expected an integer, got 'a'"),
         ("tuning.trials=1.5", "tuning.trials: expected an integer, got 1.5"),
     ],
@@ -206,13 +206,14 @@ def test_settings_that_contradict_params_name_the_key_the_override_and_the_next_
     with pytest.raises(ConfigError) as caught:
         load_definition(path, overrides=["method.stage2.k=40", "seeds=1"], base=base)
     assert str(caught.value) == (
-        f"{path}: override 'method.stage2.k=40': stage2.k = 40 is wider than stage1.r = 8; change method.stage2.k or "
+        "-s method.stage2.k=40: method: stage2.k = 40 is wider than stage1.r = 8; change method.stage2.k or "
         "method.stage1.r (what is not set there is that of params.yaml)"
     )
     tasks = {"a": {"project": True}, "b": {"project": True, "method": {"stage1": {"r": 2}}}}
     path.write_text(yaml.safe_dump(study(tasks=tasks)))
     with pytest.raises(
-        ConfigError, match=r"study.yaml: tasks\.b\.method: stage2.k = 6 .*; change tasks\.b\.method\.stage2"
+        ConfigError,
+        match=r"study.yaml:\d+: tasks\.b\.method: stage2.k = 6 .*; change tasks\.b\.method\.stage2",
     ):
         load_definition(path, base=base)
 

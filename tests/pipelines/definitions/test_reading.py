@@ -1,0 +1,71 @@
+"""Where the problems of a definition are said to be: file and line, override, option."""
+
+from __future__ import annotations
+
+import pytest
+
+from jmml.errors import ConfigError
+from pipelines.study.define.reading import load_definition as load_study
+from pipelines.sweep.definition.reading import load_definition as load_sweep
+
+SWEEP = """\
+name: mine
+budget:
+  trials: 0
+space:
+  stage2.k:
+    choice: [3, 4]
+  stage2.kk: {choice: [1]}
+  stage1.p: {int: [0, 4]}
+"""
+STUDY = """\
+name: mine
+tasks:
+  a: {world: lable}
+tuning:
+  trials: 2
+  space: {stage1.p: {int: [0, 4]}}
+"""
+
+
+def places(error: ConfigError) -> list[str]:
+    return sorted(line.partition(": ")[0] for line in error.lines)
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "lines"), [(load_sweep, SWEEP, [3, 4, 8]), (load_study, STUDY, [3, 6])]
+)
+def test_a_problem_of_the_file_has_its_line(tmp_path, load, text, lines):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert places(caught.value) == [f"{path}:{line}" for line in lines]
+
+
+@pytest.mark.parametrize(("load", "text"), [(load_sweep, "space: 3"), (load_study, "tasks: 3")])
+def test_a_key_that_is_missing_has_the_file_alone(tmp_path, load, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert sorted(caught.value.lines)[0] == f"{path}: name: missing"
+
+
+@pytest.mark.parametrize(
+    ("load", "key"),
+    [(load_sweep, "budget.hours"), (load_study, "tuning.inner_folds")],
+    ids=["sweep", "study"],
+)
+def test_a_problem_of_an_override_names_it_and_not_the_file(load, key):
+    with pytest.raises(ConfigError) as caught:
+        load("quick", overrides=[f"{key}=-1", "nme=x"])
+    problem, unknown = sorted(caught.value.lines)
+    assert problem.startswith(f"-s {key}=-1: {key}: expected ")
+    assert unknown.startswith("-s: override 'nme=x': unknown key 'nme'; did you mean 'name'?")
+
+
+def test_a_problem_that_an_override_mends_is_not_said(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nbudget: {trials: 0}\nspace: {stage2.k: {choice: [3, 4]}}\n")
+    assert load_sweep(path, overrides=["trials=2"]).n_trials() == 2
