@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from jmml.fingerprint import forget
+from pipelines.stages import code
 from pipelines.study.define.plan import plan
 from pipelines.study.define.reading import load_definition
 from pipelines.study.publish import record
@@ -49,9 +50,9 @@ def digests(root: Path) -> dict[str, str]:
 
 
 def test_a_study_of_a_projects_own_methods(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    code, _, err = console.run(capfd, "study", "run", str(project.root / "own.yaml"))
-    assert code == 0, err
-    code, out, _ = console.run(capfd, "study", "show", "tiny", "--json")
+    status, _, err = console.run(capfd, "study", "run", str(project.root / "own.yaml"))
+    assert status == 0, err
+    status, out, _ = console.run(capfd, "study", "show", "tiny", "--json")
     task = json.loads(out)["tasks"][0]
     assert [row["method"] for row in task["rows"]] == [*METHODS, "label-only"]
     assert {row["reference"] for row in task["rows"]} <= {"label-only", None}
@@ -61,15 +62,17 @@ def test_an_unknown_method_is_one_line_with_the_nearest(
     project: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     override = ("-s", "methods=raw,doubtful-mpl")
-    code, _, err = console.run(capfd, "study", "run", str(project.root / "own.yaml"), *override, "--dry-run")
-    assert code == 3
+    status, _, err = console.run(
+        capfd, "study", "run", str(project.root / "own.yaml"), *override, "--dry-run"
+    )
+    assert status == 3
     assert "unknown method 'doubtful-mpl'; did you mean 'doubtful-mlp'" in err
 
 
 def test_a_file_that_fails_is_one_line(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     (project.root / "methods" / "ones.py").write_text("raise RuntimeError('[bold]no')\n")
-    code, _, err = console.run(capfd, "study", "run", str(project.root / "own.yaml"), "--dry-run")
-    assert code == 3
+    status, _, err = console.run(capfd, "study", "run", str(project.root / "own.yaml"), "--dry-run")
+    assert status == 3
     assert "methods/ones.py: cannot be loaded at line 1: RuntimeError: [bold]no" in err.replace("\n", " ")
     assert "Traceback" not in err
 
@@ -84,3 +87,17 @@ def test_cells_know_the_methods_that_made_them_and_no_other_file(project: Projec
     after = digests(project.root)
     assert after.keys() == before.keys()
     assert not set(after.values()) & set(before.values())
+
+
+def test_dvc_reruns_the_stages_that_a_projects_file_has_a_part_in(project: Project) -> None:
+    def changed(name: str) -> set[str]:
+        forget()
+        before = {stage: code.of_stage(stage).code for stage in code.STAGES}
+        (project.root / name).write_text(own.FILES[name] + "\nOTHER = 1\n")
+        forget()
+        return {stage for stage in code.STAGES if code.of_stage(stage).code != before[stage]}
+
+    assert changed("corpora/lab_speech.py") == {"ingest", "featurize", "split"}
+    assert changed("features/energy.py") == {"featurize"}
+    assert changed("methods/ones.py") == {"train", "evaluate"}
+    assert changed("gates/on_a_weekday.py") == set()

@@ -4,8 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jmml.config import Params, RepeatedKeysError, Stage2Config, digest, load_params, parse_yaml, validate
+from jmml.config import (
+    FeaturesConfig,
+    Params,
+    RepeatedKeysError,
+    SpeechFeatureConfig,
+    Stage2Config,
+    digest,
+    load_params,
+    parse_yaml,
+    validate,
+)
 from jmml.errors import ConfigError
+from jmml.plugins import use_project
+from tests.jmml.plugins import own
 
 MINIMAL = """
 corpora:
@@ -137,3 +149,16 @@ def test_digest_changes_with_any_value(tmp_path):
     changed = params.model_copy(update={"method": params.method.model_copy(update={"stage2": stage2})})
     assert isinstance(changed, Params)
     assert digest(params) != digest(changed)
+
+
+def test_an_extractor_is_part_of_the_settings_only_where_one_is_named(tmp_path):
+    use_project(own.write(tmp_path, "features/energy.py"))
+    plain = SpeechFeatureConfig()
+    assert not {"extractor", "options"} & plain.model_dump(mode="json").keys()
+    assert "extractor" not in FeaturesConfig().model_dump()["eeg"]
+    named = validate(SpeechFeatureConfig, {"extractor": "energy", "options": {"frames": 3}})
+    assert validate(SpeechFeatureConfig, named.model_dump(mode="json")) == named
+    assert digest(named) != digest(plain)
+    with pytest.raises(ConfigError, match="unknown feature extractor 'enrgy'; did you mean 'energy'"):
+        validate(SpeechFeatureConfig, {"extractor": "enrgy"})
+    use_project(None)

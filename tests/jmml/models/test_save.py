@@ -13,6 +13,7 @@ from jmml.models.one_view import SpeechOnly
 RNG = np.random.default_rng(0)
 SPEECH, EEG = RNG.normal(size=(120, 6)), RNG.normal(size=(120, 5))
 Y = np.array(["calm", "fear", "joy"])[np.arange(120) % 3]
+NO_ESTIMATORS = {"SpeechOnly", "TwoView", "canonical_correlations", "correlation_loss"}
 SMALL: dict[str, object] = {"hidden": 8, "epochs": 2}
 
 
@@ -26,7 +27,7 @@ def fitted(name: str):  # type: ignore[no-untyped-def]
     return kind(**options).fit(SPEECH, EEG, Y, Y)
 
 
-@pytest.mark.parametrize("name", jmml.models.__all__)
+@pytest.mark.parametrize("name", sorted(set(jmml.models.__all__) - NO_ESTIMATORS))
 def test_a_loaded_estimator_transforms_to_the_same_bits(name, tmp_path) -> None:
     model = fitted(name)
     model.save(tmp_path / "model")
