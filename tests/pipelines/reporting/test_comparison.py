@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jmml.evaluation.wording import about_p, p_in_view
+from jmml.evaluation.wording import about_p
 from pipelines.reporting.comparison import COLUMNS, TESTS, ComparisonTable, plain
 
 
@@ -88,21 +88,6 @@ def test_a_note_of_all_is_said_once_and_that_of_one_with_its_name() -> None:
     notes = ComparisonTable.of(rows, TESTS, confidence=0.95).notes()
     assert notes[:2] == ["Rough.", "supervised MLP: copied."]
     assert not any("0.1" in note for note in notes)
-
-
-def test_p_stands_with_what_is_possible() -> None:
-    assert p_in_view(2 / 2**9, 9) == "p 0.004, the smallest possible with nine speakers"
-    assert p_in_view(4 / 2**9, 9) == "p 0.008 (cannot be below 0.004 with nine speakers)"
-    assert p_in_view(1.0, 1) == "p 1.000, the smallest possible with one speaker"
-    assert p_in_view(0.2, 40) == "p 0.200"
-    assert p_in_view(0.0001, 40) == "p < 0.001"
-    assert about_p(9, 3) == (
-        "p: paired sign-flip test over speakers; it cannot be below 0.004 with nine speakers. "
-        "Holm p: corrected for the 3 comparisons of the table; it cannot be below 0.012."
-    )
-    assert about_p(9, 1).endswith("There is one comparison, so Holm p is p.")
-    assert "below" not in about_p(40, 3)
-    assert "1.000" in about_p(3, 9)
 
 
 def test_tests_are_explained_where_they_are_shown_and_only_there() -> None:

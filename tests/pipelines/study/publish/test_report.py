@@ -215,20 +215,6 @@ class TestTables:
         assert text.isascii()
         assert r"100 \% of \$x\_1\$\textasciitilde{}\textasciicircum{}\textbackslash{}\#\{" in text
 
-    @pytest.mark.parametrize(
-        ("value", "plain", "signed"),
-        [(0.1234, "0.123", "+0.123"), (-0.0567, "−0.057", "−0.057"), (-0.0001, "0.000", "0.000"),
-         (float("nan"), "–", "–"), (None, "–", "–"), (float("inf"), "–", "–")],
-    )  # fmt: skip
-    def test_numbers(self, value: float | None, plain: str, signed: str) -> None:
-        assert number(value) == plain
-        assert number(value, signed=True) == signed
-
-    def test_p_values(self) -> None:
-        assert [p_value(p) for p in (0.0004, 0.001, 0.25, 1.0, float("nan"), None)] == [
-            "< 0.001", "0.001", "0.250", "1.000", "–", "–",
-        ]  # fmt: skip
-
     def test_a_table_that_cannot_decide_says_so(self, results: StudyResults) -> None:
         last = tables.table(results.tasks[0], 0.95).notes()[-1]
         comparisons = int(results.tasks[0].table["p"].notna().sum())

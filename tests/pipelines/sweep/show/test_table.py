@@ -6,8 +6,6 @@ import time
 import pytest
 from rich.console import Console
 
-from pipelines.reporting.terminal import Column, curve, fitted
-from pipelines.reporting.wording import magnitude
 from pipelines.sweep.record.state import SweepState
 from pipelines.sweep.record.tally import KEPT, Tally
 from pipelines.sweep.record.words import now_ms, search_over
@@ -309,12 +307,6 @@ def test_plain_terminals_get_ascii():
     assert all(row.isascii() for row in drawn)
 
 
-def test_columns_go_by_weight():
-    columns = [Column("name", ["abc"], 0), Column("little", ["x"], 9), Column("more", ["xy"], 1)]
-    assert "no room for little" in printed(fitted(columns, 12), 40)
-    assert "no room" not in printed(fitted(columns, 18), 40)
-
-
 def test_short_names_stay_distinct():
     keys = ["stage1.lr", "stage2.lr", "stage2.k", "classifier.name", "classifier.options.C"]
     assert list(short_names(keys).values()) == ["stage1.lr", "stage2.lr", "k", "classifier", "C"]
@@ -324,28 +316,6 @@ def test_settings_that_do_not_vary_are_no_columns():
     script = Script()
     script.trial(1, [0.2], configuration={"stage1.p": 3, "stage2.k": 1, "stage2.hidden": 8})
     assert "hidden" not in printed(table(script.state, tallied(script).rows(5), width=100))
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(0, "0"), (950, "950"), (12.5, "12.5"), (12_345, "12.3k"), (4.1e6, "4.1M"), (2e9, "2.0G")],
-)
-def test_magnitudes(number, text):
-    assert magnitude(number) == text
-
-
-# The curve ---------------------------------------------------------------------------------------------------
-
-
-def test_a_curve_is_a_staircase_of_the_given_size():
-    drawn = curve([(0, 0.2), (4, 0.3), (8, 0.4)], 10, width=20, height=3, plain=True)
-    assert drawn == ["0.400 |         ***", "      |    ******", "0.200 |*****"]
-
-
-def test_braille_holds_eight_dots_a_character():
-    drawn = curve([(0, 0.5)], 10, width=18, height=2)
-    assert drawn[-1].split("│")[1] == "⣀" * 10  # the lowest row, both columns of dots
-    assert curve([], 10, width=20, height=3) == []
 
 
 # Costs ---------------------------------------------------------------------------------------------------------
