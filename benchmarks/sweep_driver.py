@@ -25,7 +25,7 @@ from pipelines.sweep.definition.reading import check
 from pipelines.sweep.record.journal import Follower, Journal
 from pipelines.sweep.record.state import SweepState
 from pipelines.sweep.record.tally import Tally
-from pipelines.sweep.show.table import view
+from pipelines.sweep.show.view import view
 
 CONCURRENT = 16
 SPACE = {
