@@ -1,7 +1,7 @@
 """The sweeps of a project: begin one, go on with one from wherever it was left, add trials.
 
 A sweep that was interrupted, stopped or killed goes on with :func:`resume_sweep` as if nothing had been; what one
-session does is :class:`pipelines.sweep.execute.sweep_session.Turn`.
+session does is :class:`pipelines.sweep.execute.sweep_session.SweepSession`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipelines.sweep.definition.reading import load_definition
 from pipelines.sweep.execute.continuing import check_changes, settings, to_extend, to_resume
 from pipelines.sweep.execute.naming import unused
 from pipelines.sweep.execute.outcome import SweepResult
-from pipelines.sweep.execute.sweep_session import Turn
+from pipelines.sweep.execute.sweep_session import SweepSession
 from pipelines.sweep.execute.trainable import Points
 from pipelines.sweep.record.folder import user
 from pipelines.sweep.show.display import Display
@@ -78,7 +78,7 @@ def run_sweep(
         **settings(planned),
     }
     opening = [("sweep", first)]
-    return Turn(
+    return SweepSession(
         project,
         planned,
         planned.trials,
@@ -91,7 +91,7 @@ def run_sweep(
         console,
         search,
         Display,
-    ).take()
+    ).run()
 
 
 def resume_sweep(
@@ -126,7 +126,7 @@ def resume_sweep(
         accepted = {"changes": found.changes, **settings(found.plan), "total": found.total}
         opening.append(("accept", accepted))
     place = (found.plan, found.total, found.folder, found.length)
-    return Turn(project, *place, "resume", opening, address, quiet, console, search, Display).take()
+    return SweepSession(project, *place, "resume", opening, address, quiet, console, search, Display).run()
 
 
 def extend_sweep(
@@ -151,4 +151,4 @@ def extend_sweep(
     found = to_extend(project, name, trials)
     opening = [("extend", {"trials": trials, "user": user()})]
     place = (found.plan, found.total, found.folder, found.length)
-    return Turn(project, *place, "extend", opening, address, quiet, console, search, Display).take()
+    return SweepSession(project, *place, "extend", opening, address, quiet, console, search, Display).run()

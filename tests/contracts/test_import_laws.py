@@ -34,8 +34,12 @@ FLOORS = (
     {"corpora", "tracking", "compute", "cache", "registry", "stages"},
     {"study", "sweep"},
 )
-# The rooms of a sweep: a room uses those before it. Nothing that is computed depends on how it is shown.
-SWEEP = ("definition", "record", "sync", "decide", "execute", "show", "runner")
+# The rooms of a sweep and of a study: a room uses those before it. Nothing that is computed depends on how it is shown;
+# a journal holds definitions, which are read into their type as it is read.
+INSIDE = {
+    "sweep": ("definition", "record", "sync", "decide", "execute", "show", "runner"),
+    "study": ("define", "publish", "run"),
+}
 # What does not keep to that yet; an entry that is not needed any more has to go.
 AGAINST_THE_WAY: set[tuple[str, str]] = set()
 CIRCLES: set[tuple[str, ...]] = set()
@@ -274,15 +278,28 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def arrows() -> dict[str, set[str]]:
-    """For each module of `pipelines`, those of `pipelines` that it imports, wherever in it."""
-    known = {dotted(path): path for path in modules() if path.is_relative_to(ROOT / "pipelines")}
+def arrows(layer: str = "pipelines") -> dict[str, set[str]]:
+    """For each module of a layer, those of the layer that it imports, wherever in it."""
+    known = {dotted(path): path for path in modules() if path.is_relative_to(ROOT / layer)}
     found = {}
     for name, path in known.items():
         used = imports(path.read_text()) & known.keys()
         # `from package import module` uses the module, not what the package's __init__ holds.
         found[name] = {other for other in used if not any(o.startswith(f"{other}.") for o in used)} - {name}
     return found
+
+
+def backwards(graph: dict[str, set[str]], package: str, rooms: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Arrows from a room of ``package`` to one that comes after it; an unknown room is one of them."""
+    steps = {
+        (name.split(".")[2], other.split(".")[2])
+        for name, used in graph.items()
+        for other in used
+        if name.startswith(f"{package}.") and other.startswith(f"{package}.")
+    }
+    order = {room: number for number, room in enumerate(rooms)}
+    last = len(rooms)
+    return {(room, other) for room, other in steps if order.get(room, -1) < order.get(other, last)}
 
 
 def circles(graph: dict[str, set[str]]) -> set[tuple[str, ...]]:
@@ -321,21 +338,34 @@ def test_rooms_point_one_way() -> None:
     assert against == AGAINST_THE_WAY
 
 
-def test_rooms_of_a_sweep_point_one_way() -> None:
-    steps = {
-        (name.split(".")[2], other.split(".")[2])
-        for name, used in arrows().items()
-        for other in used
-        if name.startswith("pipelines.sweep.") and other.startswith("pipelines.sweep.")
-    }
-    assert {room for step in steps for room in step} == set(SWEEP)
-    assert {step for step in steps if SWEEP.index(step[0]) < SWEEP.index(step[1])} == set()
+@pytest.mark.parametrize("package", INSIDE)
+def test_rooms_inside_point_one_way(package: str) -> None:
+    assert backwards(arrows(), f"pipelines.{package}", INSIDE[package]) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "step"),
+    [
+        ("pipelines.sweep.execute.x", "pipelines.sweep.show.table", ("execute", "show")),
+        ("pipelines.sweep.definition.x", "pipelines.sweep.record.state", ("definition", "record")),
+        ("pipelines.study.define.x", "pipelines.study.publish.results", ("define", "publish")),
+        ("pipelines.study.publish.x", "pipelines.study.run.runner", ("publish", "run")),
+        ("pipelines.study.publish.x", "pipelines.study.attic.x", ("publish", "attic")),
+    ],
+)
+def test_an_arrow_backwards_is_seen(name: str, other: str, step: tuple[str, str]) -> None:
+    package = name.split(".")[1]
+    assert backwards({name: {other}}, f"pipelines.{package}", INSIDE[package]) == {step}
 
 
 def test_there_are_no_other_circles_of_files() -> None:
     assert {
         tuple(name.removeprefix("pipelines.") for name in circle) for circle in circles(arrows())
     } == CIRCLES
+
+
+def test_there_is_no_circle_of_files_in_the_science() -> None:
+    assert circles(arrows("jmml")) == set()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One driver's turn at a sweep: from taking its lock, through search and refit, to closing it and giving it back.
+"""One driver's session of a sweep: from taking its lock, through search and refit, to closing it and giving it back.
 
 Whatever happens, nothing is lost and no run is left open: every decision is in the sweep's journal first
 (:mod:`pipelines.sweep.decide.driver`), and MLflow is filled from the journal (:mod:`pipelines.sweep.sync.mlflow_sync`).
@@ -64,14 +64,14 @@ class InterruptedSweepError(SweepError):
 
 
 @dataclass
-class Turn:
-    """One driver's turn at a sweep, from taking its lock to giving it back.
+class SweepSession:
+    """One driver's session of a sweep, from taking its lock to giving it back.
 
     Attributes
     ----------
     total : trials wanted, those that are over included.
     length : bytes of the journal that the plan was made from; None for a new sweep.
-    opening : the events that this turn begins with.
+    opening : the events that this session begins with.
     display : shows how the sweep gets on.
     """
 
@@ -91,10 +91,10 @@ class Turn:
     run_id: str | None = field(init=False, default=None)
     shipper: Shipper | None = field(init=False, default=None)
 
-    def take(self) -> SweepResult:
+    def run(self) -> SweepResult:
         """Run what is left to run, refit, and close the sweep."""
         try:
-            return self._take()
+            return self._run()
         except (KeyboardInterrupt, SystemExit):  # while there was nothing to close, not yet or not any more
             again = (
                 f"go on with `jmml sweep resume {self.folder.name}`"
@@ -107,7 +107,7 @@ class Turn:
                 fix=again,
             ) from None
 
-    def _take(self) -> SweepResult:
+    def _run(self) -> SweepResult:
         patience()  # a wrong setting is said now, not at the end
         stage1_limit()
         share_with_team(shared_folder(self.project))
@@ -138,7 +138,7 @@ class Turn:
                 return self._work(tracker, origin, journal, capacity.concurrent, shown)
 
     def _open(self, journal: Journal, capacity: Capacity) -> None:
-        """The first events of a turn."""
+        """The first events of a session."""
         opening = [*self.opening]
         if self.mode == "run":
             kind, values = opening.pop(0)

@@ -48,9 +48,7 @@ class Record:
         for event in journal.read(folder.journal):
             record.apply(event)
         if not record.state.id:
-            raise SweepError(
-                "is no journal of a sweep", where=folder.journal, expected="a first event `sweep`"
-            )
+            raise SweepError("is not a sweep journal", where=folder.journal, expected="a first event `sweep`")
         record.status = status(folder, record.state)
         return record
 

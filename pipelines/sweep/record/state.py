@@ -111,7 +111,7 @@ class Trial:
 
 @dataclass
 class Session:
-    """One driver's turn: from its ``session`` event to the last event before the next one."""
+    """One driver's session: from its ``session`` event to the last event before the next one."""
 
     event: Event
     last: int
@@ -168,11 +168,11 @@ class SweepState:
 
         Raises
         ------
-        SweepError : there is no journal, it is damaged, or it is none of a sweep.
+        SweepError : there is no journal, it is damaged, or it is not that of a sweep.
         """
         state = cls.of(journal.read(path))
         if not state.id:
-            raise SweepError("is no journal of a sweep", where=path, expected="a first event `sweep`")
+            raise SweepError("is not a sweep journal", where=path, expected="a first event `sweep`")
         return state
 
     def apply(self, event: Event) -> None:

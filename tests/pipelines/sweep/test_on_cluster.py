@@ -42,7 +42,7 @@ DRIVE = """
     from pipelines.workspace.project import Project
     from pipelines.sweep.definition.reading import check
     from pipelines.sweep.runner import resume_sweep, run_sweep
-    from pipelines.sweep.execute.sweep_session import Turn
+    from pipelines.sweep.execute.sweep_session import SweepSession
     from tests.pipelines.sweep import fakes
 
     what, root, address, folder, text = sys.argv[1:]
@@ -51,7 +51,7 @@ DRIVE = """
         large.append(type(value).__name__)
         return put(value, *args, **options)
     ray.put = counted
-    Turn._refit = lambda *_: None  # the search is what matters here
+    SweepSession._refit = lambda *_: None  # the search is what matters here
     options = {"quiet": True, "address": address or None, "search": fakes.Places(Path(folder))}
     try:
         if what == "run":

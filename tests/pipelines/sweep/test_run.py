@@ -342,7 +342,7 @@ def test_whatever_stops_the_refit_no_run_stays_open(project, tracker, monkeypatc
         driver.reported(1, 1, {"score": 0.5, "points": {"val_uar": 0.5}})
         driver.ended(1)
 
-    monkeypatch.setattr(sweep_session.Turn, "_search", search)
+    monkeypatch.setattr(sweep_session.SweepSession, "_search", search)
     monkeypatch.setattr(sweep_session, "refit", stop)
     with pytest.raises(expected) as caught:
         sweep(
@@ -389,7 +389,7 @@ def test_more_trials_are_added_in_a_session_of_their_own(longer, project, tracke
     with without_ray():
         again = resume_sweep(project, "longer", quiet=True, search=fakes.plain)
     assert (again.refit, len(again.trials)) == (more.refit, 5)  # nothing was left to do
-    assert not list(stage1.rglob("model.json"))  # a turn that finishes leaves what is allowed
+    assert not list(stage1.rglob("model.json"))  # a session that finishes leaves what is allowed
 
 
 def test_a_refit_with_other_seeds_is_another_refit(longer, project, tracker, tmp_path):

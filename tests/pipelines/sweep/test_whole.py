@@ -14,7 +14,7 @@ from pipelines.definitions.spaces import configure
 from pipelines.sweep.decide.driver import Driver
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.execute import trainable
-from pipelines.sweep.execute.sweep_session import InterruptedSweepError, Turn
+from pipelines.sweep.execute.sweep_session import InterruptedSweepError, SweepSession
 from pipelines.sweep.execute.tuning import Leave
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.folder import SweepFolder
@@ -30,7 +30,7 @@ HALVING = {"trials": 10, "scheduler": {"name": "asha", "grace_epochs": 2, "reduc
 CHANGING = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.1, 3.0]}}
 
 
-REFIT = Turn._refit
+REFIT = SweepSession._refit
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +43,15 @@ def project(tmp_path_factory):
 def no_refit():
     """What is tested is the search; the refit alone takes as long."""
 
-    def found(turn, driver, *args):
+    def found(session, driver, *args):
         state = driver.state
         trials = [trial for _, trial in sorted(state.trials.items())]
         chosen = {**state.best.best_configuration, "stage2.epochs": state.best.best_epoch}
-        config = configure(turn.plan.params.method, chosen)
-        return SimpleNamespace(state=state, trials=trials, best=state.best, plan=turn.plan, config=config)
+        config = configure(session.plan.params.method, chosen)
+        return SimpleNamespace(state=state, trials=trials, best=state.best, plan=session.plan, config=config)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Turn, "_refit", found)
+        patch.setattr(SweepSession, "_refit", found)
         yield
 
 
@@ -211,7 +211,7 @@ def test_a_member_of_a_population_that_fails_holds_nobody_up(project):
 
 def test_when_every_trial_is_stopped_early_the_best_of_them_is_still_fitted(project, monkeypatch):
     """Later trials are worse than earlier ones, and the first fails: nobody gets to the end."""
-    monkeypatch.setattr(Turn, "_refit", REFIT)
+    monkeypatch.setattr(SweepSession, "_refit", REFIT)
     result = sweep(
         project,
         make(

@@ -1,4 +1,4 @@
-"""What a driver's turn does before and after the search; the whole is in test_run.py."""
+"""What a driver's session does before and after the search; the whole is in test_run.py."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def test_checkpoints_of_other_settings_are_gone_before_these_are_accepted(projec
     monkeypatch.setattr(sweep_session.lineage, "collect", lambda project, corpora: None)
     monkeypatch.setattr(sweep_session, "ray_for", _no_ray)
     accepted = {"changes": [], "definition": {}, "base": {}, "fingerprint": {}, "total": 4}
-    begun = _turn(project, folder, "resume", folder.length, [("accept", accepted)])
+    begun = _session(project, folder, "resume", folder.length, [("accept", accepted)])
     with pytest.raises(SweepError, match="here the test ends"):
-        begun.take()
+        begun.run()
     assert order == ["session", "discarded", "accept"]
 
 
-def _turn(project, folder, mode, length, opening):
-    return sweep_session.Turn(
+def _session(project, folder, mode, length, opening):
+    return sweep_session.SweepSession(
         project, _Plan(), 4, folder, length, mode, opening, None, True, None, lambda: iter(()), Display
     )
 
@@ -131,13 +131,13 @@ def _turn(project, folder, mode, length, opening):
 def test_a_sweep_that_someone_drove_since_it_was_read_is_not_gone_on_with(project, mode):
     script = Script()
     folder = script.write(project)
-    begun = _turn(project, folder, mode, folder.length, [])
+    begun = _session(project, folder, mode, folder.length, [])
     journal = Journal(folder.journal)
     journal.append("extend", trials=2, user="eva")
     journal.close()
     written = folder.journal.read_bytes()
     with pytest.raises(SweepError, match="was driven by someone else meanwhile"):
-        begun.take()
+        begun.run()
     assert folder.journal.read_bytes() == written
     assert not folder.held
 
@@ -146,7 +146,7 @@ def test_a_new_sweep_does_not_take_a_name_that_was_taken_meanwhile(project):
     folder = Script().write(project)
     written = folder.journal.read_bytes()
     with pytest.raises(SweepError, match="exists already"):
-        _turn(project, folder, "run", None, []).take()
+        _session(project, folder, "run", None, []).run()
     assert folder.journal.read_bytes() == written
 
 
@@ -157,7 +157,7 @@ def test_a_new_sweep_does_not_take_a_name_that_was_taken_meanwhile(project):
         (TrackingError("away", where="http://h"), "failed", "away"),
     ],
 )
-def test_whatever_ends_a_turn_before_its_run_is_there_the_journal_says_so(
+def test_whatever_ends_a_session_before_its_run_is_there_the_journal_says_so(
     project, monkeypatch, raised, state, said
 ):
     class Store:
@@ -170,10 +170,10 @@ def test_whatever_ends_a_turn_before_its_run_is_there_the_journal_says_so(
     monkeypatch.setattr(sweep_session.artifacts, "sweep_params", lambda plan: {})
     monkeypatch.setattr(sweep_session.artifacts, "sweep_tags", lambda plan, state: {})
     folder = Script().write(project)
-    begun = _turn(project, folder, "resume", folder.length, [])
+    begun = _session(project, folder, "resume", folder.length, [])
     begun.plan.definition, begun.plan.params = check(definition()), SimpleNamespace(method=MethodConfig())
     with pytest.raises(SweepError if state == "stopped" else TrackingError, match=said):
-        begun.take()
+        begun.run()
     assert folder.state().closed["state"] == state
     assert not folder.held
 
@@ -184,7 +184,7 @@ def test_a_wrong_setting_of_the_environment_is_said_before_anything_starts(proje
     monkeypatch.setenv(name, text)
     folder = SweepFolder.of(project, "new")
     with pytest.raises(ConfigError, match=rf"{name}.*'{text}'"):
-        _turn(project, folder, "run", None, []).take()
+        _session(project, folder, "run", None, []).run()
     assert not folder.path.exists()
 
 

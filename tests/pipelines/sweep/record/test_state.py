@@ -195,7 +195,7 @@ def test_a_file_that_is_no_journal_of_a_sweep(tmp_path):
     with pytest.raises(SweepError, match="cannot be read: No such file"):
         SweepState.read(path)
     Journal(path).close()
-    with pytest.raises(SweepError, match="no journal of a sweep"):
+    with pytest.raises(SweepError, match="is not a sweep journal"):
         SweepState.read(path)
 
 
