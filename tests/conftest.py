@@ -7,10 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
+
+from jmml.plugins import use_project
 
 # What librosa compiles when it is imported, for minutes of a busy machine. Numba's cache is not safe against two
 # processes that fill it at once: what one reads may be half-written, and every process after it ends in a crash.
@@ -38,6 +42,13 @@ def compiled() -> Path | None:
 os.environ["NUMBA_CACHE_DIR"] = str(OWN)
 if (source := compiled()) is not None:
     shutil.copytree(source, OWN, dirs_exist_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def _left() -> Iterator[None]:
+    """No test looks for additions in the folders of another one's project."""
+    yield
+    use_project(None)
 
 
 def pytest_sessionfinish() -> None:

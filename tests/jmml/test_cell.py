@@ -63,9 +63,7 @@ def test_every_method_runs_audited_with_its_capacity_and_reloads_to_the_same_bit
 
 
 def test_a_peer_of_another_size_is_refused(monkeypatch) -> None:
-    import jmml.methods
-
-    monkeypatch.setattr(jmml.methods, "matched_hidden", lambda *arguments: 7)
+    monkeypatch.setattr("jmml.models.capacity.matched_hidden", lambda *arguments: 7)
     with pytest.raises(ModelError, match=r"'mlp' has \d+ parameters .*; expected those of JMML"):
         cell("mlp")
 

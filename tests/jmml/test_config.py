@@ -161,4 +161,3 @@ def test_an_extractor_is_part_of_the_settings_only_where_one_is_named(tmp_path):
     assert digest(named) != digest(plain)
     with pytest.raises(ConfigError, match="unknown feature extractor 'enrgy'; did you mean 'energy'"):
         validate(SpeechFeatureConfig, {"extractor": "enrgy"})
-    use_project(None)
