@@ -7,7 +7,7 @@ same tuning budget. The best candidate and number of epochs, by inner-fold UAR, 
 from __future__ import annotations
 
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +18,9 @@ from jmml.data.splits import Split, mask
 from jmml.errors import ModelError, ProtocolError
 from jmml.evaluation.leakage import Certificate
 from jmml.experiment import evaluate_fold, fit_fold, search_trial
+from jmml.memo import Memo
 from jmml.methods import METHODS
 from jmml.models.capacity import parameters_of_jmml
-from jmml.models.jec_ssl import JECSSL
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import TaskData, View, evaluated_part, training_part
 
@@ -74,7 +74,7 @@ def run_cell(
     seed: int,
     inner_folds: int = 3,
     device: str = "cpu",
-    memo: MutableMapping[str, JECSSL] | None = None,
+    memo: Memo | None = None,
     audited: bool = False,
 ) -> CellResult:
     """Search, fit and evaluate ``method`` on one outer fold with one seed; equal arguments give equal bits on a CPU.
@@ -82,7 +82,7 @@ def run_cell(
     Parameters
     ----------
     candidates : configurations to choose from, the same for every method.
-    memo : stage-1 models by digest, shared between the methods of a fold and seed.
+    memo : stage-1 models by digest, shared between the methods of a fold and seed, or with other cells and sweeps.
     audited : whether to fit a second time with the evaluated people's data spoilt, see :func:`audit`.
 
     Raises
@@ -192,7 +192,7 @@ def _fit(
     seed: int,
     inner_folds: int,
     device: str,
-    memo: MutableMapping[str, JECSSL] | None,
+    memo: Memo | None,
 ) -> _Fitted:
     """Score the candidates on inner folds, then fit the best on the whole training part."""
     training = training_part(task, split, fold)
@@ -228,7 +228,7 @@ def _score(
     seed: int,
     inner_folds: int,
     device: str,
-    memo: MutableMapping[str, JECSSL],
+    memo: Memo,
     certificate: Certificate,
 ) -> tuple[dict[str, float], dict[int, float]]:
     """The best epoch of a candidate with its inner-fold UAR, and the held-out correlation of the epochs scored."""

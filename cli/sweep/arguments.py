@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.definitions import names_and_files
+from cli.driving import submit_option
 
 if TYPE_CHECKING:
     from pipelines.sweep.record.folder import SweepFolder
@@ -61,16 +62,4 @@ Settings = Annotated[
         autocompletion=settings,
     ),
 ]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        envvar="RAY_ADDRESS",
-        help="A Ray cluster (jmml cluster up), HOST:PORT; Ray on this machine if not given.",
-        show_default=False,
-    ),
-]
-Submit = Annotated[
-    bool,
-    typer.Option("--submit", help="Let the cluster drive the sweep, so that this terminal may be closed."),
-]
+Submit = Annotated[bool, submit_option("sweep")]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.driving import Interval, Once
 from cli.output import JsonFlag, console, elsewhere, print_json, print_yaml, say
 from cli.sweep.arguments import Name, found
 
@@ -28,9 +29,9 @@ def list_(
       $ jmml sweep list --mine --json
     """
     from pipelines.reporting.terminal import fitted
-    from pipelines.sweep.record.folder import shared_folder, user
     from pipelines.sweep.show.listing import columns, listed
     from pipelines.workspace.project import Project
+    from pipelines.workspace.team import shared_folder, user
 
     project = Project.find()
     found, damaged = listed(project, user=user() if mine else None, team=team)
@@ -86,10 +87,8 @@ def show(
 
 def watch(
     name: Name,
-    once: Annotated[bool, typer.Option("--once", help="Print what there is now and stop.")] = False,
-    interval: Annotated[
-        float, typer.Option("--interval", min=0.2, max=3600, help="Seconds between two looks.")
-    ] = 1.0,
+    once: Once = False,
+    interval: Interval = 1.0,
 ) -> None:
     """Follow a sweep from any terminal: trials, best so far, speed, time left. Ctrl-C ends the watching alone.
 

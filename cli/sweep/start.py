@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.definitions import DryRunFlag, print_dry_run
+from cli.driving import AcceptChanges, Address, Wait, option, repeated, whole
+from cli.driving import submit as submit_to_cluster
 from cli.output import JsonFlag, print_json, print_table, say
-from cli.sweep.arguments import Address, Name, Settings, Submit, definitions, found, free
+from cli.sweep.arguments import Name, Settings, Submit, definitions, found, free
 
 if TYPE_CHECKING:
     from pipelines.sweep.execute.outcome import SweepResult
@@ -67,7 +68,7 @@ def run(
         from pipelines.sweep.definition.plan import plan
 
         plan(project, loaded)  # what is wrong is said here, not in the job
-        words = ["run", _whole(definition), *_repeated(settings), "--name", own, *_option("--team", team)]
+        words = ["run", whole(definition), *repeated(settings), "--name", own, *option("--team", team)]
         _submit(words, own, address, json)
     else:
         from pipelines.sweep.runner import run_sweep
@@ -77,7 +78,7 @@ def run(
 
 def stop(
     name: Name,
-    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for its end.")] = 30.0,
+    wait: Wait = 30.0,
     json: JsonFlag = False,
 ) -> None:
     """End a sweep gracefully, from any machine of the team; results are kept, and it can be resumed.
@@ -116,9 +117,7 @@ def resume(
         ),
     ] = None,
     settings: Settings = None,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on although definition, data or code changed.")
-    ] = False,
+    accept_changes: AcceptChanges = False,
     address: Address = None,
     submit: Submit = False,
     dry_run: DryRunFlag = False,
@@ -154,7 +153,7 @@ def resume(
         )
         print_dry_run(planned, json)
     elif submit:
-        words = ["resume", name, *([_whole(definition)] if definition else []), *_repeated(settings)]
+        words = ["resume", name, *([whole(definition)] if definition else []), *repeated(settings)]
         _submit(words + (["--accept-changes"] if accept_changes else []), name, address, json)
     else:
         from pipelines.sweep.runner import resume_sweep
@@ -213,41 +212,10 @@ def _finished(result: SweepResult, json: bool) -> None:
 
 
 def _submit(words: list[str], name: str, address: str | None, json: bool) -> None:
-    """Hand the command to the cluster and wait until it has begun; how to follow and end it."""
-    from pipelines.compute.jobs import await_start, submit
     from pipelines.sweep.record.folder import SweepFolder
     from pipelines.workspace.project import Project
 
     project = Project.find()
     folder = SweepFolder.of(project, name)
     length = folder.length if folder.begun else 0
-    job = submit(project.root, ["sweep", *words], name=name, address=address)
-    if not json:
-        say(f"submitted as job {job}; this terminal may be closed")
-    try:
-        begun = await_start(job, partial(folder.grown, length), address=address)
-    except KeyboardInterrupt:
-        begun = False
-    if json:
-        print_json({"job": job, "name": name, "begun": begun})
-        return
-    say(
-        f"sweep {name} has begun"
-        if begun
-        else f"sweep {name} has not begun yet, as far as is seen from here; the job goes on"
-    )
-    say(f"watch it: jmml sweep watch {name}; end it: jmml sweep stop {name}")
-
-
-def _whole(definition: str) -> str:
-    """A file by its full path: the job runs in the project's folder."""
-    path = Path(definition)
-    return str(path.resolve()) if path.is_file() else definition
-
-
-def _repeated(settings: list[str] | None) -> list[str]:
-    return [word for text in settings or [] for word in ("-s", text)]
-
-
-def _option(flag: str, value: str | None) -> list[str]:
-    return [] if value is None else [flag, value]
+    submit_to_cluster(project, words, folder, partial(folder.grown, length), address, json)

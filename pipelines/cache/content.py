@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from jmml.config import digest
 from jmml.errors import DataError
 from jmml.files import atomic_folder, sha256_file
+from pipelines.workspace.project import keep_out_of_git
 
 CELL = "cell.json"
 POLL_SECONDS = 0.05
@@ -159,9 +160,7 @@ class ContentStore:
     def _prepare(self) -> None:
         """The folder, with a note that keeps it out of git wherever the project lies."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        note = self.folder.parent / ".gitignore"
-        if not note.exists():
-            note.write_text("*\n", encoding="utf-8")
+        keep_out_of_git(self.folder.parent)
 
 
 def prune(folder: Path, max_bytes: int) -> int:

@@ -39,6 +39,7 @@ class Stage1Store:
     ----------
     code : digest of the code and libraries that compute; default: those of :mod:`jmml.memo` as it is here. Results of
         others are not used.
+    threads : of the processes that compute, which decide the last digits: results of other numbers are not used.
     models : how many models are kept in memory, those used last.
 
     Attributes
@@ -58,8 +59,10 @@ class Stage1Store:
     {'computed': 1, 'loaded': 1, 'waited': 0, 'unsaved': 0}
     """
 
-    def __init__(self, folder: Path, *, code: str | None = None, models: int = MODELS_IN_MEMORY) -> None:
-        self.folder, self.models = folder, models
+    def __init__(
+        self, folder: Path, *, code: str | None = None, threads: int = 1, models: int = MODELS_IN_MEMORY
+    ) -> None:
+        self.folder, self.threads, self.models = folder, threads, models
         self.code = fingerprint(jmml.memo.__name__).digest if code is None else code
         self.content = ContentStore(folder, manifest=SEAL, again="it is computed anew")
         self.counts = dict.fromkeys(COUNTS, 0)
@@ -135,7 +138,7 @@ class Stage1Store:
     # ------------------------------------------------------------------ memory and disk
 
     def _name(self, key: str) -> str:
-        return digest([key, self.code], length=32)
+        return digest([key, self.code, *([self.threads] if self.threads > 1 else [])], length=32)
 
     def _kept(self, name: str) -> JECSSL | None:
         """The model from memory or disk; None where there is none, or a damaged one."""
@@ -164,8 +167,8 @@ class Stage1Store:
 
     def __reduce__(self) -> tuple[Callable[..., Stage1Store], tuple[Any, ...]]:
         # Another process gets the folder, not the models in memory.
-        return _rebuild, (self.folder, self.code, self.models)
+        return _rebuild, (self.folder, self.code, self.threads, self.models)
 
 
-def _rebuild(folder: Path, code: str, models: int) -> Stage1Store:
-    return Stage1Store(folder, code=code, models=models)
+def _rebuild(folder: Path, code: str, threads: int, models: int) -> Stage1Store:
+    return Stage1Store(folder, code=code, threads=threads, models=models)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 HEED_SECONDS = 2.0  # in which a loop that runs has seen Ctrl-C
+ASK_SECONDS = 1.0  # between two looks whether someone has asked to stop
 
 
 @contextmanager
@@ -84,3 +86,51 @@ def later() -> Iterator[None]:
         restore()
     if came:
         signal.raise_signal(came[0][0])
+
+
+# Requests of other processes -----------------------------------------------------------------------------
+
+
+def stop_wanted(
+    interrupted: Callable[[], bool], asked: Callable[[], object]
+) -> Callable[[], BaseException | None]:
+    """A function that says whether to stop: Ctrl-C, or a request, for which ``asked`` is called once a second."""
+    looked = time.monotonic()
+
+    def wanted() -> BaseException | None:
+        nonlocal looked
+        if interrupted():
+            return KeyboardInterrupt()
+        if time.monotonic() - looked < ASK_SECONDS:
+            return None
+        looked = time.monotonic()
+        return KeyboardInterrupt() if asked() else None
+
+    return wanted
+
+
+@contextmanager
+def heeding(asked: Callable[[], object]) -> Iterator[None]:
+    """A request to stop ends the block as Ctrl-C does, wherever it is; ``asked`` is called once a second."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(ASK_SECONDS):
+            if asked():
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:  # started in the background of a script
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=look, name="jmml-requests", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)

@@ -19,7 +19,7 @@ from jmml.errors import JMMLError, ProjectError
 from pipelines.compute.signals import termination_as_exit
 from pipelines.reporting.progress import Shown, no_progress, progress_bar, progress_lines
 from pipelines.stages._parent import Parent
-from pipelines.workspace.project import Project
+from pipelines.workspace.project import Project, keep_out_of_git
 
 TERMINATED = 128 + signal.SIGTERM
 GRACE_S = 30.0  # in which a stage that was told to end has put away what it had begun
@@ -79,9 +79,7 @@ def _one_writer(project: Project, name: str, corpus: str | None = None) -> Itera
     """Wait until no other process runs this stage on this corpus; its outputs are then ours alone."""
     folder = project.root / ".jmml" / "stages"
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder.parent / ".gitignore"
-    if not note.exists():
-        note.write_text("*\n", encoding="utf-8")
+    keep_out_of_git(folder.parent)
     shown = name if corpus is None else f"{name} {corpus}"
     lock = FileLock(folder / f"{quote(shown, safe='')}.lock")
     try:

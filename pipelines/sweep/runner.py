@@ -24,9 +24,9 @@ from pipelines.sweep.execute.naming import unused
 from pipelines.sweep.execute.outcome import SweepResult
 from pipelines.sweep.execute.sweep_session import SweepSession
 from pipelines.sweep.execute.trainable import Points
-from pipelines.sweep.record.folder import user
 from pipelines.sweep.show.display import Display
 from pipelines.workspace.project import Project
+from pipelines.workspace.team import user
 
 
 def run_sweep(

@@ -8,7 +8,8 @@ import os
 from pipelines.workspace.lineage import Lineage
 
 KIND, SWEEP, TRIAL, STUDY, TRIAL_ID = "jmml.kind", "sweep", "trial", "study", "jmml.trial_id"
-SWEEP_ID, CHANGED, ERROR = "jmml.sweep_id", "jmml.changed_params", "jmml.error"
+SWEEP_ID, STUDY_ID = "jmml.sweep_id", "jmml.study_id"
+CHANGED, ERROR = "jmml.changed_params", "jmml.error"
 PARENT = "mlflow.parentRunId"
 
 # Of a sweep, for each of its trials.

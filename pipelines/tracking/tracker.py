@@ -45,6 +45,7 @@ from pipelines.tracking.run_tags import (
     KIND,
     PARENT,
     STUDY,
+    STUDY_ID,
     SWEEP,
     SWEEP_ID,
     TRIAL,
@@ -168,10 +169,12 @@ class Tracker:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         lineage: Lineage,
+        study_id: str | None = None,
         experiment: str = EXPERIMENT,
     ) -> str:
-        """Open the run of a study, as :meth:`start_sweep` does for a sweep."""
-        return self._start(STUDY, name, params, tags, lineage, experiment, {})
+        """Open the run of a study, or the one with this identifier again, as :meth:`start_sweep` does for a sweep."""
+        identity = {} if study_id is None else {KIND: STUDY, STUDY_ID: study_id}
+        return self._start(STUDY, name, params, {**tags, **identity}, lineage, experiment, identity)
 
     def _start(
         self,

@@ -178,3 +178,11 @@ def sqlite_uri(database: Path) -> str:
     if escaped == plain:
         return plain
     return escaped.replace("sqlite:", "sqlite+pysqlite:", 1)
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """Make ``folder`` (the project's ``.jmml``) with a note that keeps it out of git wherever the project lies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / ".gitignore"
+    if not note.exists():
+        note.write_text("*\n", encoding="utf-8")

@@ -10,9 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.study import _definitions, _finished
+from cli.study import arguments
+from pipelines.compute.jobs import Job
 from pipelines.study.define.reading import GUIDE, READY_MADE
 from pipelines.study.publish import record
+from pipelines.study.run.folder import StudyFolder
 from pipelines.study.run.runner import run_study
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace import lineage
@@ -74,7 +76,9 @@ def own(published, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("run",), ("list",), ("show",)], ids=lambda c: " ".join(c) or "study"
+    "command",
+    [(), ("run",), ("list",), ("show",), ("watch",), ("stop",), ("resume",)],
+    ids=lambda c: " ".join(c) or "study",
 )
 def test_every_command_explains_itself(command):
     result = CliRunner().invoke(app, ["study", *command, "--help"])
@@ -179,6 +183,8 @@ def test_list_and_show(capfd, here, finished):
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
+        (("watch", "tinny"), 9, "no study 'tinny'; did you mean 'tiny'?"),
+        (("resume", "tinny"), 9, "List them with `jmml study list`"),
         (("show", "tinny"), 10, "no finished study 'tinny'; did you mean 'tiny'?"),
         (("show", "tiny", "--task", "xyz"), 4, "no task 'xyz'; valid: lab"),
         (("show", "worlds"), 10, "study 'worlds' has not been run to its end. Run `jmml study run worlds`"),
@@ -220,12 +226,16 @@ def test_every_problem_of_a_definition_is_a_line(capfd, here):
 
 def test_completion(here, finished, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert _definitions("") == ["corpora", "quick", "worlds"]
+    assert arguments.definitions("") == ["corpora", "quick", "worlds"]
     (tmp_path / "mine.yaml").touch()
-    assert _definitions("mi") == ["mine.yaml"]
-    assert _definitions("w") == ["worlds"]
-    assert _finished("ti") == ["tiny"]
-    assert _finished("x") == []
+    assert arguments.definitions("mi") == ["mine.yaml"]
+    assert arguments.definitions("w") == ["worlds"]
+    assert arguments.finished("ti") == ["tiny"]
+    assert arguments.finished("x") == []
+    assert arguments.studies("t") == ["tiny"]
+    assert arguments.studies("x") == []
+    assert arguments.settings("tuning.t") == ["tuning.trials="]
+    assert "seeds=" in arguments.settings("")
 
 
 def test_nothing_finished_yet(capfd, computed, monkeypatch):
@@ -239,3 +249,89 @@ def test_nothing_finished_yet(capfd, computed, monkeypatch):
     code, _, err = run(capfd, "show", "worlds")
     assert code == 10
     assert "Run `jmml study run worlds`" in err
+
+
+def test_a_study_is_watched_stopped_and_resumed(capfd, own, finished, monkeypatch):
+    assert run(capfd, "watch", "tiny", "--once") == (
+        0,
+        f"study tiny  finished\n{CELLS} of {CELLS} cells ({CELLS} kept from before)\n",
+        "",
+    )
+    code, out, err = run(capfd, "stop", "tiny")
+    assert (code, out, err) == (
+        0,
+        f"study tiny is not running: finished, {CELLS} of {CELLS} cells are kept\n",
+        "",
+    )
+    code, out, _ = run(capfd, "stop", "tiny", "--json")
+    assert json.loads(out)["status"] == "finished"
+    code, out, err = run(capfd, "resume", "tiny")
+    assert (code, err) == (0, "")
+    assert f"0 cells computed, {CELLS} cached" in out
+    assert f"already tracked as run {finished.run_id}" in out
+    code, out, _ = run(capfd, "resume", "tiny", "--json")
+    assert json.loads(out)["cells"] == {"total": CELLS, "computed": 0, "kept": CELLS}
+
+
+def test_a_changed_study_is_resumed_only_where_that_is_accepted(capfd, own):
+    code, out, err = run(capfd, "resume", "tiny", "-s", "seeds=0")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[0] == ("error: study tiny: changed since the study began: seeds: [0, 1] -> [0]")
+    assert "--accept-changes" in err
+    code, out, _ = run(capfd, "resume", "tiny", "-s", "seeds=0", "--dry-run")
+    assert code == 3
+    assert "it would fail: " in out
+    code, out, _ = run(capfd, "resume", "tiny", "-s", "seeds=0", "--dry-run", "--json", "--accept-changes")
+    assert code == 0
+    assert json.loads(out)["refused"] is None
+    code, out, err = run(capfd, "resume", "tiny", "-s", "seeds=0", "--accept-changes")
+    assert (code, err) == (0, "")
+    assert f"0 cells computed, {CELLS // 2} cached" in out
+
+
+def test_a_study_that_somebody_drives_is_not_driven_by_another(capfd, own):
+    folder = StudyFolder.of(own, "tiny")
+    with folder.hold():
+        for words in (("run", str(own.root / "tiny.yaml")), ("resume", "tiny")):
+            code, out, err = run(capfd, *words)
+            assert (code, out) == (9, "")
+            assert err.startswith("error: study tiny: is being driven by ")
+            assert "jmml study watch tiny" in err
+        code, out, _ = run(capfd, "resume", "tiny", "--dry-run")
+        assert code == 9
+        assert "it would fail: study tiny: is being driven by" in out
+
+
+def test_a_dry_run_says_whether_this_machine_may_work_on_the_cluster(capfd, here):
+    for words in (("run", here), ("resume", "tiny")):
+        code, out, _ = run(capfd, *words, "--dry-run", "--address", "127.0.0.1:9")
+        assert code == 9
+        assert "it would fail: --address 127.0.0.1:9: cannot reach the Ray cluster" in out
+        code, _, _ = run(capfd, *words, "--dry-run", "--address", "127.0.0.1:9", "--submit")
+        assert code == 0  # the cluster would drive it
+
+
+def test_a_study_is_handed_to_the_cluster_and_heard_of(capfd, own, monkeypatch):
+    asked = []
+
+    def submit(root, words, *, name, address):
+        asked.append((root, words, name, address))
+        status = StudyFolder.of(own, "tiny").status()
+        StudyFolder.of(own, "tiny").save(status)  # the driver's first entry
+        return "tiny-1"
+
+    monkeypatch.setattr("pipelines.compute.jobs.submit", submit)
+    monkeypatch.setattr("pipelines.compute.jobs.status", lambda job, address: Job(job, "RUNNING", ""))
+    path = str(own.root / "tiny.yaml")
+    code, out, err = run(capfd, "run", path, "-s", "seeds=0", "--again", "--submit", "--address", "h:1")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "submitted as job tiny-1; this terminal may be closed",
+        "study tiny has begun",
+        "watch it: jmml study watch tiny; end it: jmml study stop tiny",
+    ]
+    words = ["study", "run", path, "-s", "seeds=0", "--again"]
+    assert asked == [(own.root, words, "tiny", "h:1")]
+    code, out, _ = run(capfd, "resume", "tiny", "--submit", "--workers", "3", "--json")
+    assert json.loads(out) == {"job": "tiny-1", "name": "tiny", "begun": True}
+    assert asked[1][1] == ["study", "resume", "tiny", "--workers", "3"]

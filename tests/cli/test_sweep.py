@@ -347,7 +347,8 @@ def test_submit_hands_the_command_to_the_cluster(capfd, here, called, monkeypatc
 
     waited = []
 
-    def await_start(job, begun, *, address):
+    def await_start(job, begun, *, what, address):
+        assert what == "sweep"
         waited.append((job, begun.func.__self__.name, *begun.args, address))
         return len(waited) < 3
 

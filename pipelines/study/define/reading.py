@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,23 @@ def load_definition(
     ConfigError : everything that is wrong with it, at once.
     """
 
-    def together(definition: StudyDefinition) -> list[str]:
-        found = contradictions(definition)
-        return found if base is None else found + settings_problems(definition, base)
+    return reading.load(KIND, source, together=partial(_together, base=base), overrides=overrides)
 
-    return reading.load(KIND, source, together=together, overrides=overrides)
+
+def change(
+    definition: StudyDefinition, overrides: Sequence[str], *, base: MethodConfig | None = None
+) -> StudyDefinition:
+    """``definition`` with overrides, checked; :class:`ConfigError` with everything that is wrong."""
+    together, place = partial(_together, base=base), f"study {definition.name}"
+    return reading.change(KIND, definition.plain(), place=place, together=together, overrides=overrides)
 
 
 def check(data: dict[str, Any]) -> StudyDefinition:
     """The definition in ``data``, or one :class:`ConfigError` with all that is wrong with it."""
     return reading.check(KIND, data, together=contradictions)
+
+
+def _together(definition: StudyDefinition, *, base: MethodConfig | None) -> list[str]:
+    """What does not go together, in the definition and with the method of ``params.yaml``."""
+    found = contradictions(definition)
+    return found if base is None else found + settings_problems(definition, base)

@@ -6,18 +6,18 @@ at hand, so a study that failed or was interrupted leaves none.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock
 
-from jmml.errors import DataError, TrackingError
+from jmml.errors import DataError
 from jmml.evaluation import evidence
 from jmml.evaluation.contrast import LABEL_ONLY
 from jmml.files import atomic_folder
@@ -28,6 +28,7 @@ from pipelines.study.publish.folders import checksums, keep, kept_as
 from pipelines.study.publish.report import write_report
 from pipelines.study.publish.results import StudyResults, gather
 from pipelines.study.publish.summary import FILE, REPORT, Summary, folder_of
+from pipelines.tracking import runs
 from pipelines.tracking.run_tags import STUDY
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace.lineage import Lineage
@@ -85,10 +86,16 @@ def publish(
     *,
     lineage: Lineage,
     again: bool = False,
+    study_id: str | None = None,
 ) -> Published:
     """Write the report of a study and track it, unless both have been done for the same digest and evidence.
 
     A report of another digest that lies in its place is renamed first, never overwritten.
+
+    Parameters
+    ----------
+    study_id : by which the run is found again when this process dies before the run is closed; the process that goes
+        on writes into the same run.
 
     Raises
     ------
@@ -116,7 +123,7 @@ def publish(
                     keep(folder, kept)
         tracked_now = run_id is None
         if run_id is None:
-            run_id = _track(tracker, plan, summary, folder, lineage)
+            run_id = _track(tracker, plan, summary, folder, lineage, study_id)
         if summary.run_id != run_id:
             summary = replace(summary, run_id=run_id)
             summary.save(folder)
@@ -194,10 +201,10 @@ def _write(folder: Path, plan: StudyPlan, cells: Mapping[Key, Cell], results: St
         evidence.save(task.evidence, folder / EVIDENCE / f"{task.name}.parquet")
 
 
-def _track(tracker: Tracker, plan: StudyPlan, summary: Summary, folder: Path, lineage: Lineage) -> str:
+def _track(
+    tracker: Tracker, plan: StudyPlan, summary: Summary, folder: Path, lineage: Lineage, study_id: str | None
+) -> str:
     """One finished run with parameters, lineage, figures and every file of the report."""
-    from pipelines.compute.signals import termination_as_exit
-
     audited = sum(bool(key.parts["audited"]) for key in plan.cells)
     tags = {
         DIGEST: plan.digest,
@@ -205,22 +212,24 @@ def _track(tracker: Tracker, plan: StudyPlan, summary: Summary, folder: Path, li
         "jmml.cells": str(len(plan.cells)),
         "jmml.audited_cells": str(audited),
     }
-    with termination_as_exit():
-        run_id = tracker.start_study(plan.definition.name, params=_params(plan), tags=tags, lineage=lineage)
-        try:
-            now = int(time.time() * 1000)
-            tracker.log_points(run_id, [(name, value, 0, now) for name, value in summary.metrics()])
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and path.name != FILE:
-                    below = path.parent.relative_to(folder).as_posix()
-                    tracker.log_file(run_id, path, None if below == "." else below)
-            replace(summary, run_id=run_id).save(folder)
-            tracker.log_file(run_id, folder / FILE)
-            tracker.finish(run_id, "FINISHED")
-        except BaseException as error:
-            with suppress(TrackingError):  # the store may be what failed
-                tracker.finish(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
-            raise
+    begin = partial(
+        tracker.start_study,
+        plan.definition.name,
+        params=_params(plan),
+        tags=tags,
+        lineage=lineage,
+        study_id=study_id,
+    )
+    with runs.recorded(tracker, begin) as run_id:
+        # The same time when it is written once more, so that the same points are.
+        written = int(1000 * datetime.fromisoformat(summary.created).timestamp())
+        tracker.log_points(run_id, [(name, value, 0, written) for name, value in summary.metrics()])
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name != FILE:
+                below = path.parent.relative_to(folder).as_posix()
+                tracker.log_file(run_id, path, None if below == "." else below)
+        replace(summary, run_id=run_id).save(folder)
+        tracker.log_file(run_id, folder / FILE)
     return run_id
 
 

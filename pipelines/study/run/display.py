@@ -22,11 +22,21 @@ class Display:
     Parameters
     ----------
     console : where to; the bar needs a terminal. None shows nothing.
+    address : of the cluster that is joined.
     clock : seconds, exchanged in tests.
+
+    Attributes
+    ----------
+    last, left_text : the cell finished last, and how long the others will take, in words.
     """
 
     def __init__(
-        self, plan: StudyPlan, console: Console | None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        plan: StudyPlan,
+        console: Console | None,
+        *,
+        address: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan, self.console, self.clock = plan, console, clock
         self.left = {key.digest: key for key in plan.missing}
@@ -34,6 +44,8 @@ class Display:
         self.blocks = Counter((key.task, key.fold, key.seed) for key in self.left.values())
         self._took: defaultdict[str, list[float]] = defaultdict(list)
         self._began = clock()
+        self.last = self.left_text = ""
+        self._ray = f"joining Ray at {address}" if address else "starting Ray"
         self._bar: Progress | None = None
         if console is not None and console.is_terminal:
             self._bar = Progress(
@@ -45,14 +57,20 @@ class Display:
                 console=console,
                 transient=True,
             )
-            self._bar.add_task(plan.definition.name, total=self.total, left="starting Ray", last="")
+            self._bar.add_task(plan.definition.name, total=self.total, left=self._ray, last="")
 
     def __enter__(self) -> Display:
         self._began = self.clock()
         if self._bar is not None:
             self._bar.start()
         else:
-            self.note(f"study {self.plan.definition.name}: {self.total} cells to compute, starting Ray")
+            there = len(self.plan.cells) - self.total
+            kept = (
+                f"{there} of {len(self.plan.cells)} cells are kept, {self.total}"
+                if there
+                else f"{self.total} cells"
+            )
+            self.note(f"study {self.plan.definition.name}: {kept} to compute, {self._ray}")
         return self
 
     def __exit__(
@@ -68,13 +86,15 @@ class Display:
         done = self.total - len(self.left)
         place = (key.task, key.fold, key.seed)
         self.blocks[place] -= 1
+        self.left_text = self._time_left()
         score = f"{key.task}, fold {key.fold}, seed {key.seed}, {key.method}"
         if "test_uar" in result.metrics:
             score += f": UAR {result.metrics['test_uar']:.3f}"
+        self.last = score
+        left = self.left_text
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, left=self._time_left(), last=score)
+            self._bar.update(self._bar.task_ids[0], completed=done, left=left, last=score)
         elif not self.blocks[place]:
-            left = self._time_left()
             self.note(f"{done} of {self.total} cells{f', {left}' if left else ''}; last: {score}")
 
     def note(self, text: str) -> None:

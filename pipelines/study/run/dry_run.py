@@ -1,37 +1,103 @@
-"""What `jmml study run` would do, found out without starting or writing anything."""
+"""What `jmml study run` and `resume` would do, found out without starting or writing anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from jmml.errors import ConfigError, JMMLError, SweepError
 from pipelines.definitions import spaces
 from pipelines.definitions.dry_run import DryRun, in_columns
 from pipelines.study.define.model import StudyDefinition
 from pipelines.study.define.plan import StudyPlan, plan
 from pipelines.study.publish.folders import kept_as
 from pipelines.study.publish.summary import folder_of
+from pipelines.study.run.continuing import check_changes, to_resume
+from pipelines.study.run.folder import StudyFolder
 from pipelines.workspace.project import Project
 
 
 def would_run(
-    project: Project, definition: StudyDefinition, *, workers: int | None = None, recompute: bool = False
+    project: Project,
+    definition: StudyDefinition,
+    *,
+    workers: int | None = None,
+    recompute: bool = False,
+    address: str | None = None,
+    submitted: bool = False,
 ) -> DryRun:
     """The plan of a study, and under which name a report of other settings is going to be kept.
 
     Parameters
     ----------
     workers, recompute : as of :func:`pipelines.study.define.plan.plan`.
+    address : of a cluster; whether this machine may work on it is part of the answer.
+    submitted : whether the cluster would drive the study: this machine need not be a part of it.
 
     Raises
     ------
     ConfigError, DataError, ProtocolError : what :func:`pipelines.study.define.plan.plan` finds wrong.
     """
     planned = plan(project, definition, workers=workers, recompute=recompute)
-    kept = kept_as(folder_of(project, definition.name), planned.digest)
-    return DryRun(tuple(in_columns(list(_rows(planned, kept)))), _values(planned, kept))
+    refusal = None if submitted else _not_admitted(address)
+    return _would(project, planned, StudyFolder.of(project, definition.name), refusal)
+
+
+def would_resume(
+    project: Project,
+    name: str,
+    *,
+    source: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    accept_changes: bool = False,
+    workers: int | None = None,
+    address: str | None = None,
+    submitted: bool = False,
+) -> DryRun:
+    """The plan of a study that goes on, with what has changed since it began.
+
+    Raises
+    ------
+    SweepError : there is no such study. Others: see :func:`pipelines.study.run.continuing.to_resume`.
+    """
+    found = to_resume(project, name, source=source, overrides=overrides, workers=workers)
+    refusal = None if submitted else _not_admitted(address)
+    try:
+        check_changes(found, accepted=accept_changes)
+    except ConfigError as error:
+        refusal = error
+    return _would(project, found.plan, found.folder, refusal, found.changes)
+
+
+def _not_admitted(address: str | None) -> JMMLError | None:
+    """Why this machine cannot drive anything on a cluster; None without one."""
+    if not address:
+        return None
+    from pipelines.compute.cluster_info import origin, resolve
+    from pipelines.compute.ray_session import admitted
+
+    try:
+        if resolved := resolve(address):
+            admitted(resolved, origin(address))
+    except SweepError as error:
+        return error
+    return None
+
+
+def _would(
+    project: Project,
+    planned: StudyPlan,
+    folder: StudyFolder,
+    refusal: JMMLError | None = None,
+    changes: Sequence[str] = (),
+) -> DryRun:
+    kept = kept_as(folder_of(project, planned.definition.name), planned.digest)
+    rows = [*_rows(planned, kept), *(("changed", change) for change in changes)]
+    values = _values(planned, kept) | ({"changes": list(changes)} if changes else {})
+    return DryRun(tuple(in_columns(rows)), values, folder.taken() if folder.held else refusal)
 
 
 def _values(plan: StudyPlan, kept: str) -> dict[str, Any]:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from jmml.cell import CellResult
 from jmml.config import MethodConfig
 from jmml.data.splits import Split
 from jmml.errors import ConfigError, JMMLError, SweepError
+from jmml.memo import Memo
 from jmml.task import TaskData
 from pipelines.cache.cells import Key
+from pipelines.cache.stage1 import Stage1Store
+from pipelines.compute.cluster_info import resolve
 from pipelines.compute.pool import Block, Body, JobError, RayWorkers, Workers, work_through
-from pipelines.compute.ray_session import gpu_count, ray_session
-from pipelines.compute.signals import first_interrupt
+from pipelines.compute.ray_session import (
+    Resources,
+    available,
+    check_fits,
+    gpu_count,
+    ray_session,
+)
+from pipelines.compute.ray_watch import ray_watch
+from pipelines.compute.room import ChangingRoom
+from pipelines.compute.signals import first_interrupt, stop_wanted
 from pipelines.compute.worker import error_line
 from pipelines.study.define.plan import StudyPlan
 from pipelines.workspace.task import data_bytes
+from pipelines.workspace.team import share_with_team
 
 CellFunction = Callable[..., CellResult]
 Shared = tuple[TaskData, Split, tuple[MethodConfig, ...]]
@@ -50,41 +63,65 @@ def compute(
     cell: CellFunction,
     finished: Callable[[Key, CellResult], None],
     *,
+    stage1: Path | None = None,
+    address: str | None = None,
+    workers: int | None = None,
+    begin: Callable[[], None] = lambda: None,
+    asked: Callable[[], object] = lambda: None,
+    on_death: Callable[[str], None] = lambda reason: None,
     note: Callable[[str], None],
 ) -> None:
     """Compute every missing cell of a study; ``finished`` is called in this process, in order of arrival.
 
+    Parameters
+    ----------
+    stage1 : folder of the stage-1 models that are shared with other blocks, studies and sweeps; None shares them in a
+        block alone.
+    address : of a Ray cluster; default: ``RAY_ADDRESS``, else this machine.
+    workers : blocks at work at a time, at most; default: as many as the cluster has CPUs, or the plan says.
+    begin : called once Ray is there.
+    asked : whether somebody has asked to stop.
+    on_death : see :func:`pipelines.compute.ray_session.ray_watch`.
+
     Raises
     ------
     JMMLError : a cell cannot be computed; the error names it. Finished cells were handed over before.
-    SweepError : Ray cannot start, a worker died twice over one block, or has other code.
-    KeyboardInterrupt, SystemExit : Ctrl-C, a termination signal.
+    SweepError : Ray cannot start or be joined, a worker died twice over one block, or has other code.
+    KeyboardInterrupt, SystemExit : Ctrl-C, a request to stop, a termination signal.
     """
     keys = {key.digest: key for key in plan.missing}
     blocks = [
         Block(block.task, block.seed, tuple(Job.of(key) for key in block.cells)) for block in plan.blocks()
     ]
-    at_most = min(plan.workers, len(blocks))
-    gpus = gpu_count(plan.params.device)
     body = partial(
         compute_cells,
         cell=cell,
         inner_folds=plan.inner_folds,
-        device="cuda" if gpus else plan.params.device,  # a worker sees its own GPU alone, as the first
+        device="cuda" if plan.params.device.startswith("cuda") else plan.params.device,
+        stage1=stage1,
     )
     with first_interrupt() as interrupted:
+        wanted = stop_wanted(interrupted, asked)
 
         def check() -> None:
-            if interrupted():
-                raise KeyboardInterrupt
+            if (stop := wanted()) is not None:
+                raise stop
 
-        with on_ray(plan, body, workers=at_most, gpus=gpus, note=note) as workers:
+        with on_ray(
+            plan,
+            body,
+            most=min(workers or len(blocks), len(blocks)),
+            address=address,
+            on_death=on_death,
+            note=note,
+        ) as (pool, room):
+            begin()
             try:
                 work_through(
                     blocks,
-                    workers,
+                    pool,
                     lambda job, result: finished(keys[job.digest], result),
-                    room=lambda: at_most,
+                    room=room,
                     check=check,
                     note=note,
                     advice="give it more memory, or lower --workers; finished cells are kept",
@@ -95,13 +132,42 @@ def compute(
 
 @contextmanager
 def on_ray(
-    plan: StudyPlan, body: Body, *, workers: int, gpus: int, note: Callable[[str], None]
-) -> Iterator[Workers]:
-    """Ray, with all that the workers of a study share."""
+    plan: StudyPlan,
+    body: Body,
+    *,
+    most: int,
+    address: str | None,
+    on_death: Callable[[str], None],
+    note: Callable[[str], None],
+) -> Iterator[tuple[Workers, Callable[[], int]]]:
+    """Workers that have all that a study shares, and how many may be at work at a time: on the cluster at ``address``
+    or ``RAY_ADDRESS``, else on this machine."""
+    shared = {name: (task.data, task.split, task.candidates) for name, task in plan.tasks.items()}
+    name = plan.definition.name
+    if resolve(address := address or os.environ.get("RAY_ADDRESS")):
+        with ray_session(cpus=1, address=address, user=name), ray_watch(on_death):
+            there = available()
+            at_most = min(most, max(1, int(there.cpus)))
+            share = gpu_share(_gpus_of(there, plan.params.device), at_most)
+            check_fits(1.0, share, there)
+            room = ChangingRoom(lambda now: min(most, now.slots(1.0, share)), now=at_most)
+            yield RayWorkers(body, shared, code=plan.code, gpus=share), room
+        return
+    at_most = min(most, plan.workers)
+    gpus = gpu_count(plan.params.device)
     size = sum(data_bytes(task.data) for task in plan.tasks.values())
-    with ray_session(cpus=workers, gpus=gpus, data_bytes=size, note=note):
-        shared = {name: (task.data, task.split, task.candidates) for name, task in plan.tasks.items()}
-        yield RayWorkers(body, shared, code=plan.code, gpus=gpu_share(gpus, workers))
+    with ray_session(cpus=at_most, gpus=gpus, data_bytes=size, note=note), ray_watch(on_death):
+        yield RayWorkers(body, shared, code=plan.code, gpus=gpu_share(gpus, at_most)), lambda: at_most
+
+
+def _gpus_of(there: Resources, device: str) -> int:
+    if not device.startswith("cuda"):
+        return 0
+    if there.gpus < 1:
+        raise SweepError(
+            "no GPU found on the cluster", where=f"device: {device}", fix="set device: cpu in params.yaml"
+        )
+    return int(there.gpus)
 
 
 def gpu_share(gpus: int, workers: int) -> float:
@@ -110,11 +176,20 @@ def gpu_share(gpus: int, workers: int) -> float:
 
 
 def compute_cells(
-    shared: Shared, jobs: Sequence[Job], *, cell: CellFunction, inner_folds: int, device: str
+    shared: Shared,
+    jobs: Sequence[Job],
+    *,
+    cell: CellFunction,
+    inner_folds: int,
+    device: str,
+    stage1: Path | None,
 ) -> Iterator[CellResult]:
     """The cells of one fold and seed, one by one; stage-1 models are shared."""
     task, split, candidates = shared
-    memo: dict[str, Any] = {}
+    memo: Memo = {}
+    if stage1 is not None:
+        share_with_team(stage1.parent)
+        memo = Stage1Store(stage1)
     for job in jobs:
         yield cell(
             task,

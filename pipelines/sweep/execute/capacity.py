@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from jmml.errors import SweepError
 from pipelines.compute import ray_session
 from pipelines.compute.cluster_info import ask, origin, resolve
 from pipelines.compute.machine import cpus_here, gpus_here
 from pipelines.compute.nodes import token_for
 from pipelines.compute.ray_watch import ray_watch
+from pipelines.compute.room import ChangingRoom
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan
 from pipelines.workspace.task import data_bytes
@@ -30,35 +29,20 @@ class Capacity:
     address: str | None
 
 
-LOOK_SECONDS = 3.0
-
-
-class Room:
-    """How many trials fit at a time as machines join a cluster and leave it; asked as often as one likes.
+def room_for(definition: SweepDefinition, *, trials: int, found: Capacity) -> Callable[[], int]:
+    """How many trials fit at a time, asked as often as one likes: on a cluster, machines join and leave.
 
     Parameters
     ----------
     trials : how many the sweep wants, extensions included.
     found : what fits now.
     """
-
-    def __init__(self, definition: SweepDefinition, *, trials: int, found: Capacity) -> None:
-        self._definition, self._trials = definition, trials
-        self._concurrent, self._fixed = found.concurrent, found.address is None
-        self._looked = time.monotonic()
-
-    def __call__(self) -> int:
-        if self._fixed or time.monotonic() - self._looked < LOOK_SECONDS:
-            return self._concurrent
-        self._looked = time.monotonic()
-        there = ray_session.available()
-        try:
-            self._concurrent = self._definition.trials_at_a_time(
-                cpus=there.cpus, gpus=there.gpus, trials=self._trials
-            )
-        except SweepError:  # not even one fits now: it waits for a machine
-            self._concurrent = 1
-        return self._concurrent
+    if found.address is None:
+        return lambda: found.concurrent
+    return ChangingRoom(
+        lambda there: definition.trials_at_a_time(cpus=there.cpus, gpus=there.gpus, trials=trials),
+        now=found.concurrent,
+    )
 
 
 @contextmanager

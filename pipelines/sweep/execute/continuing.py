@@ -9,11 +9,12 @@ from typing import Any
 
 from jmml.errors import ConfigError
 from pipelines.definitions import spaces
+from pipelines.definitions.differences import differences
 from pipelines.sweep.decide.driver import budget_used
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan, plan
 from pipelines.sweep.definition.reading import change, load_definition
-from pipelines.sweep.execute.fingerprint import differences, fingerprint
+from pipelines.sweep.execute.fingerprint import fingerprint
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.state import SweepState
 from pipelines.workspace.project import Project

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from pipelines.sweep.execute.environment import patience
-from pipelines.sweep.record.folder import (
-    SweepFolder,
-    share_with_team,
-    shared_folder,
-    status,
-    this_driver,
-    user,
-)
+from pipelines.sweep.record.folder import SweepFolder, status
 from pipelines.sweep.record.state import SweepState
 from pipelines.sweep.record.words import kept
+from pipelines.workspace.environment import patience
 from pipelines.workspace.project import Project
+from pipelines.workspace.team import share_with_team, shared_folder, this_driver, user
 
 if TYPE_CHECKING:
     from pipelines.tracking.tracker import Status, Tracker
@@ -36,12 +29,8 @@ def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
     share_with_team(shared_folder(project))
     if folder.held:
         who = folder.holder_text()
-        folder.ask_to_stop()
-        until = time.monotonic() + wait_s
-        while folder.held:
-            if time.monotonic() > until:
-                return f"asked {who} to stop; it has not ended yet, see `jmml sweep watch {name}`"
-            time.sleep(0.2)
+        if not folder.ask_and_wait(wait_s):
+            return f"asked {who} to stop; it has not ended yet, see `jmml sweep watch {name}`"
         if not folder.begun:
             return f"sweep {name} has stopped before it began; nothing is left of it"
         return f"sweep {name} has stopped; {kept(folder.state())}. Go on with `jmml sweep resume {name}`"

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -21,7 +18,7 @@ from rich.console import Console
 from jmml.errors import JMMLError, SweepError, TrackingError
 from jmml.plugins import in_project
 from pipelines.cache.content import prune
-from pipelines.compute.signals import first_interrupt
+from pipelines.compute.signals import first_interrupt, heeding, stop_wanted
 from pipelines.definitions.spaces import configure, describe
 from pipelines.reporting.terminal import PlainConsole
 from pipelines.reporting.wording import many
@@ -30,28 +27,24 @@ from pipelines.sweep.decide.search import build_search
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan
 from pipelines.sweep.execute import artifacts, tuning
-from pipelines.sweep.execute.capacity import Capacity, Room, ray_for
-from pipelines.sweep.execute.environment import patience, stage1_limit
+from pipelines.sweep.execute.capacity import Capacity, ray_for, room_for
 from pipelines.sweep.execute.fingerprint import refit_digest
 from pipelines.sweep.execute.outcome import SweepResult
 from pipelines.sweep.execute.progress import Display, Progress
 from pipelines.sweep.execute.refit import refit
 from pipelines.sweep.execute.trainable import Points, TrialSettings, checkpoint_epochs
-from pipelines.sweep.record.folder import (
-    SweepFolder,
-    share_with_team,
-    shared_folder,
-    stage1_folder,
-    this_driver,
-)
+from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState, Trial
 from pipelines.sweep.record.words import kept
 from pipelines.sweep.sync.mlflow_sync import Shipper
+from pipelines.tracking import runs
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace import lineage
+from pipelines.workspace.environment import patience, stage1_limit
 from pipelines.workspace.fingerprint import code_digest
 from pipelines.workspace.project import Project
+from pipelines.workspace.team import share_with_team, shared_folder, stage1_folder, this_driver
 
 SCORES = {"mean": "val_uar", "lower-bound": "val_uar_low"}
 DRAIN_ON_LEAVING_S = 20.0
@@ -87,7 +80,7 @@ class SweepSession:
     console: Console | None
     search: Callable[..., Points]
     display: Display
-    room: Room = field(init=False)
+    room: Callable[[], int] = field(init=False)
     run_id: str | None = field(init=False, default=None)
     shipper: Shipper | None = field(init=False, default=None)
 
@@ -133,7 +126,7 @@ class SweepSession:
                 self.folder.opened() as journal,
             ):
                 self._open(journal, capacity)
-                self.room = Room(self.plan.definition, trials=self.total, found=capacity)
+                self.room = room_for(self.plan.definition, trials=self.total, found=capacity)
                 journal.sync()
                 return self._work(tracker, origin, journal, capacity.concurrent, shown)
 
@@ -192,11 +185,11 @@ class SweepSession:
                     driver.write("run", run_id=run_id)
                 tracker.log_text(run_id, self._wanted().to_yaml(), "definition.yaml")
                 self._search(driver, display)
-                with _heeding_requests(self.folder):
+                with heeding(lambda: self.folder.asked_to_stop):
                     fitted = self._refit(driver, shipper, tracker, display, run_id)
                     artifacts.log_trials(tracker, run_id, self.folder)
                     shipper.drain(patience_s=patience())
-                tracker.finish(run_id, "FINISHED")
+                runs.end(tracker, run_id)
                 driver.write("close", state="finished", reason=driver.ended_early or "")
                 self.folder.discard_checkpoints()
             shipper.stop()
@@ -246,7 +239,7 @@ class SweepSession:
                     shared,
                     folder=self.folder.path / "ray",
                     display=display,
-                    wanted_to_stop=_stops(self.folder, interrupted),
+                    wanted_to_stop=stop_wanted(interrupted, lambda: self.folder.asked_to_stop),
                     room=self.room,
                 )
 
@@ -320,9 +313,7 @@ class SweepSession:
                         self.shipper.drain(hurried, patience_s=DRAIN_ON_LEAVING_S)
                     self.shipper.stop()
                     if self.shipper.trouble is None:
-                        with suppress(TrackingError, KeyboardInterrupt):
-                            tracker.set_tags(self.run_id, {"jmml.error": reason})
-                            tracker.finish(self.run_id, "KILLED" if ended else "FAILED")
+                        runs.end(tracker, self.run_id, error, reason=reason)
             where = f"sweep {state.name}"
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise InterruptedSweepError(
@@ -341,49 +332,6 @@ class SweepSession:
                 where=where,
                 fix=f"{kept(state)}; go on with `jmml sweep resume {state.name}`",
             ) from error
-
-
-@contextmanager
-def _heeding_requests(folder: SweepFolder) -> Iterator[None]:
-    """A request to stop ends the block as Ctrl-C does, wherever it is; it is looked for once a second."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(1.0):
-            if folder.asked_to_stop:
-                os.kill(os.getpid(), signal.SIGINT)
-                return
-
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:  # started in the background of a script
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=look, name="jmml-requests", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        signal.signal(signal.SIGINT, before)
-
-
-def _stops(folder: SweepFolder, interrupted: Callable[[], bool]) -> Callable[[], BaseException | None]:
-    """Whether to stop: Ctrl-C, or a request, for which the folder is looked at once a second."""
-    looked = time.monotonic()
-
-    def wanted() -> BaseException | None:
-        nonlocal looked
-        if interrupted():
-            return KeyboardInterrupt()
-        if time.monotonic() - looked < 1.0:
-            return None
-        looked = time.monotonic()
-        return KeyboardInterrupt() if folder.asked_to_stop else None
-
-    return wanted
 
 
 def _best(state: SweepState) -> Trial:

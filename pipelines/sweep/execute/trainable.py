@@ -24,7 +24,7 @@ from pipelines.compute.worker import PlaceError, error_line, prepare_worker
 from pipelines.definitions.spaces import configure
 from pipelines.sweep.decide.legs import Leg
 from pipelines.sweep.execute.keys import CONFIGURATION, ERROR, FATAL, LEG, METRIC, NUMBER, PAYLOAD, TIME
-from pipelines.sweep.record.folder import share_with_team
+from pipelines.workspace.team import share_with_team
 
 CHECKPOINT_SECONDS = 30.0
 
@@ -201,6 +201,6 @@ def _of_sweep(training: TaskData, settings: TrialSettings) -> tuple[Folds, Stage
         if settings.stage1 is not None:
             share_with_team(settings.stage1.parent)
         folds = prepare_folds(training, n_folds=settings.n_folds, seed=settings.seed)
-        store = None if settings.stage1 is None else Stage1Store(settings.stage1)
+        store = None if settings.stage1 is None else Stage1Store(settings.stage1, threads=settings.threads)
         _kept[settings.sweep] = folds, store
     return _kept[settings.sweep]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 from rich.console import Console, RenderableType
-from rich.live import Live
 
-from jmml.errors import SweepError
+from pipelines.reporting.follow import await_start, follow
 from pipelines.sweep.record.folder import SweepFolder, status
 from pipelines.sweep.record.journal import Follower
 from pipelines.sweep.record.state import SweepState, Trial
@@ -17,7 +13,6 @@ from pipelines.sweep.record.words import search_over
 from pipelines.sweep.show.view import view
 from pipelines.sweep.show.words import CLOSING, line
 
-SHORTEST = 0.2  # s between two looks
 PIPE_HEIGHT = 40  # lines of a frame where no terminal says how many it has
 
 
@@ -34,6 +29,7 @@ class Watcher:
         self.state = SweepState()
         self.tally = Tally(self.state)
         self.status = "running"
+        self._told = False  # that no trial will follow
         self._follower = Follower(folder.journal)
 
     def look(self) -> list[Trial]:
@@ -43,6 +39,20 @@ class Watcher:
             self.state.apply(event)
         self.status = "running" if held else status(self.folder, self.state)
         return self.tally.update()
+
+    def news(self) -> list[str]:
+        """Look: a line for each trial that has ended, and one when no more will follow."""
+        lines = [line(self.state, trial) for trial in self.look()]
+        if self.closing and not self._told:
+            lines.append(CLOSING)
+        self._told = self.closing
+        return lines
+
+    def end(self) -> str:
+        """How the sweep ended, in a line."""
+        text = driver_text(self.folder, self.state, self.status)
+        said = text if text.startswith(self.status) else ": ".join(t for t in (self.status, text) if t)
+        return f"sweep {self.folder.name} {said}"
 
     @property
     def over(self) -> bool:
@@ -67,64 +77,12 @@ class Watcher:
 
 
 def watch(folder: SweepFolder, console: Console, *, once: bool = False, interval: float = 1.0) -> str:
-    """Show a sweep until nobody drives it any more; the status it has then.
+    """Show a sweep until nobody drives it any more; the status it has then (:func:`pipelines.reporting.follow.follow`).
 
-    On a terminal the view is drawn anew; elsewhere it is printed once, and then a line for each trial that ends, one
-    when all are over, and one that says how the sweep ended.
-
-    Parameters
-    ----------
-    once : print one frame and return.
-    interval : s between two looks.
+    Not on a terminal, a line for each trial that ends, one when all are over, and one that says how the sweep ended.
     """
-    _await_start(folder, console)
-    watcher = Watcher(folder)
-    watcher.look()
-    if once or not console.is_terminal:
-        console.print(watcher.frame(console))
-        if not once and not watcher.over:
-            for text in _following(watcher, interval):
-                console.print(text, soft_wrap=True, highlight=False, markup=False)
-        return watcher.status
-    with Live(watcher.frame(console), console=console, auto_refresh=False) as live:
-        while not watcher.over:
-            time.sleep(max(interval, SHORTEST))
-            watcher.look()
-            live.update(watcher.frame(console), refresh=True)
-    return watcher.status
-
-
-def _await_start(folder: SweepFolder, console: Console) -> None:
-    """Wait while its driver starts Ray, before the journal's first event.
-
-    Raises
-    ------
-    SweepError : it ended without one.
-    """
-    if not folder.begun and folder.held:
-        text = f"sweep {folder.name} is being started by {folder.holder_text()}"
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-    while not folder.begun:
-        if not folder.held and not folder.begun:
-            raise SweepError(
-                "ended before it began", where=f"sweep {folder.name}", fix="see where it was started"
-            )
-        time.sleep(SHORTEST)
-
-
-def _following(watcher: Watcher, interval: float) -> Iterator[str]:
-    """A line for each thing that happens, until nobody drives the sweep any more; the last says why."""
-    told = watcher.closing  # by the frame
-    while not watcher.over:
-        time.sleep(max(interval, SHORTEST))
-        for trial in watcher.look():
-            yield line(watcher.state, trial)
-        if watcher.closing and not told:
-            yield CLOSING
-        told = watcher.closing
-    text = driver_text(watcher.folder, watcher.state, watcher.status)
-    said = text if text.startswith(watcher.status) else ": ".join(t for t in (watcher.status, text) if t)
-    yield f"sweep {watcher.folder.name} {said}"
+    await_start(folder, console)
+    return follow(Watcher(folder), console, once=once, interval=interval)
 
 
 def driver_text(folder: SweepFolder, state: SweepState, now: str) -> str:

@@ -98,6 +98,16 @@ def test_results_of_other_code_or_libraries_are_not_shared(tmp_path):
     assert len(entries(tmp_path)) == 2
 
 
+def test_results_of_another_number_of_threads_are_not_shared(tmp_path):
+    """It decides the last digits."""
+    store(tmp_path).obtain({"a": model})
+    other = pickle.loads(pickle.dumps(store(tmp_path, threads=2)))  # noqa: S301 - as Ray sends it to a worker
+    other.obtain({"a": model})
+    assert other.take_counts() == counts(computed=1)
+    other.obtain({"a": never})
+    store(tmp_path).obtain({"a": never})
+
+
 def test_results_are_those_of_the_code_and_libraries_of_stage_1(tmp_path):
     found = fingerprint("jmml.memo")
     assert Stage1Store(tmp_path).code == found.digest

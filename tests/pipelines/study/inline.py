@@ -28,8 +28,10 @@ class Inline:
         return self
 
     @contextmanager
-    def on_ray(self, plan: Any, body: Callable[..., Any], **options: Any) -> Iterator[WorkersHere]:
-        self.asked.append(options)
+    def on_ray(
+        self, plan: Any, body: Callable[..., Any], *, most: int, **options: Any
+    ) -> Iterator[tuple[WorkersHere, Callable[[], int]]]:
+        self.asked.append({"most": most, **options})
         shared = {name: (task.data, task.split, task.candidates) for name, task in plan.tasks.items()}
         self.last = WorkersHere(body, shared, seed=self.seed)
-        yield self.last
+        yield self.last, lambda: min(most, plan.workers)

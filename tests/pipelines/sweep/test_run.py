@@ -29,12 +29,13 @@ from pipelines.sweep.execute.continuing import settings
 from pipelines.sweep.execute.stopping import stop_sweep
 from pipelines.sweep.execute.sweep_session import InterruptedSweepError
 from pipelines.sweep.record import journal
-from pipelines.sweep.record.folder import SweepFolder, stage1_folder
+from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.runner import extend_sweep, resume_sweep, run_sweep
 from pipelines.tracking.run_tags import PARENT, SWEEP, TRIAL
 from pipelines.tracking.serving import weights_folder
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace import lineage
+from pipelines.workspace.team import stage1_folder
 from tests.pipelines.sweep import fakes
 from tests.pipelines.sweep.inline import without_ray
 from tests.pipelines.sweep.projects import SEEDS, definition, write_project

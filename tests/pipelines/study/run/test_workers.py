@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from jmml.cell import CellResult
+from jmml.cell import CellResult, run_cell
 from jmml.errors import ConfigError, ModelError, SweepError
+from jmml.experiment import search_trial
+from jmml.task import training_part
+from pipelines.cache.stage1 import Stage1Store
 from pipelines.compute.worker import PlaceError
 from pipelines.study.define.plan import plan
 from pipelines.study.run import workers
+from pipelines.study.run.workers import Job
 from tests.pipelines.study import fakes, inline
 from tests.pipelines.study.studies import CELLS, make
 from tests.pipelines.sweep.projects import write_project
@@ -36,12 +41,11 @@ class Listens:
 
 
 @pytest.fixture
-def computed_by(monkeypatch, without_ray):
-    """A function that computes a plan with a cell and says what came back."""
+def computed_by(without_ray):
+    """Compute a plan with a cell; what came back."""
 
-    def compute(planned, cell, *, gpus=0):
+    def compute(planned, cell):
         back = []
-        monkeypatch.setattr(workers, "gpu_count", lambda device: gpus)
         workers.compute(planned, cell, lambda key, result: back.append((key, result)), note=print)
         return back
 
@@ -49,7 +53,9 @@ def computed_by(monkeypatch, without_ray):
 
 
 def test_a_cell_is_handed_all_that_its_digest_says(tmp_path, computed_by):
-    project = write_project(tmp_path / "project", device="cuda:1")
+    project = write_project(
+        tmp_path / "project", device="cuda:1"
+    )  # a worker sees its own GPU alone, as the first
     tasks = {"lab": {"project": True}, "w": {"world": "label", "people": 6, "trials": 8}}
     planned = plan(project, make(tasks=tasks, audit="sample"), workers=1)
     assert planned.inner_folds == 2  # the default of a cell is another
@@ -64,7 +70,7 @@ def test_a_cell_is_handed_all_that_its_digest_says(tmp_path, computed_by):
         assert (call.fold, call.method, call.seed) == (key.fold, key.method, key.seed)
         assert call.candidates == task.candidates
         assert len(call.candidates) == 2
-        assert (call.inner_folds, call.device) == (2, "cuda:1")
+        assert (call.inner_folds, call.device) == (2, "cuda")
         assert call.audited is key.parts["audited"]
         assert set(result.evidence["method"]) == {key.method}
     assert sum(call.audited for call in cell.calls) == 2 * 4  # the first fold and seed of both tasks
@@ -90,11 +96,65 @@ def test_a_worker_is_prepared_for_the_seed_of_its_block(untouched, computed_by, 
     assert without_ray.last.most == 2
 
 
-def test_a_worker_sees_its_own_gpu_as_the_first(untouched, computed_by, without_ray):
-    cell = Listens()
-    computed_by(plan(untouched, make(), workers=3), cell, gpus=2)
-    assert {call.device for call in cell.calls} == {"cuda"}
-    assert [(asked["workers"], asked["gpus"]) for asked in without_ray.asked] == [(3, 2)]
+def test_models_of_stage_1_are_shared_with_all_who_have_the_folder(untouched, without_ray, tmp_path):
+    planned, cell = plan(untouched, ONE_SEED, workers=1), Listens()
+    workers.compute(planned, cell, lambda key, result: None, stage1=tmp_path / "stage1", note=print)
+    stores = {id(call.memo): call.memo for call in cell.calls}
+    assert len(stores) == len(planned.blocks())
+    assert {(store.folder, store.threads) for store in stores.values()} == {(tmp_path / "stage1", 1)}
+
+
+def test_cells_are_the_same_to_the_last_bit_with_models_of_a_sweep_and_of_other_cells(untouched, tmp_path):
+    tuning = {"trials": 1, "inner_folds": 2}
+    planned = plan(untouched, make(methods=["jec-ssl", "jmml", "one-hot"], seeds=[0], tuning=tuning))
+    task, folder = planned.tasks["lab"], tmp_path / "stage1"
+    shared, jobs = (
+        (task.data, task.split, task.candidates),
+        [Job.of(key) for key in planned.blocks()[0].cells],
+    )
+
+    def computed(stage1, cell=run_cell):
+        options = {"inner_folds": 2, "device": "cpu", "stage1": stage1}
+        return list(workers.compute_cells(shared, jobs, cell=cell, **options))
+
+    by_themselves = computed(None)
+    sweep = Stage1Store(folder)
+    training = training_part(task.data, task.split, jobs[0].fold)
+    next(search_trial(training, task.candidates[0], n_folds=2, seed=0, memo=sweep))
+    assert sweep.take_counts()["computed"] == 4  # two inner folds of two modalities
+    counted = []
+
+    def counting(*arguments, memo, **options):
+        found = run_cell(*arguments, memo=memo, **options)
+        counted.append(memo.take_counts())
+        return found
+
+    with_those_of_a_sweep, with_all = computed(folder, counting), computed(folder, counting)
+    assert (
+        sum(count["computed"] for count in counted[: len(jobs)]) == 2
+    )  # of the outer fold, which no sweep trains
+    assert sum(count["computed"] for count in counted[len(jobs) :]) == 0
+    for found in (with_those_of_a_sweep, with_all):
+        for one, other in zip(found, by_themselves, strict=True):
+            pd.testing.assert_frame_equal(one.evidence, other.evidence, check_exact=True)
+            assert one.embedding.tobytes() == other.embedding.tobytes()
+            assert (one.search, one.history) == (other.search, other.history)
+            assert one.certificate.to_json() == other.certificate.to_json()
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_request_to_stop_ends_the_work_and_keeps_what_came_back(untouched, monkeypatch):
+    planned, back = plan(untouched, ONE_SEED, workers=2), []
+    monkeypatch.setattr("pipelines.compute.signals.ASK_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        workers.compute(
+            planned,
+            fakes.quick,
+            lambda key, result: back.append(key),
+            asked=lambda: len(back) >= 3,
+            note=print,
+        )
+    assert 3 <= len(back) < len(planned.missing)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from jmml.data.table import FeatureTable
+from pipelines.definitions.differences import differences
 from pipelines.sweep.decide import search
 from pipelines.sweep.definition.plan import plan
 from pipelines.sweep.definition.reading import check
-from pipelines.sweep.execute.fingerprint import differences, fingerprint
+from pipelines.sweep.execute.fingerprint import fingerprint
 from tests.pipelines.sweep.projects import definition, write_project
 
 

@@ -10,14 +10,16 @@ import pytest
 
 from jmml.config import MethodConfig
 from jmml.errors import ConfigError, SweepError, TrackingError
+from pipelines.compute import signals
 from pipelines.sweep.definition.reading import check
-from pipelines.sweep.execute import capacity, environment, sweep_session
+from pipelines.sweep.execute import capacity, sweep_session
 from pipelines.sweep.execute.naming import unused
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState
 from pipelines.sweep.record.words import kept
 from pipelines.sweep.show.display import Display
+from pipelines.workspace import environment
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script, bare_project, write_events
 
@@ -61,8 +63,8 @@ def test_a_failed_sweep_is_numbered_only_where_it_has_nothing_to_go_on_from(proj
 def test_a_request_to_stop_and_ctrl_c_are_seen(project, monkeypatch):
     folder = Script().write(project)
     clock, pressed = [0.0], [False]
-    monkeypatch.setattr(sweep_session.time, "monotonic", lambda: clock[0])
-    wanted = sweep_session._stops(folder, lambda: pressed[0])
+    monkeypatch.setattr(signals.time, "monotonic", lambda: clock[0])
+    wanted = signals.stop_wanted(lambda: pressed[0], lambda: folder.asked_to_stop)
     folder.ask_to_stop()
     assert wanted() is None  # once a second
     clock[0] = 1.0
@@ -79,7 +81,7 @@ def test_a_request_to_stop_ends_what_is_not_the_search(project, handler):
     folder = Script().write(project)
     before = signal.signal(signal.SIGINT, handler)
     try:
-        with pytest.raises(KeyboardInterrupt), sweep_session._heeding_requests(folder):
+        with pytest.raises(KeyboardInterrupt), signals.heeding(lambda: folder.asked_to_stop):
             folder.ask_to_stop()
             time.sleep(10)  # the request ends it
         assert signal.getsignal(signal.SIGINT) is handler

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from jmml.errors import SweepError
-from pipelines.sweep.record.folder import SweepFolder, share_with_team, shared_folder, stage1_folder, status
+from pipelines.sweep.record.folder import SweepFolder, status
 from pipelines.sweep.record.journal import Journal
+from pipelines.workspace.team import share_with_team, shared_folder, stage1_folder
 from tests.pipelines.sweep.scripts import Script, bare_project
 
 HOLD = """

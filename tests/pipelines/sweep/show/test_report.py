@@ -15,7 +15,7 @@ import pytest
 from jmml.errors import SweepError, TrackingError
 from jmml.evaluation.wording import interval, number
 from pipelines.definitions.spaces import Dimension
-from pipelines.sweep.record.folder import SHARED, SweepFolder
+from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.history import Record
 from pipelines.sweep.record.journal import Event
 from pipelines.sweep.record.state import SweepState
@@ -25,6 +25,7 @@ from pipelines.sweep.show.charts.axes import Axis
 from pipelines.sweep.show.importance import importances
 from pipelines.sweep.show.page_definition import asked, searched
 from pipelines.workspace.project import Project
+from pipelines.workspace.team import SHARED
 from tests.pipelines.study.publish.test_report import Page
 from tests.pipelines.sweep import journals
 

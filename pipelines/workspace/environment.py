@@ -1,4 +1,4 @@
-"""What the environment says of the end of a sweep: how long it waits for MLflow, how much of stage 1 it leaves."""
+"""What the environment says of the end of a long job: how long it waits for MLflow, how much of stage 1 it leaves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def patience() -> float:
 
 
 def stage1_limit() -> int:
-    """How many bytes of stage-1 results a finished sweep leaves; those not used for longest go.
+    """How many bytes of stage-1 results a finished sweep or study leaves; those not used for longest go.
 
     Raises
     ------

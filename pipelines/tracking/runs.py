@@ -1,0 +1,59 @@
+"""The life of a tracked run: begun, ended as what it tracks has ended, taken up or closed after a driver died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from jmml.errors import TrackingError
+from pipelines.compute.signals import termination_as_exit
+from pipelines.tracking.run_tags import ERROR
+from pipelines.tracking.tracker import Status, Tracker
+
+
+def status_of(error: BaseException | None) -> Status:
+    """The status of a run whose work has ended with ``error``: an interruption has killed it, nothing else."""
+    if error is None:
+        return "FINISHED"
+    return "FAILED" if isinstance(error, Exception) else "KILLED"
+
+
+def end(tracker: Tracker, run_id: str, error: BaseException | None = None, *, reason: str = "") -> None:
+    """Close a run as its work has ended; why, is its tag ``jmml.error``.
+
+    Raises
+    ------
+    TrackingError : the store fails, and there is no error that matters more.
+    """
+    if error is None:
+        tracker.finish(run_id, "FINISHED")
+        return
+    with suppress(TrackingError, KeyboardInterrupt):  # the store may be what failed
+        if reason:
+            tracker.set_tags(run_id, {ERROR: reason})
+        tracker.finish(run_id, status_of(error))
+
+
+@contextmanager
+def recorded(tracker: Tracker, begin: Callable[[], str]) -> Iterator[str]:
+    """A run for the length of a block: ``begin`` opens it, and it is closed as the block ends, whatever ends it."""
+    with termination_as_exit():
+        run_id = begin()
+        try:
+            yield run_id
+        except BaseException as error:
+            end(tracker, run_id, error)
+            raise
+        end(tracker, run_id)
+
+
+def close_left_open(tracker: Tracker, kind: str, identity: Mapping[str, str]) -> int:
+    """Close the runs of ``kind`` with these tags that a driver, which died, has left running; how many there were."""
+    found = [
+        run
+        for run in tracker.runs(kind=kind, status="RUNNING")
+        if all(run.data.tags.get(key) == value for key, value in identity.items())
+    ]
+    for run in found:
+        tracker.finish(str(run.info.run_id), "KILLED")
+    return len(found)
