@@ -41,10 +41,10 @@ def recorded(tracker: Tracker, begin: Callable[[], str]) -> Iterator[str]:
         run_id = begin()
         try:
             yield run_id
+            end(tracker, run_id)
         except BaseException as error:
             end(tracker, run_id, error)
             raise
-        end(tracker, run_id)
 
 
 def close_left_open(tracker: Tracker, kind: str, identity: Mapping[str, str]) -> int:

@@ -144,15 +144,21 @@ def resume_study(
     found = to_resume(project, name, source=source, overrides=overrides, workers=workers)
     check_changes(found, accepted=accept_changes)
     recompute = found.status.recompute and found.status.state != "finished"
-    again = False
-    return _Session(
-        project, found.plan, found.folder, found.workers, recompute, again, address, quiet, console, cell
-    ).take()
+    session = _Session(
+        project, found.plan, found.folder, found.workers, recompute, False, address, quiet, console, cell
+    )
+    session.began = found.status.began
+    return session.take()
 
 
 @dataclass
 class _Session:
-    """One driver's session with a study, from taking its lock to giving it back."""
+    """One driver's session with a study, from taking its lock to giving it back.
+
+    Attributes
+    ----------
+    began : when the study did (s since 1970); None for one that begins now.
+    """
 
     project: Project
     plan: StudyPlan
@@ -164,6 +170,7 @@ class _Session:
     quiet: bool
     console: Console | None
     cell: Callable[..., CellResult]
+    began: float | None = None
 
     def take(self) -> StudyRun:
         """Compute, verify and publish."""
@@ -178,7 +185,7 @@ class _Session:
                 self.folder,
                 self.plan,
                 id=adopted,
-                began=before.began if before is not None and self._goes_on(before) else None,
+                began=self.began,
                 recompute=self.recompute,
                 workers=self.workers,
                 address=self.address,
