@@ -263,7 +263,7 @@ def test_a_public_interface_is_none() -> None:
     assert private_names("pipelines/x.py", f"{source}'mlflow.data.context', 'dvc.lock'") == set()
 
 
-@pytest.mark.parametrize(("path", "libraries"), PRIVATE_HOMES.items(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("path", "libraries"), PRIVATE_HOMES.items(), ids=PRIVATE_HOMES)
 def test_a_file_of_private_interfaces_has_a_contract_and_a_bound(path: str, libraries: set[str]) -> None:
     text = (ROOT / "pyproject.toml").read_text()
     for library in libraries & {"ray", "mlflow", "dvc"}:
