@@ -19,7 +19,7 @@ from jmml.printable import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def debug_wanted() -> bool:

@@ -66,7 +66,7 @@ def _distinct(values: list[Any]) -> list[Any]:
 class Section(BaseModel):
     """Base of every section: unknown keys are errors, values are immutable and checked strictly.
 
-    Strict means that ``"8"`` is no integer and ``1.5`` no count; an integer is accepted as a float.
+    Strict means that ``"8"`` is not an integer and ``1.5`` not a count; an integer is accepted as a float.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -120,7 +120,7 @@ class TaskConfig(Section):
 class ExtractorSettings(Section):
     """``extractor`` is one of the project's own in place of the package's (null), ``options`` are what it is given.
 
-    Where they say nothing they are no part of the settings: features of the package are known by what made them before
+    Where they say nothing they are not part of the settings: features of the package are known by what made them before
     others could be named.
     """
 
@@ -185,7 +185,8 @@ class EEGFeatureConfig(ExtractorSettings):
         for name, (low, high) in self.bands_hz.items():
             if low < 1 or high < low + 1:
                 raise ValueError(
-                    f"bands_hz.{name}: [{low:g}, {high:g}] is no band of 1 Hz or more above 1 Hz"
+                    f"bands_hz.{name}: [{low:g}, {high:g}] is not a valid band; "
+                    "expected a lower edge and a width of 1 Hz or more"
                 )
         return self
 
@@ -260,7 +261,7 @@ class PeersConfig(Section):
     ``temperature``: of the supervised contrastive loss. ``barlow_weight``: of the off-diagonal terms of Barlow Twins.
     ``vicreg_*``: weights of the three terms of VICReg. ``distillation_*``: share of the teacher's soft labels in the
     student's loss, and their temperature. The papers' weights of redundancy (5e-3 and 1) are for codes of 8192
-    dimensions; in a code of a few they leave all dimensions alike, so that the peers would be made of straw.
+    dimensions; in a code of a few they leave all dimensions alike, which would make the peers unfairly weak baselines.
     """
 
     temperature: PositiveFloat = 0.1
@@ -431,7 +432,7 @@ def load_yaml(path: Path) -> Any:
     except FileNotFoundError:
         raise ConfigError(["no such file"], where=path) from None
     except UnicodeDecodeError:
-        raise ConfigError(["no text; expected YAML in UTF-8"], where=path) from None
+        raise ConfigError(["is not text; expected YAML in UTF-8"], where=path) from None
     except RepeatedKeysError as error:
         raise ConfigError(error.problems, where=path) from None
     except yaml.YAMLError as error:

@@ -26,7 +26,7 @@ def printable(text: object) -> str:
     """``text`` on one line, every character as wide as before, nothing in it that a terminal obeys.
 
     Control characters become their pictures (the escape character ``U+241B``, the end of a line ``U+240A``); those that
-    have none, those that turn the direction of writing and bytes that are no text become ``U+FFFD``.
+    have none, those that turn the direction of writing and bytes that are not text become ``U+FFFD``.
 
     >>> printable("take\\x1b[2J.wav")
     'take\\u241b[2J.wav'

@@ -403,7 +403,9 @@ class EmotionRecogniser:
         try:
             card = json.loads(path.read_text())
         except FileNotFoundError:
-            raise ModelError("is no model folder", where=folder, expected="recogniser.json in it") from None
+            raise ModelError(
+                "is not a model folder", where=folder, expected="recogniser.json in it"
+            ) from None
         except ValueError as error:
             raise ModelError(f"is damaged: {error}", where=path) from None
         if card.get("format") != FORMAT:

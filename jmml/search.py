@@ -96,7 +96,7 @@ class InnerSearch(Iterator[dict[str, object]]):
     (:func:`~jmml.inference_cost.inference_cost`).
 
     ``val_uar_low`` is mean - t s / sqrt(n) for n folds of deviation s, with the 95 % quantile t of Student's
-    distribution with n - 1 degrees of freedom. The folds share most of their training data, so this is no confidence
+    distribution with n - 1 degrees of freedom. The folds share most of their training data, so this is not a confidence
     bound: it is a rule that ranks configurations lower whose folds disagree.
 
     Raises

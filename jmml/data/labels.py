@@ -101,7 +101,7 @@ def map_labels(
     Raises
     ------
     LabelError
-        For an unknown space, an override that is no class or whose label does not exist, labels without a
+        For an unknown space, an override that is not a class or whose label does not exist, labels without a
         place (each with its count), and when no row is left.
     """
     if space not in SPACES:
@@ -138,7 +138,7 @@ def _check_overrides(overrides: dict[str, str], *, known: set[str], space: str, 
     for label, target in overrides.items():
         if target not in SPACES[space]:
             raise LabelError(
-                f"label '{label}' is mapped to '{target}', no class of '{space}'; "
+                f"label '{label}' is mapped to '{target}', not a class of '{space}'; "
                 f"{nearest(target, SPACES[space])}",
                 where=where or None,
             )

@@ -62,7 +62,7 @@ class Manifest:
     ------
     DataError
         For missing columns, empty or duplicate ids, rows without group, paths that leave the root, wrong
-        types, and anything that is no SHA-256.
+        types, and anything that is not a SHA-256 digest.
     """
 
     corpus: str
@@ -115,7 +115,7 @@ class Manifest:
         except FileNotFoundError:
             raise DataError("the manifest is missing", where=path, fix="run `dvc repro`") from None
         except (KeyError, ValueError, OSError, pa.ArrowException):
-            raise DataError("is no manifest", where=path, fix="run `dvc repro` to rebuild it") from None
+            raise DataError("is not a manifest", where=path, fix="run `dvc repro` to rebuild it") from None
         return cls(meta["corpus"], frame, meta["skipped"], meta["notes"])
 
     def _check(self) -> None:
@@ -141,7 +141,7 @@ class Manifest:
                 )
         for hashed in frame["content_hash"]:
             if not re.fullmatch(r"[0-9a-f]{64}", hashed):
-                raise DataError(f"content hash '{hashed}' is no SHA-256", where=where)
+                raise DataError(f"content hash '{hashed}' is not a SHA-256 digest", where=where)
         if (frame["item"] < 0).any() or (frame[["duration_s", "sample_rate_hz"]] <= 0).any(axis=None):
             raise DataError("negative item, or a duration or sample rate that is not positive", where=where)
 
@@ -163,11 +163,11 @@ def _canonical(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             text = [None if pd.isna(value) else value for value in values]
             wrong = next((value for value in text if not isinstance(value, str | None)), None)
             if wrong is not None:
-                raise DataError(f"{name} {wrong!r} is no text", where=where)
+                raise DataError(f"{name} {wrong!r} is not text", where=where)
             columns[name] = pd.Series(text, dtype=object)
         else:
             try:
                 columns[name] = values.to_numpy(np.int64 if name == "item" else np.float64)
             except (TypeError, ValueError):
-                raise DataError(f"column {name} holds something that is no number", where=where) from None
+                raise DataError(f"column {name} holds a value that is not a number", where=where) from None
     return pd.DataFrame(columns)

@@ -113,7 +113,7 @@ class Split:
         Raises
         ------
         ProtocolError
-            If ``text`` is no split, or was changed after it was written (its digest no longer agrees).
+            If ``text`` is not a split, or was changed after it was written (its digest no longer agrees).
         """
         fix = "run `dvc repro split`"
         try:
@@ -124,7 +124,7 @@ class Split:
             )
             written = data["digest"]
         except (ValueError, KeyError, TypeError):
-            raise ProtocolError("is no split", where=where, fix=fix) from None
+            raise ProtocolError("is not a split", where=where, fix=fix) from None
         split = cls(speech, eeg)
         if split.digest != written:
             raise ProtocolError("the split was edited after it was drawn", where=where, fix=fix)

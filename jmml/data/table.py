@@ -127,7 +127,9 @@ class FeatureTable:
         except FileNotFoundError:
             raise DataError("features are missing", where=path, fix="run `dvc repro`") from None
         except (KeyError, ValueError, pa.ArrowInvalid):
-            raise DataError("is no feature table", where=path, fix="run `dvc repro` to rebuild it") from None
+            raise DataError(
+                "is not a feature table", where=path, fix="run `dvc repro` to rebuild it"
+            ) from None
         frame = arrow.to_pandas()
         names = tuple(c for c in frame.columns if c not in INDEX_COLUMNS)
         return cls(

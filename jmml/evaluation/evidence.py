@@ -88,7 +88,7 @@ def check(frame: pd.DataFrame, *, where: object = None) -> pd.DataFrame:
     if bad.any():
         row = frame.iloc[int(np.flatnonzero(bad)[0])]
         raise DataError(
-            f"{int(bad.sum())} rows hold no probabilities, first at {row['method']}, fold {row['fold']}, "
+            f"{int(bad.sum())} rows do not hold valid probabilities, first at {row['method']}, fold {row['fold']}, "
             f"id '{row['id']}'",
             where=where,
             expected="finite, not negative, summing to one",
@@ -97,7 +97,9 @@ def check(frame: pd.DataFrame, *, where: object = None) -> pd.DataFrame:
         strange = sorted(set(frame[column]) - set(classes))
         if strange:
             raise DataError(
-                f"{column} '{strange[0]}' is no class", where=where, expected=f"one of {', '.join(classes)}"
+                f"{column} '{strange[0]}' is not a class",
+                where=where,
+                expected=f"one of {', '.join(classes)}",
             )
     twice = frame.duplicated(["method", "fold", "seed", "modality", "id"])
     if twice.any():
@@ -123,7 +125,7 @@ def load(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise DataError("evidence is missing", where=path, fix="run `dvc repro`") from None
     except (pa.ArrowInvalid, OSError):
-        raise DataError("is no Parquet file", where=path, fix="run `dvc repro` to rebuild it") from None
+        raise DataError("is not a Parquet file", where=path, fix="run `dvc repro` to rebuild it") from None
     return check(frame, where=path)
 
 

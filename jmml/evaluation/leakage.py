@@ -178,7 +178,7 @@ expected disjoint groups. Fit it on the training groups alone
             )
         except (ValueError, KeyError, TypeError):
             raise ProtocolError(
-                "is no leakage certificate", where=where, fix="train the model again"
+                "is not a leakage certificate", where=where, fix="train the model again"
             ) from None
         for entry in certificate.entries:
             if (

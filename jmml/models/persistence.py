@@ -71,7 +71,7 @@ def load_state(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], di
         meta, expected = stored["meta"], stored["arrays_sha256"]
     except (ValueError, KeyError, TypeError):
         raise ModelError(
-            "is no description of a model", where=description, fix="train the model again"
+            "is not a model description", where=description, fix="train the model again"
         ) from None
     if sha256(payload).hexdigest() != expected:
         raise ModelError(
@@ -82,7 +82,9 @@ def load_state(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], di
     try:
         return load_arrays(payload), meta
     except SafetensorError as error:
-        raise ModelError(f"is no safetensors file ({error})", where=folder / f"{name}.safetensors") from None
+        raise ModelError(
+            f"is not a safetensors file ({error})", where=folder / f"{name}.safetensors"
+        ) from None
 
 
 class Persistent(ABC):
@@ -205,7 +207,7 @@ def _refuse_unknown(payload: bytes, path: Path) -> None:
 
 def _damaged(path: Path, error: Exception) -> ModelError:
     reason = type(error).__name__
-    return ModelError(f"is no readable skops file ({reason})", where=path, fix="train the model again")
+    return ModelError(f"is not a readable skops file ({reason})", where=path, fix="train the model again")
 
 
 def _read(path: Path) -> bytes:

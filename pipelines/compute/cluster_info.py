@@ -221,7 +221,7 @@ def _not_ray(error: Any, where: object) -> SweepError:
             expected="the head of a Ray cluster",
         )
     return SweepError(
-        "what listens there is no Ray cluster",
+        "what listens there is not a Ray cluster",
         where=where,
         expected="the port that `jmml cluster up` printed (6379 by default), not that of the dashboard",
     )

@@ -120,7 +120,7 @@ def admitted(address: str, where: str) -> dict[str, str]:
     cluster.check_versions(where)
     if not any(node.here for node in cluster.nodes):
         raise SweepError(
-            "this machine is no node of the cluster, and Ray takes drivers only on its nodes",
+            "this machine is not part of the cluster; Ray only accepts drivers on cluster nodes",
             where=where,
             fix=f"join with `jmml cluster join {address} --cpus 0`, or start the sweep on a node",
         )

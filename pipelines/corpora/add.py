@@ -21,7 +21,7 @@ from pipelines.workspace.project import Project
 from pipelines.workspace.settings_file import with_corpus
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are no data
+_LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are not data
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ were tried with DVC 3.67:
     ``dvc.api.DVCFileSystem`` asks the project's remotes even for what is on this disk, raises where the cache has lost
     the listing of a folder, and takes a folder without DVC for one; `dvc data status --json` trusts modification times.
 ``scmrepo.exceptions.SCMError``
-    What ``Repo`` raises where there is no git; it is no ``DvcException``.
+    What ``Repo`` raises where there is no git; it is not a ``DvcException``.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pipelines.definitions.spaces import Dimension
 
 OPTIONS = "classifier.options."
 _MAX_CORNERS = 4096
-_OF_A_KEY = ".[key]:"  # in pydantic's place of a key that is no text; key_problem says what it should be
+_OF_A_KEY = ".[key]:"  # in pydantic's place of a key that is not text; key_problem says what it should be
 
 D = TypeVar("D", bound=Section)
 
@@ -52,7 +52,7 @@ def part_of(data: object, *path: str) -> Any:
 def space_problems(space: object, *, prefix: str = "") -> list[str]:
     """Unknown settings of a search space as it was written, and those that can leave their own bounds.
 
-    Entries that are no distribution are left to the check of the model.
+    Entries that are not distributions are left to the check of the model.
     """
     if not isinstance(space, dict):
         return []

@@ -106,7 +106,7 @@ def _set_key(data: dict[str, Any], text: str, keys: Keys, key: str, value: str) 
             break
         inner = _inner(inner, part, current)
     if inner is None:
-        return None  # a section that is no mapping is reported where the definition is checked
+        return None  # a section that is not a mapping is reported where the definition is checked
     for short, long in keys.short.items():
         if key == long:
             data.pop(short, None)

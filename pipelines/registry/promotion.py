@@ -190,7 +190,7 @@ def resolve(project: Project, uri: str) -> Resolved:
         weights = weights_folder(Path(uri))
         if weights is None:
             raise RegistryError(
-                "is no model",
+                "is not a model",
                 where=uri,
                 expected=f"models:/{MODEL_NAME}@{CHAMPION}, models:/{MODEL_NAME}/1 or a model's folder",
             )
@@ -198,7 +198,7 @@ def resolve(project: Project, uri: str) -> Resolved:
     match = ADDRESS.fullmatch(uri)
     if match is None:
         raise RegistryError(
-            "is no model address",
+            "is not a model address",
             where=uri,
             expected=f"models:/{MODEL_NAME}@{CHAMPION} or models:/{MODEL_NAME}/1",
         )
@@ -238,9 +238,9 @@ def _sweep_run(tracker: Tracker, run_id: str | None) -> Run:
             ) from error
         raise
     if run.data.tags.get(KIND) != SWEEP:
-        kind = run.data.tags.get(KIND, "of another origin")
+        kind = run.data.tags.get(KIND, "unknown")
         raise RegistryError(
-            f"the run is no sweep but {kind}", where=f"run {run_id}", fix="give the run of its sweep"
+            f"the run is not a sweep (kind: {kind})", where=f"run {run_id}", fix="give the run of its sweep"
         )
     if run.info.status != "FINISHED":
         raise RegistryError(

@@ -112,7 +112,7 @@ def load_comparison(project: Project) -> Comparison:
     except FileNotFoundError as error:
         raise DataError("nothing has been evaluated yet", where=error.filename, fix=NEXT) from None
     except (ValueError, KeyError):
-        raise DataError("is no evaluation", where=project.results_dir, fix=NEXT) from None
+        raise DataError("is not an evaluation", where=project.results_dir, fix=NEXT) from None
     stale = tuple(name for name, value in settings_of(project.params).items() if settings.get(name) != value)
     rows = [plain({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
     return Comparison(rows, metrics, **{name: settings[name] for name in SHOWN}, stale=stale)

@@ -88,12 +88,12 @@ def check(uri: str) -> None:
 
     Raises
     ------
-    TrackingError : the scheme is unknown, nothing listens at the address, or the file is no database.
+    TrackingError : the scheme is unknown, nothing listens at the address, or the file is not a database.
     """
     scheme = _scheme(uri).split("+")[0]
     if scheme not in SCHEMES:
         raise TrackingError(
-            "is no tracking address",
+            "is not a valid tracking URI",
             where=f"MLFLOW_TRACKING_URI={redacted(uri)}",
             expected=f"one of {', '.join(f'{name}://' for name in SCHEMES)}",
             fix="correct or unset the variable; plain folders are refused by MLflow",
@@ -138,7 +138,7 @@ def _check_database(uri: str) -> None:
     except OSError as error:
         raise TrackingError(f"cannot open the store: {error.strerror}", where=path) from None
     if start not in (b"", SQLITE_HEADER):
-        raise TrackingError("is no SQLite database", where=path, fix="move the file away and start again")
+        raise TrackingError("is not a SQLite database", where=path, fix="move the file away and start again")
 
 
 @contextmanager

@@ -92,7 +92,7 @@ class Tracker:
 
         Raises
         ------
-        TrackingError : the store does not answer within a few seconds, or is no store.
+        TrackingError : the store does not answer within a few seconds, or is not a store.
         """
         uri = project.tracking_uri
         store.check(uri)

@@ -17,7 +17,7 @@ def patience() -> float:
 
     Raises
     ------
-    ConfigError : ``JMML_TRACKING_PATIENCE`` is no number of seconds.
+    ConfigError : ``JMML_TRACKING_PATIENCE`` is not a number of seconds.
     """
     return _setting(PATIENCE, _PATIENCE_S, "seconds")
 
@@ -27,7 +27,7 @@ def stage1_limit() -> int:
 
     Raises
     ------
-    ConfigError : ``JMML_STAGE1_GB`` is no number of gigabytes.
+    ConfigError : ``JMML_STAGE1_GB`` is not a number of gigabytes.
     """
     return int(1e9 * _setting(STAGE1_GB, _STAGE1_LIMIT_GB, "gigabytes"))
 

@@ -169,7 +169,7 @@ def _read_lock(project: Project) -> dict[str, str]:
         raise ProjectError("no stage has been run yet", where=path, fix="run `dvc repro`") from None
     except (yaml.YAMLError, AttributeError, KeyError, TypeError):
         raise ProjectError(
-            "is no valid DVC lock file", where=path, fix="restore it with git, then run `dvc repro`"
+            "is not a valid DVC lock file", where=path, fix="restore it with git, then run `dvc repro`"
         ) from None
 
 

@@ -21,7 +21,7 @@ def team_folder() -> Path | None:
 
     Raises
     ------
-    SweepError : it is no folder. None is made, as that could hide a share that is not mounted.
+    SweepError : it is not a folder. None is made, as that could hide a share that is not mounted.
     """
     named = os.environ.get(SHARED)
     if not named:
@@ -29,7 +29,7 @@ def team_folder() -> Path | None:
     path = Path(named).resolve()
     if not path.is_dir():
         raise SweepError(
-            "is no folder" if path.exists() else "is not there",
+            "is not a folder" if path.exists() else "is not there",
             where=f"{SHARED}={named}",
             expected="a folder that the whole team sees",
             fix=f"mount it or make it, or unset {SHARED}",

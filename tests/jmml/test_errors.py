@@ -52,6 +52,6 @@ def test_nearest_suggests_or_lists():
     assert nearest("zzz", ["alpha", "beta"]) == "valid: alpha, beta"
 
 
-@pytest.mark.parametrize("what", ["is no file", "is no file.", "is no file..."])
+@pytest.mark.parametrize("what", ["is not a file", "is not a file.", "is not a file..."])
 def test_a_message_that_ends_with_a_full_stop_gets_no_second_one(what):
-    assert str(ProjectError(what, fix="make one")) == "is no file. Make one"
+    assert str(ProjectError(what, fix="make one")) == "is not a file. Make one"

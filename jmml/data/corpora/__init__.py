@@ -77,7 +77,7 @@ def get_corpus(adapter: str, modality: Modality | None = None) -> Corpus:
 def detect_adapter(root: Path) -> str | None:
     """Name of the adapter whose layout the files under ``root`` have; None when there is none.
 
-    Those of the project come first, and tables last: a corpus that ships a table beside its recordings is no table.
+    Those of the project come first, and tables last: a corpus that ships a table beside its recordings is not a table.
     """
     own = ADAPTERS.own()
     made = {name: ADAPTERS[name]() for name in ADAPTERS}

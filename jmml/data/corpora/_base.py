@@ -179,7 +179,7 @@ def check_root(root: Path, layout: str) -> None:
     if not root.exists():
         raise CorpusError("no such folder", where=root, expected=layout)
     if not root.is_dir():
-        raise CorpusError("is no folder", where=root, expected=layout)
+        raise CorpusError("is not a folder", where=root, expected=layout)
     if not files_in(root, folders=True):
         raise CorpusError("the folder is empty", where=root, expected=layout)
 

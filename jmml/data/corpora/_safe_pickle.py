@@ -59,7 +59,9 @@ def load_arrays(path: Path, *, where: object = None) -> dict[str, np.ndarray]:
     except OSError as error:
         raise RecordingError(f"cannot be read ({error.strerror})", where=where) from None
     except _BROKEN as error:
-        raise RecordingError(f"truncated, or no pickle ({type(error).__name__})", where=where) from None
+        raise RecordingError(
+            f"truncated, or not a pickle file ({type(error).__name__})", where=where
+        ) from None
     if not isinstance(content, dict):
         kind = "single array" if isinstance(content, _Array) else type(content).__name__
         raise RecordingError(f"holds a {kind}", where=where, expected="a dictionary of arrays")
@@ -67,7 +69,7 @@ def load_arrays(path: Path, *, where: object = None) -> dict[str, np.ndarray]:
     for key, value in content.items():
         if not isinstance(key, str | bytes) or not isinstance(value, _Array) or value.value is None:
             raise RecordingError(
-                f"entry {key!r:.40} is no array", where=where, expected="named numeric arrays"
+                f"entry {key!r:.40} is not an array", where=where, expected="named numeric arrays"
             )
         arrays[_text(key)] = value.value
     return arrays

@@ -63,7 +63,7 @@ def inspect_audio(path: Path, *, where: object = None) -> tuple[float, float]:
     Raises
     ------
     RecordingError
-        For a missing or empty file, one that is no audio, one that holds fewer bytes than its header
+        For a missing or empty file, one that is not audio, one that holds fewer bytes than its header
         promises (libsndfile would silently read fewer samples), and one without samples.
     """
     where = path if where is None else where
@@ -75,7 +75,7 @@ def inspect_audio(path: Path, *, where: object = None) -> tuple[float, float]:
     except FileNotFoundError:
         raise RecordingError("no such file", where=where) from None
     except (soundfile.LibsndfileError, OSError):
-        raise RecordingError("is no audio that can be read", where=where) from None
+        raise RecordingError("is not a readable audio file", where=where) from None
     except RecordingError as error:
         raise RecordingError(error.what, where=where) from None
     if info.frames <= 0:

@@ -164,7 +164,9 @@ def _load_mat(path: Path, source: str) -> dict[str, np.ndarray]:
         ) from None
     except (MatReadError, ValueError, TypeError, KeyError, IndexError, OSError, EOFError, MemoryError,
             struct.error, zlib.error) as error:  # fmt: skip
-        raise RecordingError(f"truncated, or no MATLAB file ({type(error).__name__})", where=source) from None
+        raise RecordingError(
+            f"truncated, or not a MATLAB file ({type(error).__name__})", where=source
+        ) from None
     arrays = {name: value for name, value in content.items() if not name.startswith("__")}
     for name, value in arrays.items():
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf":

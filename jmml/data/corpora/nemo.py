@@ -51,7 +51,7 @@ class Nemo(SpeechCorpus):
             if not name or not speaker:
                 problems.append(RecordingError("no file_id or no speaker_id", where=at))
             elif "/" in name or "\\" in name or name.startswith("."):
-                problems.append(RecordingError(f"file_id '{name}' is no plain file name", where=at))
+                problems.append(RecordingError(f"file_id '{name}' is not a plain file name", where=at))
             else:
                 emotion = str(row.emotion).strip() or None
                 utterances.append(Utterance(f"{_SAMPLES}/{name}", Path(name).stem, speaker, emotion))
@@ -69,7 +69,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise CorpusError("no such file", where=path, expected=Nemo.layout) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CorpusError(f"is no tab-separated table ({error})", where=path) from None
+        raise CorpusError(f"is not a tab-separated table ({error})", where=path) from None
     missing = [column for column in _COLUMNS if column not in table.columns]
     if missing:
         raise CorpusError(

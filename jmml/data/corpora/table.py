@@ -171,7 +171,7 @@ def _load(path: Path) -> pd.DataFrame:
             text: Any = dict.fromkeys(_TEXT, str)  # "01" stays "01"
             frame = pd.read_csv(path, sep=separator, dtype=text, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"is no table ({error})", where=path) from None
+        raise CorpusError(f"is not a table ({error})", where=path) from None
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"cannot be read ({error})", where=path) from None
     return frame.rename(columns=str)
@@ -190,7 +190,7 @@ def _index(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
             try:
                 columns[name] = pd.Series(values.to_numpy(np.float64, na_value=np.nan))
             except (TypeError, ValueError):
-                raise DataError(f"column {name} holds something that is no number", where=path) from None
+                raise DataError(f"column {name} holds a value that is not a number", where=path) from None
     return pd.DataFrame(columns)
 
 

@@ -93,7 +93,7 @@ def check_audio(signal: np.ndarray, sample_rate_hz: float, *, where: object) -> 
         raise RecordingError(
             f"lasts {duration:.3f} s", where=where, expected=f"at least {MIN_DURATION_S:g} s of speech"
         )
-    # A constant offset is no sound: the peak is taken around the mean.
+    # A constant offset is not sound: the peak is taken around the mean.
     if float(np.abs(signal - signal.mean(dtype=np.float64)).max()) < SILENCE_PEAK:
         raise RecordingError(
             "is silent (nothing above -80 dB re full scale)",

@@ -265,11 +265,11 @@ def _check(
             if getattr(channel, size) < 1:
                 problems.append(f"{name}.{size}: expected at least 1, got {getattr(channel, size)}")
         shares = (channel.affect, channel.nuisance, channel.person)
-        # Not `sum > 1`: a share that is no number must be refused too.
+        # Not `sum > 1`: a share that is not a number must be refused too.
         if not (min(shares) >= 0 and sum(shares) <= 1):
             problems.append(
                 f"{name}: affect {channel.affect:g}, nuisance {channel.nuisance:g} and person {channel.person:g} "
-                "are no shares of a variance of 1"
+                "are not valid shares of a variance of 1"
             )
     if problems:
         raise ConfigError(problems, where=f"world '{world}'")

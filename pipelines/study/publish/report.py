@@ -37,7 +37,7 @@ CONTROLS: Mapping[str, str] = {
     "something other than emotion is shared.",
     "frozen-pairs": "Real EEG, each pair drawn once and kept: what redrawing the pairs in every epoch is worth.",
     LABEL_ONLY: "For each outer fold the best of the label-only controls, chosen on inner folds before the outer "
-    "fold is opened. The claim is measured against this one: what labels alone give is no gain from EEG.",
+    "fold is opened. The claim is measured against this one: what labels alone give does not count as a gain from EEG.",
 }
 
 

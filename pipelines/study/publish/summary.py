@@ -163,7 +163,7 @@ class Summary:
             return cls(**data)
         except (OSError, ValueError, KeyError, TypeError):
             raise DataError(
-                "is no study's summary, or was changed",
+                "is not a study summary, or was changed",
                 where=path,
                 fix="run the study again, which writes it anew",
             ) from None

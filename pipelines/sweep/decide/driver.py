@@ -280,7 +280,7 @@ class Driver:
                 f"all {self.state.over} trials so far have failed; trial {first.number} "
                 f"({describe(first.configuration)}): {first.error}",
                 where=f"sweep {self.state.name}",
-                fix=f"mend the cause and run a new sweep; see `jmml sweep show {self.state.name}`",
+                fix=f"fix the cause, then start a new sweep; see `jmml sweep show {self.state.name}`",
             )
 
     @property

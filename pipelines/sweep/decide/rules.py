@@ -22,7 +22,7 @@ from pipelines.sweep.record.state import SweepState
 
 LAG = 1
 ENOUGH = 3  # other trials, for a median
-WORST = -1e300  # of a score that is no number; finite, so that quantiles can be computed
+WORST = -1e300  # of a score that is not a number; finite, so that quantiles can be computed
 
 
 class EarlierTrials(Rungs):

@@ -92,7 +92,9 @@ def _population(d: SweepDefinition) -> list[str]:
             f"valid: {', '.join(CHANGEABLE)}"
         )
     if d.budget.trials is not None and d.budget.trials < SMALLEST_POPULATION:
-        found.append(f"trials: {d.budget.trials} are no population; pbt needs {SMALLEST_POPULATION} or more")
+        found.append(
+            f"trials: {d.budget.trials} are too few for a population; pbt needs {SMALLEST_POPULATION} or more"
+        )
     return found
 
 

@@ -118,7 +118,7 @@ def test_many_unknown_labels_stay_one_short_line() -> None:
     [
         (
             {"neutral": "LVLAA"},
-            "label 'neutral' is mapped to 'LVLAA', no class of 'quadrants'; did you mean 'LVLA'",
+            "label 'neutral' is mapped to 'LVLAA', not a class of 'quadrants'; did you mean 'LVLA'",
         ),
         ({"suprised": "HVHA"}, "no label 'suprised' to map; did you mean 'surprised'"),
     ],

@@ -69,11 +69,11 @@ def test_the_digest_follows_the_rows_alone() -> None:
         ([row(0, path="/data/u0.wav")], "leaves the corpus"),
         ([row(0, path="a\\u0.wav")], "leaves the corpus"),
         ([row(0, modality="video")], "modality 'video'; expected speech or eeg"),
-        ([row(0, content_hash="abc")], "content hash 'abc' is no SHA-256"),
+        ([row(0, content_hash="abc")], "content hash 'abc' is not a SHA-256 digest"),
         ([row(0, item=-1)], "negative item"),
         ([row(0, duration_s=0.0)], "not positive"),
-        ([row(0, label=3)], "label 3 is no text"),
-        ([row(0, duration_s="long")], "column duration_s holds something that is no number"),
+        ([row(0, label=3)], "label 3 is not text"),
+        ([row(0, duration_s="long")], "column duration_s holds a value that is not a number"),
     ],
 )
 def test_bad_rows(rows: list[ManifestRow], message: str) -> None:
@@ -92,10 +92,10 @@ def test_loading_what_is_not_there_or_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the manifest is missing"):
         Manifest.load(tmp_path / "lab.parquet")
     (tmp_path / "lab.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="is no manifest"):
+    with pytest.raises(DataError, match="is not a manifest"):
         Manifest.load(tmp_path / "lab.parquet")
     pd.DataFrame([row()], columns=list(MANIFEST_COLUMNS)).to_parquet(tmp_path / "lab.parquet")
-    with pytest.raises(DataError, match="is no manifest"):
+    with pytest.raises(DataError, match="is not a manifest"):
         Manifest.load(tmp_path / "lab.parquet")
 
 

@@ -167,7 +167,7 @@ class TestSplit:
         with pytest.raises(ProtocolError, match=r"no such split.*dvc repro"):
             Split.load(tmp_path / "split.json")
         for text in ("", "[]", "{}", '{"speech": [{"index": 0}], "eeg": [], "digest": ""}'):
-            with pytest.raises(ProtocolError, match="is no split"):
+            with pytest.raises(ProtocolError, match="is not a split"):
                 Split.from_json(text)
 
     def test_refuses_an_edited_split(self) -> None:

@@ -182,7 +182,7 @@ def test_bad_files(frame: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing.*dvc repro"):
         evidence.load(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("no Parquet")
-    with pytest.raises(DataError, match="is no Parquet file"):
+    with pytest.raises(DataError, match="is not a Parquet file"):
         evidence.load(tmp_path / "text.parquet")
     frame.drop(columns=["group", "seed"]).to_parquet(tmp_path / "short.parquet")
     with pytest.raises(DataError, match="lacks the columns seed, group"):
@@ -192,9 +192,9 @@ def test_bad_files(frame: pd.DataFrame, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("p_HVHA", 2.0, "1 rows hold no probabilities, first at raw, fold 0, id 's0-0'"),
-        ("p_HVHA", np.nan, "hold no probabilities"),
-        ("y_true", "joy", "y_true 'joy' is no class"),
+        ("p_HVHA", 2.0, "1 rows do not hold valid probabilities, first at raw, fold 0, id 's0-0'"),
+        ("p_HVHA", np.nan, "do not hold valid probabilities"),
+        ("y_true", "joy", "y_true 'joy' is not a class"),
         ("id", "s0-1", "id 's0-1' occurs twice for raw, fold 0, seed 0"),
     ],
 )

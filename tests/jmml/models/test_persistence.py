@@ -59,8 +59,8 @@ def test_halves_of_two_models_are_told_apart(tmp_path: Path) -> None:
     [
         (lambda folder: (folder / "m.safetensors").unlink(), r"m\.safetensors: no such model file"),
         (lambda folder: (folder / "m.json").unlink(), r"m\.json: no such model file"),
-        (lambda folder: (folder / "m.json").write_text("{"), r"m\.json: is no description of a model"),
-        (lambda folder: (folder / "m.json").write_text("[]"), "is no description of a model"),
+        (lambda folder: (folder / "m.json").write_text("{"), r"m\.json: is not a model description"),
+        (lambda folder: (folder / "m.json").write_text("[]"), "is not a model description"),
         (lambda folder: (folder / "m.safetensors").write_bytes(b"\x80\x04N."), "does not hold the arrays"),
     ],
 )
@@ -131,14 +131,14 @@ def test_damaged_missing_and_foreign_classifier_files_are_named(tmp_path: Path) 
     with pytest.raises(ModelError, match="no such model file"):
         load_classifier(path)
     path.write_bytes(b"not a zip file")
-    with pytest.raises(ModelError, match="is no readable skops file"):
+    with pytest.raises(ModelError, match="is not a readable skops file"):
         load_classifier(path)
     path.write_bytes(b"")
-    with pytest.raises(ModelError, match="is no readable skops file"):
+    with pytest.raises(ModelError, match="is not a readable skops file"):
         load_classifier(path)
     with ZipFile(path, "w") as empty:
         empty.writestr("other.txt", "no schema")
-    with pytest.raises(ModelError, match="is no readable skops file"):
+    with pytest.raises(ModelError, match="is not a readable skops file"):
         load_classifier(path)
     skops.io.dump(LogisticRegression(), path)
     with pytest.raises(ModelError, match="holds a LogisticRegression"):

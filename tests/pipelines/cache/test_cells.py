@@ -145,7 +145,7 @@ def test_a_cell_without_certificate_is_no_result(planned, store):
     key = of_method(planned, "jmml")
     store.save(key, result_of(planned, key, fakes.without_certificate))
     with pytest.raises(
-        ProtocolError, match=r"method jmml, task lab, fold 0, seed 0 .*no leakage certificate"
+        ProtocolError, match=r"method jmml, task lab, fold 0, seed 0 .*is not a leakage certificate"
     ):
         store.load(key)
 

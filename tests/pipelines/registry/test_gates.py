@@ -96,7 +96,7 @@ def test_without_any_evidence_every_gate_that_needs_it_refuses(good: Candidate, 
 
 def test_a_file_that_is_no_evidence_is_refused(good: Candidate) -> None:
     good.evidence_path.write_bytes(b"no parquet")
-    assert "is no Parquet file" in failed(good)["evidence present"]
+    assert "is not a Parquet file" in failed(good)["evidence present"]
 
 
 def test_one_changed_prediction_is_noticed(good: Candidate) -> None:
@@ -141,7 +141,7 @@ def _forget(candidate: Candidate) -> None:
     ("spoil", "reason"),
     [
         (_remove, "certificate.json is missing"),
-        (_spoil, "is no leakage certificate"),
+        (_spoil, "is not a leakage certificate"),
         (_leak, "'scaler' was fitted on groups that are evaluated (speaker1)"),
         (_forget, "nothing is certified"),
     ],
@@ -244,7 +244,7 @@ LEAKED.add("classifier/speech", "speech", ["speaker0", "speaker8"])
         ({"split_digest": "bb"}, f"its split_digest is bb, that of the run {SPLIT}"),
         ({"method": "raw"}, "its method is raw, not jmml"),
         ({"seed": 7}, "its seed 7 is not among those evaluated [0, 1]"),
-        ({"certificate": None}, "certificate of the model: is no leakage certificate"),
+        ({"certificate": None}, "certificate of the model: is not a leakage certificate"),
         ({"certificate": {"entries": []}}, "nothing is certified"),
         (
             {"certificate": json.loads(LEAKED.to_json())},

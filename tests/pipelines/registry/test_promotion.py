@@ -162,7 +162,7 @@ def test_only_finished_sweeps_with_a_model_are_registered(
     refusals = {
         failed: "the run is FAILED; expected FINISHED",
         bare: "the run has no model",
-        trial: "the run is no sweep but trial",
+        trial: r"the run is not a sweep \(kind: trial\)",
         "0" * 32: "no such run",
         "no-such-name": "no such run",
     }
@@ -319,10 +319,13 @@ def test_alias_version_and_folder_lead_to_the_same_weights(registered: Project, 
         ("models:/jmml@best", "no such alias; expected one of challenger"),
         ("models:/jmml@champion", "there is no champion yet. Run `jmml model promote`"),
         ("models:/jmml/9", "no version 9 of model 'jmml'; expected one of 1"),
-        ("models:/jmml", "is no model address; expected models:/jmml@champion or models:/jmml/1"),
-        ("models:/other@champion", "is no model address"),
-        ("models:/jmml/latest", "is no model address"),
-        ("somewhere/else", "is no model; expected models:/jmml@champion, models:/jmml/1 or a model's folder"),
+        ("models:/jmml", "is not a model address; expected models:/jmml@champion or models:/jmml/1"),
+        ("models:/other@champion", "is not a model address"),
+        ("models:/jmml/latest", "is not a model address"),
+        (
+            "somewhere/else",
+            "is not a model; expected models:/jmml@champion, models:/jmml/1 or a model's folder",
+        ),
     ],
 )
 def test_what_cannot_be_resolved_says_why(template: Project, uri: str, reason: str) -> None:

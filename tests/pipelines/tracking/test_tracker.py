@@ -249,7 +249,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     database = project.mlruns_dir / "mlflow.db"
     database.write_bytes(b"these are notes, not runs")
-    with pytest.raises(TrackingError, match=r"mlflow\.db: is no SQLite database"):
+    with pytest.raises(TrackingError, match=r"mlflow\.db: is not a SQLite database"):
         Tracker.connect(project)
     assert database.read_bytes() == b"these are notes, not runs"
 

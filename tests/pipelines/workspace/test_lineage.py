@@ -197,7 +197,7 @@ def test_no_lock_file_means_no_stage_was_run(project: Project) -> None:
 @pytest.mark.parametrize("text", ["", "stages: 3\n", "{", "stages:\n  a:\n    outs: [{md5: ab}]\n"])
 def test_a_damaged_lock_file_is_reported(project: Project, text: str) -> None:
     (project.root / "dvc.lock").write_text(text)
-    with pytest.raises(ProjectError, match=r"dvc\.lock: is no valid DVC lock file"):
+    with pytest.raises(ProjectError, match=r"dvc\.lock: is not a valid DVC lock file"):
         collect(project, ["talk"])
 
 

@@ -174,7 +174,7 @@ def test_a_malicious_file_stops_the_scan_even_when_skipping(skip_bad: bool, tmp_
 )
 def test_no_mat_file(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "s01.mat").write_bytes(content)
-    with pytest.raises(RecordingError, match=r"no MATLAB file|no array data") as caught:
+    with pytest.raises(RecordingError, match=r"not a MATLAB file|no array data") as caught:
         Deap().scan(tmp_path)
     assert "\n" not in str(caught.value)
 

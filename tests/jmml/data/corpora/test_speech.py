@@ -61,7 +61,7 @@ class TestNemo:
     def test_names_cannot_leave_the_folder(self, name: str, tmp_path: Path) -> None:
         table = make_nemo(tmp_path) / "data.tsv"
         table.write_text(table.read_text() + f"{name}\tanger\tx\tx\tAA0\tfemale\t27\n")
-        with pytest.raises(RecordingError, match=r"data\.tsv line 6: file_id .* is no plain file name"):
+        with pytest.raises(RecordingError, match=r"data\.tsv line 6: file_id .* is not a plain file name"):
             Nemo().scan(tmp_path)
 
     def test_a_row_without_speaker(self, tmp_path: Path) -> None:
@@ -203,8 +203,8 @@ class TestHeader:
         ("content", "message"),
         [
             (b"", r"empty \(0 bytes\)"),
-            (b"no audio at all", "no audio"),
-            (b"RIFF\x00\x00\x00\x00WAVE", "no audio"),
+            (b"no audio at all", "is not a readable audio file"),
+            (b"RIFF\x00\x00\x00\x00WAVE", "is not a readable audio file"),
         ],
     )
     def test_no_audio(self, content: bytes, message: str, tmp_path: Path) -> None:

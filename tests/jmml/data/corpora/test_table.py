@@ -104,7 +104,7 @@ def test_one_rating_is_no_label(tmp_path: Path) -> None:
         ({"group": ["01", None, None, "02"]}, "2 rows have no speaker or subject"),
         ({"jitter [1]": 1.0}, "feature names are not unique"),
         ({"valence [1]": 1.0}, "feature 'valence' has the name of an index column"),
-        ({"valence": ["low"] * 4, "arousal": 1.0}, "column valence holds something that is no number"),
+        ({"valence": ["low"] * 4, "arousal": 1.0}, "column valence holds a value that is not a number"),
     ],
 )
 def test_damaged_tables(change: dict[str, object], message: str, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_one_window_of_a_second_is_enough_and_mne_has_nothing_to_warn_of() -> No
 
 
 def test_bands_that_are_none() -> None:
-    with pytest.raises(ConfigError, match=r"bands_hz\.alpha: \[13, 8\] is no band"):
+    with pytest.raises(ConfigError, match=r"bands_hz\.alpha: \[13, 8\] is not a valid band"):
         validate(EEGFeatureConfig, {"bands_hz": {"alpha": [13.0, 8.0]}})
 
 

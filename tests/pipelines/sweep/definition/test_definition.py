@@ -293,7 +293,7 @@ CHANGING = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_x": {"uniform
             "cma-es has one objective; use algorithm random, grid, tpe",
         ),
         ({"algorithm": "pbt", "trials": 8}, "which stage1.p cannot; valid: stage2.lr"),
-        ({"algorithm": "pbt", "trials": 2, "space": CHANGING}, "no population"),
+        ({"algorithm": "pbt", "trials": 2, "space": CHANGING}, "too few for a population"),
         ({"algorithm": "pbt", "trials": 8, "space": CHANGING, "scheduler": "asha"}, "write scheduler: none"),
         ({"pbt": {"interval": 3}}, "pbt: belongs to algorithm pbt"),
     ],

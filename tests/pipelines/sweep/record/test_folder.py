@@ -131,7 +131,7 @@ def test_a_team_shares_a_folder(project, tmp_path, monkeypatch):
     ):
         SweepFolder.all(project)
     team.write_text("")
-    with pytest.raises(SweepError, match="is no folder"):
+    with pytest.raises(SweepError, match="is not a folder"):
         stage1_folder(project)
     team.unlink()
     team.mkdir()
