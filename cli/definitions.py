@@ -1,4 +1,4 @@
-"""What `jmml sweep` and `jmml study` have in common where they take a definition."""
+"""Arguments that `jmml sweep` and `jmml study` share where they take a definition."""
 
 from __future__ import annotations
 

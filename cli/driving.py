@@ -1,4 +1,4 @@
-"""What `jmml sweep` and `jmml study` have in common where they drive something, here or on a cluster."""
+"""Common parts of `jmml sweep` and `jmml study` for driving work, here or on a cluster."""
 
 from __future__ import annotations
 

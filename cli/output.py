@@ -35,7 +35,7 @@ def fail(error: JMMLError) -> int:
 
 
 def encode_what_can_be() -> None:
-    """Let the standard streams escape what their encoding lacks, and bytes of file names that are no text."""
+    """Let the standard streams escape what their encoding lacks, and bytes of file names that are not text."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

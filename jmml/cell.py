@@ -31,7 +31,7 @@ BATCH_TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell leaves behind.
+    """The result of one cell.
 
     Attributes
     ----------

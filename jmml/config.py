@@ -110,7 +110,7 @@ class CorpusConfig(Section):
 
 
 class TaskConfig(Section):
-    """What is recognised, from which corpora. ``eeg: null`` leaves the methods that need no EEG."""
+    """Recognition task: the corpora and the label space. ``eeg: null`` leaves the methods that need no EEG."""
 
     speech: str
     eeg: str | None
@@ -256,7 +256,7 @@ class Stage2Config(Section):
 
 
 class PeersConfig(Section):
-    """What single peers have beside the widths and the optimiser of ``stage2``.
+    """Settings of single peers, besides the widths and the optimiser of ``stage2``.
 
     ``temperature``: of the supervised contrastive loss. ``barlow_weight``: of the off-diagonal terms of Barlow Twins.
     ``vicreg_*``: weights of the three terms of VICReg. ``distillation_*``: share of the teacher's soft labels in the
@@ -426,7 +426,7 @@ def _repeated_keys(root: yaml.Node) -> list[str]:
 
 
 def load_yaml(path: Path) -> Any:
-    """Parsed YAML; :class:`ConfigError` when the file is missing or is no YAML."""
+    """Parsed YAML; :class:`ConfigError` when the file is missing or not YAML."""
     try:
         return parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -52,7 +52,7 @@ def _estimators() -> dict[str, type[Stage2]]:
 
 @dataclass(frozen=True)
 class Setting:
-    """What an estimator is built for: the configuration, its seed and device, D features, C classes."""
+    """Arguments for building an estimator: the configuration, its seed and device, D features, C classes."""
 
     config: MethodConfig
     seed: int

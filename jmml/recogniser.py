@@ -91,7 +91,7 @@ class EmotionRecogniser:
 
     @property
     def spec(self) -> Method:
-        """What the method is made of."""
+        """Specification of the method."""
         return method(self.method)
 
     @property
@@ -185,7 +185,7 @@ class EmotionRecogniser:
         return estimator.iter_fit(u, second, speech.y, y_second, pairs=pairs, held_out=probe, start=start)
 
     def progress(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """What :meth:`iter_fit` continues from between two epochs of stage 2; stage 1 is fitted, or found, again."""
+        """State for :meth:`iter_fit`, taken between two epochs of stage 2; stage 1 is fitted, or found, again."""
         if self.stage2 is None:
             raise ModelError(f"method '{self.method}' has no training under way")
         return self.stage2.progress()
@@ -319,7 +319,7 @@ class EmotionRecogniser:
     # ------------------------------------------------------------------ inference
 
     def embed(self, X_speech: np.ndarray | None = None, X_eeg: np.ndarray | None = None) -> np.ndarray:
-        """What the classifier sees, (n, d): features, stage-1 outputs or shared codes, by method."""
+        """Input of the classifier, (n, d): features, stage-1 outputs or shared codes, by method."""
         X_speech, X_eeg = (None if X is None else np.asarray(X, dtype=np.float64) for X in (X_speech, X_eeg))
         if self.spec.build is None or isinstance(self.stage2, SpeechOnly):
             if X_speech is None or X_eeg is not None:

@@ -224,7 +224,7 @@ class InnerSearch(Iterator[dict[str, object]]):
         return arrays, {"format": FORMAT, "epoch": self._epoch, "history": histories, **self._settings()}
 
     def _settings(self) -> dict[str, Any]:
-        """What a state belongs to."""
+        """Method, folds, data and settings to which a state belongs."""
         return {
             "method": self.method,
             "n_folds": self.folds.n_folds,

@@ -43,7 +43,7 @@ def finished(incomplete: str) -> list[str]:
 
 
 def settings(incomplete: str) -> list[str]:
-    """What can be set, by its beginning."""
+    """Completions of settings that begin with ``incomplete``."""
     from pipelines.study.define.reading import KEYS
 
     return [f"{name}=" for name in KEYS.completions() if name.startswith(incomplete)]

@@ -31,7 +31,7 @@ def sweeps(incomplete: str) -> list[str]:
 
 
 def settings(incomplete: str) -> list[str]:
-    """What can be set, by its beginning: parts of a definition and settings of the method."""
+    """Completions of settings that begin with ``incomplete``: parts of a definition and settings of the method."""
     from pipelines.sweep.definition.reading import KEYS
 
     return [f"{name}=" for name in KEYS.completions() if name.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""What every corpus adapter, feature extractor and method must do, as checks that anybody can run on one of their own.
+"""Contracts of corpus adapters, feature extractors and methods, as checks that anybody can run on their own.
 
     from jmml.contracts import check_corpus
 

@@ -39,7 +39,7 @@ def order() -> tuple[str, ...]:
 
 
 def label_of(method: str) -> str:
-    """The name of a method for people."""
+    """Display name of a method."""
     if method == LABEL_ONLY:
         return "best label-only control"
     return METHODS[method].label if method in METHODS else method
@@ -108,7 +108,7 @@ def study_table(
     """One row per method, in the order of :func:`order`, compared with the reference.
 
     The reference is ``label-only`` where a label-only control was run, else ``raw``, else none. Columns are those of
-    :func:`jmml.evaluation.evidence.compare`, and ``kind``, ``label`` (the name for people) and ``primary`` (true in the
+    :func:`jmml.evaluation.evidence.compare`, and ``kind``, ``label`` (the display name) and ``primary`` (true in the
     row of the claim). ``p_holm`` corrects over all comparisons with the reference that are tests (see above).
 
     Raises

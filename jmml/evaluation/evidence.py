@@ -26,7 +26,7 @@ _SAMPLE = ["fold", "id", "group", "y_true"]
 
 
 class Result(Protocol):
-    """What has evidence, such as :class:`jmml.experiment.FoldResult`."""
+    """Any result with evidence, such as :class:`jmml.experiment.FoldResult`."""
 
     @property
     def evidence(self) -> pd.DataFrame: ...

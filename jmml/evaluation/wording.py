@@ -52,7 +52,7 @@ def p_in_view(p: float, groups: int) -> str:
 
 
 def about_p(groups: int, family: int) -> str:
-    """What stands under a table of p-values: which test, what it can reach at best, and how Holm p is corrected."""
+    """Note under a table of p-values: the test, the smallest p it can reach, and how Holm p is corrected."""
 
     def floor(least: float, where: str = "") -> str:
         return f"; it cannot be below {p_value(min(1.0, least))}{where}" if least >= 0.001 else ""

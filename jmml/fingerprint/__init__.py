@@ -1,4 +1,4 @@
-"""What code computes a result, as a digest that edits of texts leave alone.
+"""Digest of the code that computes a result, unchanged by edits of texts.
 
 :func:`fingerprint` starts from modules that compute something, follows their imports, and digests the syntax trees of
 what it finds, with the versions of the libraries in use. Whatever can change a number counts; comments, docstrings,

@@ -26,7 +26,7 @@ DISTRIBUTIONS = {
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a result depends on besides data and settings.
+    """Code and libraries that a result depends on, besides data and settings.
 
     Attributes
     ----------

@@ -64,7 +64,7 @@ class Import:
 
 @dataclass
 class Form:
-    """What a module consists of.
+    """Normal form of a module.
 
     Attributes
     ----------

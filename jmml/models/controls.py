@@ -1,4 +1,4 @@
-"""What stands in place of EEG when stage 2 is trained, to find out what of its effect is due to EEG.
+"""Stand-ins for EEG in the training of stage 2, to find out how much of its effect is due to EEG.
 
     control           rows of the second view              partners                    tells of EEG
     one-hot           one-hot code of each class           the row of the class        the label
@@ -55,7 +55,7 @@ class Maker(Protocol):
 
 @dataclass(frozen=True)
 class Control:
-    """What stands in place of EEG.
+    """A stand-in for EEG.
 
     Attributes
     ----------

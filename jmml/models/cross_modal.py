@@ -46,7 +46,7 @@ class CrossModalNetwork(TwoEncoders):
         self.head = mlp((k, max(n_classes, 1)), generator)
 
     def cross_decoder(self, modality: Modality) -> nn.Module:
-        """What maps the code (n, k) of ``modality`` to the other modality."""
+        """Network that maps the code (n, k) of ``modality`` to the other modality."""
         return self.h_se if modality == "speech" else self.h_es
 
     def losses(

@@ -54,5 +54,5 @@ class TwoEncoders(nn.Module):
         self.f_s, self.f_e = Encoder(r_s, hidden, k, generator), Encoder(r_e, hidden, k, generator)
 
     def encoder(self, modality: Modality) -> Encoder:
-        """What maps stage-1 outputs (n, r) of one modality to their code (n, k)."""
+        """Encoder that maps stage-1 outputs (n, r) of one modality to their code (n, k)."""
         return self.f_s if modality == "speech" else self.f_e

@@ -1,4 +1,4 @@
-"""What every model asks of its input: finite matrices, aligned labels, and features brought to one scale."""
+"""Checks of the input that every model shares: finite matrices, aligned labels; and standardisation of features."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class UnfittedError(ModelError, NotFittedError):  # type: ignore[misc]
 
 
 class FeatureTypeError(ModelError, TypeError):
-    """Features of a type that is no number; also a ``TypeError``, which is what scikit-learn raises for it."""
+    """Features of a type that is not numeric; also a ``TypeError``, which is what scikit-learn raises for it."""
 
 
 def check_features(
@@ -110,7 +110,7 @@ def check_input(model: BaseEstimator, X: npt.ArrayLike, *, where: str, fitting: 
 
 
 def check_settings(model: BaseEstimator, *, where: str) -> None:
-    """:class:`ModelError` for a size or a count that is no whole number above 0, or a learning rate that is not.
+    """:class:`ModelError` for a size or count that is not a positive integer, or a learning rate that is not positive.
 
     The width of a code, ``k`` or ``r``, may be left to the data: ``None``.
     """

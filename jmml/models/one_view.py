@@ -1,4 +1,4 @@
-"""What every method that learns a code from one view alone shares: training, codes, files.
+"""Base of the methods that learn a code from one view alone: training, codes, files.
 
 The counterpart of :mod:`jmml.models.two_view`: an encoder f: R^D -> R^k on standardised features, ended by a batch
 normalisation without weights (:class:`~jmml.models.encoders.Encoder`), trained by whatever loss a subclass says.

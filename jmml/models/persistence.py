@@ -57,7 +57,7 @@ def save_state(
 
 
 def load_state(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """What :func:`save_state` wrote: bit-identical arrays, and the description.
+    """Arrays and description as :func:`save_state` wrote them, the arrays bit-identical.
 
     Raises
     ------

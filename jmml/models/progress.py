@@ -31,7 +31,7 @@ class Continuable(Persistent):
     _trainer: Trainer | None = None
 
     def progress(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """What ``iter_fit(start=...)`` continues from, between two epochs: copies, which further training leaves alone.
+        """State for ``iter_fit(start=...)``, taken between two epochs: copies, which further training leaves alone.
 
         Raises :class:`ModelError` where no training is under way.
         """

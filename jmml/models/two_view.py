@@ -1,4 +1,4 @@
-"""What every method that aligns speech with EEG shares: pairs, training, codes, files.
+"""Base of the methods that align speech with EEG: pairs, training, codes, files.
 
 Two encoders f_s: R^r_s -> R^k and f_e: R^r_e -> R^k map stage-1 outputs of both modalities to codes. A method is a
 subclass that says which network it trains and by which loss; everything else is here. Inputs are standardised on the

@@ -1,4 +1,4 @@
-"""What a project adds to the package: corpora, feature extractors, methods and gates, each one file.
+"""Plugins of a project: corpora, feature extractors, methods and gates, each one file.
 
     where it stands                                               under which name
     corpora/lab_speech.py in the project's folder                 lab-speech

@@ -73,7 +73,7 @@ def shared_parts(
     device: str,
     code: str,
 ) -> dict[str, Any]:
-    """What all cells of a task have in common: data, folds, candidates, kind of device, code."""
+    """Parts of the key that all cells of a task have in common: data, folds, candidates, kind of device, code."""
     return {
         "task": {**fingerprint(task), "normalisation": task.normalisation, "parallel": task.parallel},
         "split": split.digest,

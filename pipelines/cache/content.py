@@ -200,7 +200,7 @@ def _entries(folder: Path) -> Iterable[tuple[float, int, Path]]:
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    """What the entry of a manifest is called."""
+    """Name of the entry that a manifest describes."""
     return digest(record["parts"], length=64) if "parts" in record else str(record["entry"])
 
 

@@ -1,4 +1,4 @@
-"""What a Ray cluster says of itself, asked of its head directly: an answer, or the reason, in milliseconds.
+"""State of a Ray cluster, asked of its head directly: an answer, or the reason why there is none, in milliseconds.
 
 Ray's own way to join tries for 20 s and then says "failed to connect", whatever the reason.
 """

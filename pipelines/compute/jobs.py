@@ -39,7 +39,7 @@ class Job:
     Attributes
     ----------
     state : ``PENDING``, ``RUNNING``, ``STOPPED``, ``SUCCEEDED`` or ``FAILED``.
-    message : what the server says of it, for people.
+    message : what the server says of it, human-readable.
     """
 
     id: str
@@ -83,7 +83,7 @@ def submit(project_root: Path, argv: Sequence[str], *, name: str, address: str |
 
 
 def _environment() -> dict[str, str]:
-    """What goes along.
+    """Environment variables that are passed on to the job.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def status(job: str, *, address: str | None = None) -> Job:
 
 
 def logs(job: str, *, address: str | None = None) -> str:
-    """What the command has printed so far."""
+    """Output of the command so far."""
     return str(_call(address, "GET", f"/api/jobs/{job}/logs")["logs"])
 
 

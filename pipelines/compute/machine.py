@@ -1,4 +1,4 @@
-"""What this machine has for the trials of a sweep, found out without Ray."""
+"""Resources of this machine for the trials of a sweep, found out without Ray."""
 
 from __future__ import annotations
 

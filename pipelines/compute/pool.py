@@ -165,7 +165,7 @@ def _once_more(work: _Running[J], error: WorkerDiedError, advice: str) -> _Runni
 
 
 def _hand_over(running: dict[Any, _Running[J]], workers: Workers, finished: Callable[[J, Any], None]) -> None:
-    """What has come back already when the work is broken off; none where all is done."""
+    """Hand over results that have come back already when the work is broken off; none where all is done."""
     while running and (ready := workers.ready(running, timeout=0)):
         for handle in ready:
             try:
@@ -246,7 +246,7 @@ class _Worker:
 def in_a_worker(
     body: Body, origin: tuple[str, str], seed: int, shared: Any, jobs: Sequence[Any]
 ) -> Iterator[Any]:
-    """What a worker does with a block, once it has made sure that it would do what the driver means."""
+    """Body of a worker: compute a block, after making sure that its code and release are those of the driver."""
     release, code = origin
     prepare_worker(seed, release, code=code)
     with ctrl_c_ignored():

@@ -55,7 +55,7 @@ class Head:
         self._nodes().GetClusterId(gcs_service_pb2.GetClusterIdRequest(), **self._options)
 
     def nodes(self) -> list[dict[str, Any]]:
-        """What :class:`~pipelines.compute.cluster_info.NodeState` holds of each living node, the head's first."""
+        """Fields of :class:`~pipelines.compute.cluster_info.NodeState` for each living node, the head first."""
         found = self._nodes().GetAllNodeInfo(gcs_service_pb2.GetAllNodeInfoRequest(), **self._options)
         resources = gcs_service_pb2_grpc.NodeResourceInfoGcsServiceStub(self._channel)
         answer = resources.GetAllAvailableResources(

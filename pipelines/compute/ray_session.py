@@ -152,7 +152,7 @@ def _authentication(secret: Mapping[str, str]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a session offers; ``largest`` is the (CPUs, GPUs) of each node that no other node exceeds in both."""
+    """Resources of a session; ``largest`` is the (CPUs, GPUs) of each node that no other node exceeds in both."""
 
     cpus: float
     gpus: float
@@ -192,7 +192,7 @@ def available() -> Resources:
 
 
 def check_fits(cpus_per_trial: float, gpus_per_trial: float, have: Resources | None = None) -> Resources:
-    """What is available, if a trial fits on some node; Ray would wait for such a node for ever.
+    """Available resources, after checking that a trial fits on some node; otherwise Ray would wait for ever.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def started(options: Mapping[str, Any], cluster: str | None, note: Callable[[str
 
 
 def services() -> list[psutil.Process]:
-    """What this process has started of Ray and a session cannot do without; none where it joined a cluster."""
+    """Services of Ray that this process has started and a session cannot do without; none where it joined a cluster."""
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.Error):

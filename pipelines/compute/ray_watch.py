@@ -62,7 +62,7 @@ def _local_death(own: list[psutil.Process]) -> Callable[[], str | None]:
 
 
 def _exit_status(pid: int) -> str:
-    """How a child ended, for people; it stays to be collected by who started it."""
+    """How a child ended, human-readable; it stays to be collected by who started it."""
     if sys.platform == "linux":
         try:
             found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)

@@ -1,4 +1,4 @@
-"""What `jmml cluster` started on this machine: one file per machine, for homes that several machines share."""
+"""Nodes that `jmml cluster` started on this machine: one file per machine, for homes that several machines share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Started:
     role : ``head`` or ``worker``.
     pid, identity : of `ray start --block`, which leads a session of its own; see :func:`identity`.
     address : HOST:PORT of the cluster.
-    token : where its token lies, for people and for `--address auto`.
+    token : where its token lies, for messages and for `--address auto`.
     label : by which the cluster knows the node.
     """
 
@@ -49,7 +49,7 @@ def path() -> Path:
 
 
 def identity(pid: int) -> str | None:
-    """What tells a process from a later one with the same number: the boot and its start in clock ticks.
+    """Identity of a process, to tell it from a later one with the same PID: the boot and its start in clock ticks.
 
     ``None`` when there is none, or it has ended and only waits to be collected.
     """

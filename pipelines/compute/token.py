@@ -18,7 +18,7 @@ class Token:
 
     Attributes
     ----------
-    source : a path or the name of an environment variable, for people.
+    source : a path or the name of an environment variable, for messages.
     path : file that holds it; none when it came from the environment.
     """
 
@@ -27,7 +27,7 @@ class Token:
     path: Path | None = None
 
     def environment(self) -> dict[str, str]:
-        """What makes Ray use this token, and ask for it."""
+        """Environment variables that make Ray use this token, and ask for it."""
         if self.path is None:
             return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.value}
         # An empty RAY_AUTH_TOKEN counts as none: one that is set would win over the file.

@@ -1,4 +1,4 @@
-"""What a worker checks and sets before it works: the driver's code, few threads, its seed, no run to write to."""
+"""Preparation of a worker process: same code as the driver, few threads, its seed, no run to write to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipelines.workspace.fingerprint import code_digest
 
 
 class PlaceError(SweepError):
-    """What is wrong is the machine or its disk, and not the work: everything ends there, and can be resumed."""
+    """A fault of the machine or its disk rather than of the work: everything ends there, and can be resumed."""
 
 
 _checked: set[str] = set()  # digests of code that this process has been found to have

@@ -165,7 +165,7 @@ def _choose_adapter(name: str, source: Path, adapter: str | None) -> str:
 
 
 def _choose_modality(adapter: str, modality: str | None) -> Modality:
-    """What the adapter reads, or what was asked for where the adapter leaves it open (tables)."""
+    """The modality that the adapter reads, or the one asked for where the adapter leaves it open (tables)."""
     known = get_corpus(adapter).modality
     wanted = modality or known
     if wanted is None:

@@ -45,7 +45,7 @@ class CorpusEntry:
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """What a corpus holds. Durations in seconds, sample rates in Hz; both empty for feature tables.
+    """Contents of a corpus. Durations in seconds, sample rates in Hz; both empty for feature tables.
 
     ``classes`` counts samples per class of the task's label space; ``unmapped`` says why it is empty.
     """
@@ -120,7 +120,7 @@ def list_corpora(project: Project) -> list[CorpusEntry]:
 
 
 def show(project: Project, name: str) -> CorpusSummary:
-    """What one corpus holds, from its manifest, or from its recordings where there is none yet."""
+    """Contents of one corpus, from its manifest, or from its recordings where there is none yet."""
     config = project.corpus(name)
     manifest = read_manifest(project, name)
     if manifest is None:

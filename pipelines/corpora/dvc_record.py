@@ -1,4 +1,4 @@
-"""What DVC records of a corpus: tracking it, the hash it keeps, the listing behind that hash. Nothing else asks DVC.
+"""DVC's record of a corpus: tracking it, the hash it keeps, the listing behind that hash. Nothing else asks DVC.
 
 All that jmml uses of DVC beyond its public interfaces stands here. It may change with any release, hence the upper
 bound in ``pyproject.toml`` and the contract in ``tests/pipelines/corpora/test_dvc_record.py``. The public ways that
@@ -57,7 +57,7 @@ def track(project: Project, target: Path) -> str:
 
 
 class DvcRecord:
-    """What DVC knows of the data of a project; paths are absolute."""
+    """DVC's record of the data of a project; paths are absolute."""
 
     def __init__(self, repo: Repo) -> None:
         self._repo = repo

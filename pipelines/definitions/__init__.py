@@ -1,1 +1,1 @@
-"""What definitions of sweeps and of studies share: search spaces, overrides, those that ship."""
+"""Common parts of sweep and study definitions: search spaces, overrides, the definitions that ship."""

@@ -43,7 +43,7 @@ def form(model: type[D], data: Mapping[str, Any], *, space: str) -> tuple[D | No
 
 
 def part_of(data: object, *path: str) -> Any:
-    """What stands at ``path`` in nested mappings; None where there is nothing."""
+    """The value at ``path`` in nested mappings; None where there is nothing."""
     for part in path:
         data = data.get(part) if isinstance(data, dict) else None
     return data

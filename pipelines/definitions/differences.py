@@ -1,4 +1,4 @@
-"""What has changed since something began, told from plain values: two definitions, or what results depend on."""
+"""Changes since a sweep or study began, from plain values: two definitions, or two fingerprints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ABSENT = "not there"
 
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two definitions or fingerprints, a line each; descriptions do not count.
+    """Differences between two definitions or fingerprints, a line each; descriptions do not count.
 
     Example
     -------

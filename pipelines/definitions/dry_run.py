@@ -1,4 +1,4 @@
-"""What a command would do with a definition, found out without starting or writing anything."""
+"""Dry run of a command that takes a definition: nothing is started or written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jmml.errors import JMMLError
 
 @dataclass(frozen=True)
 class DryRun:
-    """What would happen.
+    """Result of a dry run.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class DryRun:
 
     @property
     def exit_code(self) -> int:
-        """What the command itself would end with where it is refused, else 0."""
+        """The exit code the command itself would fail with, else 0."""
         return 0 if self.refusal is None else self.refusal.exit_code
 
     def lines(self) -> list[str]:

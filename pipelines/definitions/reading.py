@@ -26,7 +26,7 @@ D = TypeVar("D", bound=Section)
 
 @dataclass(frozen=True)
 class Kind(Generic[D]):
-    """What definitions of one kind have in common.
+    """A kind of definition.
 
     Attributes
     ----------

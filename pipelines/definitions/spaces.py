@@ -1,4 +1,4 @@
-"""What a sweep may vary: one dimension per setting of the method, by its dotted name.
+"""Search spaces: one dimension per setting of the method, by its dotted name.
 
     space:
       stage1.p: {choice: [4, 8, 16]}          one of the listed values
@@ -221,7 +221,7 @@ def configure(base: MethodConfig, values: Mapping[str, Any]) -> MethodConfig:
 
 
 def show(value: object) -> str:
-    """A setting's value for people: four significant digits."""
+    """Human-readable value of a setting: four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""What every promotion gate must do, as a check that anybody can run on one of their own."""
+"""Contract of the promotion gates, as a check that anybody can run on their own."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a sweep's run left behind.
+    """The files and records of a sweep's run that the gates judge.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Candidate:
 
     @cached_property
     def card(self) -> dict[str, Any] | str:
-        """What the model says of itself (``recogniser.json``), or the reason why it cannot be read."""
+        """The model's own description (``recogniser.json``), or the reason why it cannot be read."""
         try:
             card = json.loads((self.model / "recogniser.json").read_text(encoding="utf-8"))
         except OSError:

@@ -284,7 +284,7 @@ def _describe(run: Run) -> str:
 
 
 def _source(tracker: Tracker, model_id: str) -> str:
-    """What a version is made from: the model's address on a server, its folder in a local store.
+    """Source of a version: the model's address on a server, its folder in a local store.
 
     A server refuses folders; a client that writes to the database itself would look the address up in
     whatever store the process happens to have as its default.

@@ -1,1 +1,1 @@
-"""What reports, tables and terminals share: HTML pages, wording of numbers, text in columns."""
+"""Common parts of reports, tables and terminal output: HTML pages, wording of numbers, text in columns."""

@@ -83,7 +83,7 @@ class ComparisonTable:
 
     Attributes
     ----------
-    rows : records (:func:`plain`); ``label`` is the name for people, ``note`` what to read with care.
+    rows : records (:func:`plain`); ``label`` is the display name, ``note`` what to read with care.
     columns : keys of :data:`COLUMNS`.
     confidence : level of the intervals, None where nobody wrote it down.
     claim : the method whose row is set apart.
@@ -103,7 +103,7 @@ class ComparisonTable:
 
     @property
     def reference(self) -> str | None:
-        """What the others are compared with."""
+        """The method that the others are compared with."""
         return next((row["reference"] for row in self.rows if row.get("reference")), None)
 
     @property
@@ -128,7 +128,7 @@ class ComparisonTable:
         return [[COLUMNS[key][1](row) for key in self.columns] for row in self.rows]
 
     def notes(self) -> list[str]:
-        """What the figures mean and why some should be read with care, a sentence each."""
+        """Notes on what the figures mean and why some should be read with care, a sentence each."""
         few = self.groups is not None and self.groups < MIN_SPEAKERS
         by_note: dict[str, list[str]] = {}
         for row in self.rows:
@@ -164,7 +164,7 @@ class ComparisonTable:
         return head, rows
 
     def html(self) -> dict[str, Any]:
-        """What the template ``comparison.html.jinja`` shows."""
+        """Variables of the template ``comparison.html.jinja``."""
         return {
             "head": self.head(),
             "rows": [

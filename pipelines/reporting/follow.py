@@ -16,7 +16,7 @@ SHORTEST = 0.2  # s between two looks
 
 
 class Followed(Protocol):
-    """What is followed, kept up to date by :meth:`news`."""
+    """A sweep or study that is being followed, kept up to date by :meth:`news`."""
 
     @property
     def over(self) -> bool:

@@ -27,7 +27,7 @@ class Shown(Protocol):
 
 @contextmanager
 def progress_bar(label: str, unit: str) -> Iterator[Shown]:
-    """A bar with the time left; nothing where standard error is no terminal."""
+    """A bar with the time left; nothing where standard error is not a terminal."""
     with tqdm(desc=label, unit=unit, disable=None, leave=False, file=sys.stderr, bar_format=BAR) as bar:
         began = time.monotonic()
 

@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
 
 
 def rough_duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``3.5 h``: of an estimate, which is no better than that."""
+    """``40 s``, ``12 min``, ``3.5 h``: of an estimate, which is no more precise than that."""
     if seconds < 90:
         return f"{math.ceil(seconds)} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

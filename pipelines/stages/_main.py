@@ -1,4 +1,4 @@
-"""What every stage shares: its command line, one writer at a time, an end with its DVC, and one line per failure."""
+"""Entry point of every stage: its command line, one writer at a time, an end with its DVC, and one line per failure."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _say(line: str) -> None:
 
 
 def _from_os(error: OSError) -> JMMLError:
-    """A full disk or a missing permission is no bug: name the file and the system's reason."""
+    """A full disk or a missing permission is not a bug: name the file and the system's reason."""
     return ProjectError(
         error.strerror or str(error), where=error.filename, fix="make room or set permissions"
     )

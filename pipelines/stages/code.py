@@ -51,7 +51,7 @@ def code(project: Project) -> str:
 
 
 def fingerprints() -> dict[str, Fingerprint]:
-    """What computes each stage, and what draws its figures."""
+    """Fingerprints of the code that computes each stage, and of the code that draws the figures."""
     found = {name: of_stage(name) for name in STAGES}
     return {**found, FIGURES: fingerprint("jmml.evaluation.plots", within=("jmml.evaluation.plots",))}
 

@@ -71,7 +71,7 @@ def tabulate(evidence: pd.DataFrame, settings: EvaluationConfig) -> pd.DataFrame
 
 
 def contrast(evidence: pd.DataFrame, settings: EvaluationConfig) -> dict[str, float | None]:
-    """What EEG adds over labels alone: UAR difference with interval, p and effect size; empty if untested."""
+    """Gain from EEG over labels alone: UAR difference with interval, p and effect size; empty if untested."""
     rows = evidence[evidence["method"].isin((CLAIM, CONTROL)) & (evidence["modality"] == "speech")]
     if rows["method"].nunique() < 2:
         return {}

@@ -1,4 +1,4 @@
-"""What jmml relies on of MLflow beyond its public interfaces, all of it: where its database keeps paths, and how its
+"""Everything of MLflow that jmml uses beyond its public interfaces: where its database keeps paths, and how its
 pages keep the columns of a table.
 
 Either may change with any release of MLflow, hence the upper bound in ``pyproject.toml`` and the contract in

@@ -54,7 +54,7 @@ def database_path(uri: str) -> Path | None:
 
 
 def _scheme(uri: str) -> str:
-    """What stands before the colon; the errors of ``urlsplit`` would show the password."""
+    """The part before the colon; the errors of ``urlsplit`` would show the password."""
     return uri.partition(":")[0].lower()
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a tracking store, in one line: whether it is worth another try, and without its secrets."""
+"""Failures of a tracking store, in one line and without its secrets, and whether a retry is worthwhile."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def reported(uri: str, doing: str) -> Iterator[None]:
 
 
 def _brief(text: str) -> str:
-    """What a server that cannot be reached comes to, without the names of the classes that found it out."""
+    """Short reason for an unreachable server, without the names of the exception classes."""
     if "HTTPConnectionPool" not in text and "HTTPSConnectionPool" not in text:
         return text
     found = re.search(r"\[Errno [^\]]+\] ([^\"'()]+)|(Read timed out)", text)

@@ -128,7 +128,7 @@ class DrivenFolder(ABC):
             lock.release()
 
     def taken(self) -> SweepError:
-        """What is told to someone who would drive it while another does."""
+        """The error for someone who would drive it while another does."""
         return SweepError(
             f"is being driven by {self.holder_text()}",
             where=self,

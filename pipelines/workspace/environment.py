@@ -1,4 +1,4 @@
-"""What the environment says of the end of a long job: how long it waits for MLflow, how much of stage 1 it leaves."""
+"""Environment variables for the end of a long job: how long it waits for MLflow, how much of stage 1 it leaves."""
 
 from __future__ import annotations
 

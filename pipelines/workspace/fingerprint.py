@@ -19,7 +19,7 @@ def training() -> Fingerprint:
 
 
 def code_digest() -> str:
-    """Digest of the code that trains, selects and scores; comments, docstrings and messages are no part of it."""
+    """Digest of the code that trains, selects and scores; comments, docstrings and messages do not count."""
     return training().code
 
 

@@ -1,4 +1,4 @@
-"""What a run was made from: code, environment, settings, and the DVC versions of its data.
+"""Lineage of a run: code, environment, settings, and the DVC versions of its data.
 
 The versions are read from ``dvc.lock``, the record DVC writes when a stage has run. The features on disk
 must still be those of the record; otherwise the record would be a false statement about the run.
@@ -132,7 +132,7 @@ def collect(project: Project, corpora: Sequence[str]) -> Lineage:
 
 
 def versions(project: Project, corpus: str) -> list[DatasetRef]:
-    """What DVC recorded of a corpus: its features first, then, where DVC tracks them, its recordings.
+    """DVC versions of a corpus: its features first, then, where DVC tracks them, its recordings.
 
     Raises
     ------

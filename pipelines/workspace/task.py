@@ -110,7 +110,7 @@ def methods_of(params: Params) -> list[MethodName]:
 
 
 def fingerprint(task: TaskData) -> dict[str, Any]:
-    """What a task is made of, as digests and counts: equal exactly when data and labels are equal.
+    """Fingerprint of a task as digests and counts: equal exactly when data and labels are equal.
 
     Normalisation is left out: it is a setting of its own, and the features are stored without it.
     """

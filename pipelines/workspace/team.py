@@ -1,4 +1,4 @@
-"""What a team shares: a folder that everyone can write, where sweeps and stage-1 results lie, and who is at work."""
+"""Shared folder of a team, writable by everyone: where sweeps and stage-1 results lie, and who is at work."""
 
 from __future__ import annotations
 

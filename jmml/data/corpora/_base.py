@@ -1,4 +1,4 @@
-"""What every corpus adapter offers, and the scan that they share."""
+"""Interface of the corpus adapters, and the scan that they share."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ SourceT = TypeVar("SourceT")
 
 @dataclass(frozen=True)
 class Listing(Generic[SourceT]):
-    """What a layout names: the files to inspect, lines about unusable ones, notes on what is left out."""
+    """Files of a corpus, by its layout: those to inspect, lines about unusable ones, notes on what is left out."""
 
     sources: Sequence[SourceT]
     problems: Sequence[RecordingError] = ()

@@ -35,7 +35,7 @@ MIN_PER_WORKER = 100
 
 
 class Recording(Protocol):
-    """What ``read`` returns: see :class:`jmml.data.corpora.Recording`."""
+    """Return type of ``read``: see :class:`jmml.data.corpora.Recording`."""
 
     @property
     def signal(self) -> np.ndarray: ...

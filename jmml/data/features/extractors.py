@@ -107,7 +107,7 @@ def features(
     *,
     where: object,
 ) -> npt.NDArray[np.float32]:
-    """What it extracts, as finite float32 (rows, D).
+    """Features of one recording by ``extractor``, as finite float32 (rows, D).
 
     Raises
     ------

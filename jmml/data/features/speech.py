@@ -185,7 +185,7 @@ def _without_frames(name: str, family: _Family, cfg: SpeechFeatureConfig) -> np.
 def _descriptors(
     signal: np.ndarray, rate: int, hop: int, cfg: SpeechFeatureConfig
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
-    """Contours (L, T) per family, boolean masks (T,), and the features that are no functionals."""
+    """Contours (L, T) per family, boolean masks (T,), and the features that are not functionals."""
     signal = signal - signal.mean(dtype=np.float64).astype(np.float32)
     n_fft, window = _fft_size(cfg), round(cfg.frame_s * rate)
     stft = librosa.stft(signal, n_fft=n_fft, win_length=window, hop_length=hop, window="hann")

@@ -91,7 +91,7 @@ def _figures(row: Any) -> str:
 
 
 def _caption(table: pd.DataFrame, confidence: float) -> str:
-    """What the marks mean, and every warning of the table."""
+    """Meaning of the marks, and every warning of the table."""
     seeds = sorted(set(table["n_seeds"]))
     groups = int(table["n_groups"].iloc[0])
     bars = (

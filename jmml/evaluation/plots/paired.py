@@ -31,7 +31,7 @@ def paired_speakers(
     Parameters
     ----------
     speakers : of :func:`jmml.evaluation.evidence.per_speaker`, columns method, group, uar.
-    labels : names of the two for people.
+    labels : display names of the two.
 
     Raises
     ------

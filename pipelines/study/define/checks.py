@@ -1,4 +1,4 @@
-"""What can be wrong with a study's definition beyond its form: contradictions, settings that do not exist."""
+"""Checks of a study's definition beyond its form: contradictions, settings that do not exist."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def settings_problems(definition: StudyDefinition, base: MethodConfig) -> list[s
 
 
 def contradictions(definition: StudyDefinition) -> list[str]:
-    """What no study can have, whatever the data."""
+    """Contradictions in a definition, whatever the data."""
     problems = []
     if definition.claim not in definition.methods:
         problems.append(
@@ -82,7 +82,7 @@ def _with_next_step(problem: str, place: str) -> str:
 
 
 def pairing_problems(space: object) -> list[str]:
-    """What a search space may not vary."""
+    """Problem with a search space that varies the pairing, which belongs to the data."""
     if isinstance(space, dict) and PAIRING in space:
         return [f"tuning.space: {PAIRING} belongs to the data; set pairing on the task"]
     return []

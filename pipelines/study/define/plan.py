@@ -1,4 +1,4 @@
-"""What a study is going to do, found out before anything starts: data, folds, candidates, cells."""
+"""Plan of a study, made before anything starts: data, folds, candidates, cells."""
 
 from __future__ import annotations
 

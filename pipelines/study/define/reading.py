@@ -72,6 +72,6 @@ def check(data: dict[str, Any]) -> StudyDefinition:
 
 
 def _together(definition: StudyDefinition, *, base: MethodConfig | None) -> list[str]:
-    """What does not go together, in the definition and with the method of ``params.yaml``."""
+    """Contradictions within the definition and with the method of ``params.yaml``."""
     found = contradictions(definition)
     return found if base is None else found + settings_problems(definition, base)

@@ -192,7 +192,7 @@ def _params(project: Project, definition: StudyDefinition, task: StudyTask) -> t
 
 
 def _size(task: StudyTask) -> dict[str, Any]:
-    """What a definition says of a world; the rest keeps the world's defaults."""
+    """Settings of a world that the task names; the rest keep the world's defaults."""
     named = {"people": task.people, "trials": task.trials, "seed": task.seed}
     return {name: value for name, value in named.items() if value is not None}
 

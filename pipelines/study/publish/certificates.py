@@ -77,7 +77,7 @@ def evaluated(cell: CellResult) -> dict[Modality, set[str]]:
 
 
 def expected_objects(method: str) -> list[tuple[str, Modality]]:
-    """What is fitted for ``method`` and on which modality, by the names of the certificate, the selection included."""
+    """Objects fitted for ``method`` and their modality, by the names of the certificate, the selection included."""
     spec = METHODS[method]
     learns_from: tuple[Modality, ...] = ("speech", "eeg") if spec.eeg else ("speech",)
     found: list[tuple[str, Modality]] = [("classifier/speech", "speech")]

@@ -1,4 +1,4 @@
-"""What is left of a finished study: a folder with its report, and one tracked run with the same files.
+"""Record of a finished study: a folder with its report, and one tracked run with the same files.
 
 Called with certified cells alone (:mod:`pipelines.study.publish.certificates`). The run is opened when everything is
 at hand, so a study that failed or was interrupted leaves none.
@@ -66,7 +66,7 @@ class Published:
         return [*([kept] if self.kept_as else []), tracked, f"report: {self.folder / REPORT}"]
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines."""
+        """The record as JSON."""
         data = self.summary.as_dict()
         return {
             "run_id": data["run_id"],

@@ -119,7 +119,7 @@ def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict
 
 
 def _asked(results: StudyResults) -> dict[str, str]:
-    """The claim and what it is measured against, for people."""
+    """Human-readable claim and what it is measured against."""
     references = {task.primary["reference"] for task in results.tasks} - {None}
     against = "the best control that has bare labels for a second view"
     if references and references != {LABEL_ONLY}:

@@ -1,4 +1,4 @@
-"""What a study found, as plain data: everything its report shows is here, computed once from the cells."""
+"""Results of a study as plain data: everything its report shows, computed once from the cells."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CellSummary:
 
 @dataclass(frozen=True)
 class CertificateSummary:
-    """What the leakage certificates of all cells say together.
+    """Summary of the leakage certificates of all cells.
 
     Attributes
     ----------

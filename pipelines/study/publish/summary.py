@@ -1,4 +1,4 @@
-"""What a finished study says, as the terminal shows it; kept as ``study.json`` beside its report.
+"""Summary of a finished study, as the terminal shows it; kept as ``study.json`` beside its report.
 
 ``study.json`` also holds the SHA-256 of every published file and a seal over itself, so that damage is noticed.
 """

@@ -1,4 +1,4 @@
-"""The tables of a study: CSV for machines with every figure, Markdown and LaTeX for people with the main ones."""
+"""The tables of a study: CSV with every figure, Markdown and LaTeX with the main ones."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def difference(primary: Mapping[str, Any], confidence: float, *, family: int = 0
 
 
 def words(primary: Mapping[str, Any], confidence: float) -> str:
-    """The verdict; where interval and p disagree, also why it is no evidence.
+    """The verdict; where interval and p disagree, also why it does not count as evidence.
 
     ``primary`` is that of :func:`jmml.evaluation.contrast.primary`; figures may be None in place of nan.
     """

@@ -1,4 +1,4 @@
-"""What it takes to go on with a study: its definition, the data and code as they are now, and what has changed."""
+"""Resuming a study: its definition, the data and code as they are now, and what has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees while a study is computed: a bar on a terminal, one line per finished block elsewhere."""
+"""Progress of a study while it is computed: a bar on a terminal, one line per finished block elsewhere."""
 
 from __future__ import annotations
 

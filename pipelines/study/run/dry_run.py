@@ -1,4 +1,4 @@
-"""What `jmml study run` and `resume` would do, found out without starting or writing anything."""
+"""Dry runs of `jmml study run` and `resume`: nothing is started or written."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class StudyFolder(DrivenFolder):
             return 0
 
     def status(self) -> Status:
-        """What the record says now.
+        """The current status, from the record.
 
         Raises
         ------

@@ -47,7 +47,7 @@ class InterruptedStudyError(SweepError):
 
 @dataclass(frozen=True)
 class StudyRun:
-    """What a run of a study came to."""
+    """Result of running a study."""
 
     plan: StudyPlan
     published: Published

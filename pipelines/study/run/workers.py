@@ -41,7 +41,7 @@ Shared = tuple[TaskData, Split, tuple[MethodConfig, ...]]
 
 @dataclass(frozen=True)
 class Job:
-    """One cell, as far as a worker has to know it; ``name`` is for people."""
+    """One cell, as far as a worker has to know it; ``name`` is for display only."""
 
     digest: str
     method: str

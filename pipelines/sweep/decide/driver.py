@@ -124,7 +124,7 @@ class Driver:
         return replace(assignment, leg=leg)
 
     def _verdict(self, number: int) -> Verdict:
-        """What a trial does next; what changes at the rung it has reached is in the journal before it goes on."""
+        """Decision on a trial's next step; changes at the rung it has reached are in the journal before it goes on."""
         if self.rungs is None:
             return WHOLE
         begun = self.state.trials.get(number)

@@ -41,7 +41,7 @@ Verdict = Leg | Literal["wait", "stop"]
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of a member of a population: a copy of another one, with settings that differ a little."""
+    """Replacement of a member of a population by a copy of another one, with settings that differ a little."""
 
     number: int
     configuration: Configuration
@@ -57,8 +57,8 @@ class Rungs(ABC):
 
     @abstractmethod
     def verdict(self, state: SweepState, number: int, last: int) -> Verdict:
-        """What trial ``number`` does next, by the journal, when ``last`` is the last trial there will be."""
+        """Decision, by the journal, on the next step of trial ``number``; ``last`` is the number of the last trial."""
 
     def changes(self, state: SweepState, rung: int) -> list[Change]:
-        """What changes at a rung that all have reached."""
+        """Changes at a rung that all trials have reached."""
         return []

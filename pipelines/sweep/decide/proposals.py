@@ -1,4 +1,4 @@
-"""What every search of a sweep has in common: configurations in order, none of them twice, results by number.
+"""Base of every search of a sweep: configurations in order, none of them twice, results by number.
 
 A search knows nothing of Ray, of time or of workers. Proposal n is a function of the definition, of n, of the
 proposals before it and of the results of the trials 1 to n - lag: whatever runs where and how long it takes, the same
@@ -51,7 +51,7 @@ class Search(Protocol):
 
 
 class _NeverTwice:
-    """What has been proposed, in order, and what at random has not."""
+    """Proposals without repetition: those made so far, in order, and new ones drawn at random."""
 
     def __init__(self, source: Iterator[Configuration]) -> None:
         self._source = source

@@ -42,7 +42,7 @@ class EarlierTrials(Rungs):
 
     @abstractmethod
     def figure(self, scores: Sequence[float], rung: int) -> float:
-        """What others are compared with: of a trial with these scores, epoch by epoch, at a rung."""
+        """The figure at a rung that others are compared with, of a trial with these scores, epoch by epoch."""
 
     @abstractmethod
     def goes_on(self, scores: Sequence[float], others: np.ndarray) -> bool:
@@ -94,7 +94,7 @@ class EarlierTrials(Rungs):
 
 
 class _Known:
-    """What is known at a rung: all of the trials 1 to ``until``, and the figures of those that have reached it."""
+    """Knowledge at a rung: all of the trials 1 to ``until``, and the figures of those that have reached it."""
 
     def __init__(self) -> None:
         self.until = 0
@@ -156,5 +156,5 @@ class MedianRule(EarlierTrials):
 
 
 def _ranked(score: float) -> float:
-    """A score that is no number is worse than any other."""
+    """A score that is not a number is worse than any other."""
     return score if math.isfinite(score) else WORST

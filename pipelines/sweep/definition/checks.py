@@ -1,4 +1,4 @@
-"""What can be wrong with a sweep's definition beyond its form: parts that contradict each other."""
+"""Checks of a sweep's definition beyond its form: parts that contradict each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SMALLEST_POPULATION = 4
 
 
 def contradictions(definition: SweepDefinition) -> list[str]:
-    """What no sweep can have, whatever the data."""
+    """Contradictions in a definition, whatever the data."""
     checks = (_enough_trials, _counts, _grid, _cma_es, _two_objectives, _population, _lag)
     return [problem for check in checks for problem in check(definition)]
 

@@ -1,4 +1,4 @@
-"""What a sweep can be searched by: algorithms that propose configurations, schedulers that end trials early.
+"""Choices for the search: algorithms that propose configurations, schedulers that end trials early.
 
 Names and properties alone, so that a definition is checked without building any of them; how they are built is in
 :mod:`pipelines.sweep.decide.search` and :mod:`pipelines.sweep.decide.schedule`.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What a search can do.
+    """Capabilities of a search algorithm.
 
     Attributes
     ----------

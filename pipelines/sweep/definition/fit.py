@@ -30,7 +30,7 @@ _SHORT = 12  # digits of a digest that are shown
 
 @dataclass(frozen=True)
 class Fit:
-    """What a definition runs on.
+    """Settings, data and folds that a definition runs on.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ def fit(project: Project, definition: SweepDefinition) -> Fit:
 
 
 def project_problems(project: Project, definition: SweepDefinition) -> list[str]:
-    """What :func:`fit` finds wrong, as texts."""
+    """Problems that :func:`fit` finds, as texts."""
     return _texts(_compared(project, definition)[1])
 
 
@@ -168,7 +168,7 @@ def _corpus(
 def _of_the_data(
     definition: SweepDefinition, params: Params, task: TaskData, training: TaskData
 ) -> list[JMMLError]:
-    """What the training part cannot carry."""
+    """Problems with the data: too little in the training part for the definition."""
     problems: list[JMMLError] = []
     try:
         inner = make_inner_split(training, n_folds=params.protocol.inner_folds, seed=definition.seed)

@@ -131,7 +131,7 @@ class Budget(Section):
 
 
 class Resources(Section):
-    """What one trial takes; fractions share a CPU or GPU between trials."""
+    """Resources of one trial; fractions share a CPU or GPU between trials."""
 
     cpus: PositiveFloat = 1.0
     gpus: Annotated[float, Field(ge=0)] = 0.0
@@ -145,7 +145,7 @@ class Resources(Section):
 
 
 class Objective(Section):
-    """What is searched for.
+    """Objective of the search.
 
     Attributes
     ----------

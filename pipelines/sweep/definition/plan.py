@@ -1,4 +1,4 @@
-"""What a sweep is going to do: its definition, checked, with the data it will run on."""
+"""Plan of a sweep: its definition, checked, with the data it will run on."""
 
 from __future__ import annotations
 

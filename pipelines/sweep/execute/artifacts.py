@@ -1,4 +1,4 @@
-"""What a sweep leaves in the tracking store: its settings before, its evidence, figures and model after."""
+"""Artifacts of a sweep in the tracking store: settings at its start, evidence, figures and model at its end."""
 
 from __future__ import annotations
 

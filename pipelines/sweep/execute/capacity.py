@@ -21,7 +21,7 @@ from pipelines.workspace.task import data_bytes
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a sweep works with: trials at a time, CPUs and GPUs of machine or cluster, the cluster's address."""
+    """Capacity for a sweep: trials at a time, CPUs and GPUs of machine or cluster, the cluster's address."""
 
     concurrent: int
     cpus: float

@@ -1,4 +1,4 @@
-"""What it takes to go on with a sweep: the definition, the data and code as they are now, and what has changed."""
+"""Resuming a sweep: the definition, the data and code as they are now, and what has changed."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _never(found: Continuation) -> str | None:
 
 
 def settings(planned: Plan) -> dict[str, Any]:
-    """What a journal records of the settings: enough to see later whether anything has changed."""
+    """Settings as a journal records them: enough to see later whether anything has changed."""
     return {
         "definition": planned.definition.plain(),
         "base": planned.params.method.model_dump(mode="json"),
@@ -155,7 +155,7 @@ def _changes(state: SweepState, planned: Plan) -> list[str]:
 
 
 def _seen(project: Project, state: SweepState) -> list[str]:
-    """What has changed in the project's settings, as far as can be seen without a plan."""
+    """Changes in the project's settings, as far as they can be seen without a plan."""
     now = project.params.method.model_dump(mode="json")
     return differences({"method": state.fingerprint.get("method", now)}, {"method": now})
 

@@ -43,7 +43,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a sweep takes when no trial is stopped early.
+    """Estimated time of a sweep in which no trial is stopped early.
 
     Attributes
     ----------

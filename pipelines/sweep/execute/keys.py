@@ -1,4 +1,4 @@
-"""What Ray Tune sees of a trial: the keys of its configuration and of its reports."""
+"""Keys that Ray Tune sees of a trial: those of its configuration and of its reports."""
 
 from __future__ import annotations
 

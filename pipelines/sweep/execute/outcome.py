@@ -1,4 +1,4 @@
-"""What a finished sweep tells people and machines."""
+"""Outcome of a finished sweep, human-readable and as JSON."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class SweepResult:
         return f"Best configuration on speakers {', '.join(speech.test)}, unseen by the search ({seeds})"
 
     def lines(self) -> list[str]:
-        """What else is worth knowing, and the next step."""
+        """Further remarks, and the next step."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items())
         failed = next((trial for trial in self.trials if trial.error), None)
         return [
@@ -134,7 +134,7 @@ class SweepResult:
         return self.state.counts()
 
     def as_dict(self) -> dict[str, Any]:
-        """The outcome for machines."""
+        """The outcome as JSON."""
         states = dict.fromkeys(("finished", "stopped", "failed"), 0)
         return {
             "run_id": self.run_id,

@@ -1,4 +1,4 @@
-"""What a sweep tells whoever watches it run; how that is shown is no matter of its execution."""
+"""Interface of a running sweep to its display; how anything is shown is not the concern of execution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Progress(Protocol):
         """A trial is over."""
 
     def note(self, text: str) -> None:
-        """What happens now: refitting, writing to MLflow."""
+        """The current activity: refitting, writing to MLflow."""
 
 
 class Display(Protocol):

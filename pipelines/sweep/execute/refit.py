@@ -190,6 +190,6 @@ def _fit_seeds(
     device: str,
     stage1: Path | None,
 ) -> Iterator[_Seed]:
-    """What a worker does with a block."""
+    """Body of a worker: fit the seeds of a block."""
     for seed in seeds:
         yield _fit_seed(*shared, fold, config, seed, device, stage1)[0]

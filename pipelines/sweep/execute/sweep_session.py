@@ -289,7 +289,7 @@ class SweepSession:
         return SweepResult.of(self.plan, state, config)
 
     def _trouble(self) -> str | None:
-        """What is wrong at the moment and does not stop the sweep."""
+        """A current problem that does not stop the sweep; None where there is none."""
         shipper = self.shipper
         if shipper is None or shipper.trouble is None:
             return None

@@ -34,7 +34,7 @@ Points = Iterator[dict[str, Any]]
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """What all trials of a sweep share, besides the data.
+    """Settings that all trials of a sweep share, besides the data.
 
     Attributes
     ----------

@@ -169,7 +169,7 @@ class Proposals(Searcher):
 
 
 class Reports(tune.Callback):
-    """What Tune's loop tells the driver; called in the driver's process, never in a worker."""
+    """Callbacks from Tune's loop to the driver; called in the driver's process, never in a worker."""
 
     def __init__(
         self,

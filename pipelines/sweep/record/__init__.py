@@ -1,1 +1,1 @@
-"""What is on disk of a sweep: its folder, its journal, and the state read from it."""
+"""Files of a sweep: its folder, its journal, and the state read from it."""

@@ -34,7 +34,7 @@ def method_of(state: SweepState, trial: Trial) -> MethodConfig:
 
 
 def trial_dict(trial: Trial) -> dict[str, Any]:
-    """A trial for machines."""
+    """A trial as JSON."""
     return {
         "trial": trial.number,
         "state": trial.status,

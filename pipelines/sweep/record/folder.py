@@ -68,7 +68,7 @@ class SweepFolder(DrivenFolder):
         return self.begun and self.length > length
 
     def state(self) -> SweepState:
-        """What the journal says now."""
+        """The current state, read from the journal."""
         return SweepState.read(self.journal)
 
     @contextmanager

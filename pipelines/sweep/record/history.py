@@ -1,4 +1,4 @@
-"""What a report needs of a sweep besides its state: when trials ended in time at work, and what happened on the way."""
+"""History of a sweep for its report, besides its state: end of each trial in working time, events on the way."""
 
 from __future__ import annotations
 

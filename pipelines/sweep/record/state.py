@@ -1,4 +1,4 @@
-"""What a journal says: the state of a sweep and of each of its trials, as the sum of their events.
+"""State of a sweep and of each of its trials, as the sum of the events of its journal.
 
 The driver and everyone who watches build the same state from the same events (:meth:`SweepState.apply`); nothing
 else changes it. Metrics of single epochs are not kept here but for the scores: a sweep of ten thousand trials fits
@@ -103,7 +103,7 @@ class Trial:
         return ((self.ended or now_ms) - self.started) / 1000
 
     def values(self, *, cost: bool) -> tuple[float, ...] | None:
-        """What the search is told: the best score, and the cost where that is an objective; None if it failed."""
+        """Values for the search: the best score, and the cost where that is an objective; None if it failed."""
         if self.status == "failed" or self.best_score is None:
             return None
         return (self.best_score, self.cost or 0.0) if cost else (self.best_score,)

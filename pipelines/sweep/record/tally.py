@@ -1,4 +1,4 @@
-"""What the views of a sweep need of its trials, kept up to date at the cost of what changed."""
+"""Summary of a sweep's trials for its views, kept up to date at the cost of what changed."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Tally:
         return [trial for _, _, trial in heapq.nlargest(count, self._leaders)]
 
     def rows(self, count: int) -> list[Trial]:
-        """What a table of ``count`` rows shows: trials at work, trials that wait, then the best of those over."""
+        """Trials for a table of ``count`` rows: those at work, those that wait, then the best of those over."""
         room = max(count - len(self.open), min(count // 2, 4))
         best = self.leaders(min(count, room))
         at_work = heapq.nsmallest(

@@ -1,4 +1,4 @@
-"""What the journal says of a sweep, in the words that messages, views and reports share."""
+"""Wording for the journal of a sweep, shared by messages, views and reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def kept(state: SweepState) -> str:
 
 
 def score_name(state: SweepState) -> str:
-    """What the search maximises."""
+    """Name of the score that the search maximises."""
     return "lower bound" if state.definition.objective.score == "lower-bound" else "val_uar"
 
 

@@ -1,4 +1,4 @@
-"""All about one sweep, read from its folder: for people, and as JSON."""
+"""Description of one sweep, read from its folder: human-readable and as JSON."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Description:
         return table(self.state, chosen, width=width, now=now, hidden=hidden, at_work=at_work)
 
     def rows(self) -> list[tuple[str, str]]:
-        """Labels and texts for people."""
+        """Human-readable labels and texts."""
         state, d = self.state, self.state.definition
         driver = driver_text(self.folder, state, self.status)
         fixed = {key: dimension.values[0] for key, dimension in d.space.items() if dimension.size == 1}
@@ -160,7 +160,7 @@ class Description:
         )
 
     def as_dict(self, trials: int | None) -> dict[str, Any]:
-        """The same for machines, with at most ``trials`` trials."""
+        """The same as JSON, with at most ``trials`` trials."""
         state = self.state
         return {
             "name": state.name,

@@ -1,4 +1,4 @@
-"""What the person who started a sweep sees of it: a live view on a terminal, one line per ended trial elsewhere."""
+"""Progress of a sweep for the person who started it: a live view on a terminal, one line per ended trial elsewhere."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Display:
         self._told = trouble is not None
 
     def note(self, text: str) -> None:
-        """What happens now (refitting, writing to MLflow), above the table or as a line of its own."""
+        """Show the current activity (refitting, writing to MLflow), above the table or as a line of its own."""
         self._note = text
         if self._live is None:
             self._say(text)

@@ -1,4 +1,4 @@
-"""What `jmml sweep run`, `resume` and `extend` would do, found out without starting or writing anything."""
+"""Dry runs of `jmml sweep run`, `resume` and `extend`: nothing is started or written."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def would_resume(
     address: str | None = None,
     submitted: bool = False,
 ) -> DryRun:
-    """What there is to run, what has changed since the sweep began, and why the command would fail.
+    """Trials left to run, changes since the sweep began, and why the command would fail.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def _named(numbers: Sequence[int]) -> str:
 
 
 def _refused(check: Callable[[], None]) -> JMMLError | None:
-    """What ``check`` raises."""
+    """The error that ``check`` raises, if any."""
     try:
         check()
     except JMMLError as error:

@@ -35,7 +35,7 @@ TREES, HALVES, HALF_TREES, DEPTH, FOLDS = 32, 12, 12, 64, 5
 
 @dataclass(frozen=True)
 class Importances:
-    """What a sweep can say about its settings.
+    """Importance of the settings of a sweep.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a sweep was: its definition in words."""
+"""Report section on the definition of a sweep, in words."""
 
 from __future__ import annotations
 

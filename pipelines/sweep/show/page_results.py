@@ -1,4 +1,4 @@
-"""What a sweep found: the best trial, and the outer fold."""
+"""Report section on the results of a sweep: the best trial, and the outer fold."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def sessions(record: Record) -> list[list[str]]:
 
 
 def happened(record: Record) -> Iterator[tuple[str, str]]:
-    """What else changed the sweep, with its time."""
+    """Other events that changed the sweep, with their times."""
     for event in record.events:
         when = moment(event["t"])
         if event["e"] == "extend":

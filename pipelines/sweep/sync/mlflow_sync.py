@@ -345,7 +345,7 @@ def _ends_a_line(folder: SweepFolder, offset: int) -> bool:
 
 
 def _trouble(error: Exception) -> TrackingError:
-    """What to say of a failure in the thread."""
+    """The error to report for a failure in the thread."""
     if isinstance(error, TrackingError):
         return error
     if isinstance(error, JMMLError):  # the journal is damaged

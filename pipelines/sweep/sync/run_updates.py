@@ -1,4 +1,4 @@
-"""What the events of a sweep mean for its runs in MLflow; the part of the shipper that knows no store."""
+"""Translation of a sweep's events into updates of its MLflow runs; the part of the shipper that knows no store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trial_name(number: int) -> str:
 
 @dataclass
 class Shipment:
-    """What the run of one trial gets in one go.
+    """Update of one trial's run, written in one go.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Shipment:
 
 @dataclass
 class OpenTrial:
-    """What has to be known of a trial's past until it is over."""
+    """State of a trial that is needed until it is over."""
 
     running: bool = False
     best_score: float | None = None

@@ -1,4 +1,4 @@
-"""What a figure of the report is, and what several of them share."""
+"""The figures of a report: their type, and the parts that several of them share."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Figure:
 
 
 def score_name(record: Record) -> str:
-    """What a score is, in words."""
+    """Name of the score, in words."""
     return "lower bound of the inner-fold UAR" if record.lower_bound else "inner-fold UAR"
 
 
