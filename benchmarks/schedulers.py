@@ -129,7 +129,7 @@ class Ours:
         if found is None or found == "over":
             return None
         self.driver.started(found.number, found.configuration)
-        return found.number, found.leg.start
+        return found.number, found.segment.start
 
     def goes_on(self, number: int, epoch: int, score: float) -> bool:
         self.driver.reported(number, epoch, {"score": score, "points": {}})

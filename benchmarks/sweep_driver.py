@@ -23,8 +23,8 @@ from pipelines.sweep.decide.driver import Assignment, Driver
 from pipelines.sweep.decide.search import build_search
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.record.journal import Follower, Journal
+from pipelines.sweep.record.overview import TrialOverview
 from pipelines.sweep.record.state import SweepState
-from pipelines.sweep.record.tally import Tally
 from pipelines.sweep.show.view import view
 
 CONCURRENT = 16
@@ -90,7 +90,7 @@ def alone(algorithm: str, trials: int, *, step: int) -> None:
             gpus=0,
             address=None,
         )
-        tally, follower, watched = Tally(state), Follower(path), SweepState()
+        overview, follower, watched = TrialOverview(state), Follower(path), SweepState()
         console = Console(file=io.StringIO(), width=160, height=50, force_terminal=True)
         at_work: list[tuple[Assignment, list[dict[str, object]]]] = []
         rng, over, frames = random.Random(0), 0, 0
@@ -123,8 +123,8 @@ def alone(algorithm: str, trials: int, *, step: int) -> None:
                 for event in follower.read():
                     watched.apply(event)
                 spent.add("read")
-                tally.update()
-                console.print(view(tally, width=160, height=50))
+                overview.update()
+                console.print(view(overview, width=160, height=50))
                 console.file = io.StringIO()
                 frames += 1
                 spent.add("frame")

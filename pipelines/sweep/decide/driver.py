@@ -18,9 +18,9 @@ from typing import Any, Literal
 from jmml.config import MethodConfig
 from jmml.errors import SweepError
 from pipelines.definitions.spaces import Configuration, configure, describe
-from pipelines.sweep.decide.legs import WHOLE, Leg, Verdict
 from pipelines.sweep.decide.proposals import Search, SpaceExhausted
 from pipelines.sweep.decide.schedule import build_rungs
+from pipelines.sweep.decide.segments import WHOLE, Segment, Verdict
 from pipelines.sweep.definition.model import Budget, SweepDefinition
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState, Trial
@@ -31,11 +31,11 @@ FAILURES = 3  # in a row from the start: the settings are wrong, not the configu
 
 @dataclass(frozen=True)
 class Assignment:
-    """One trial to run, or one leg of it where trials wait for each other."""
+    """One trial to run, or one segment of it where trials wait for each other."""
 
     number: int
     configuration: Configuration
-    leg: Leg = WHOLE
+    segment: Segment = WHOLE
 
 
 class Driver:
@@ -63,9 +63,9 @@ class Driver:
         self._used_up = False  # of the budget
         self.rungs = build_rungs(definition, base)
         self._again: deque[Assignment] = deque()
-        self._out: dict[int, Leg] = {}  # of those that were handed out
+        self._out: dict[int, Segment] = {}  # of those that were handed out
         self._leaving: dict[int, Literal["wait", "stop"]] = {}  # of those, what is to become of them
-        self._resting: set[int] = set()  # of those that ended a leg, of all their attempts
+        self._resting: set[int] = set()  # of those that ended a segment, of all their attempts
         self._changed: set[int] = set()  # rungs whose changes are in the journal
         self._unsettled = self.rungs is not None
         self._proposed = 0
@@ -110,7 +110,7 @@ class Driver:
         """The first of those that run again and need not wait for others."""
         for assignment in self._again:
             verdict = self._verdict(assignment.number)
-            if isinstance(verdict, Leg):
+            if isinstance(verdict, Segment):
                 self._again.remove(assignment)
                 known = self.state.trials.get(assignment.number)
                 if known is not None:  # a member of a population may have changed while it waited
@@ -118,10 +118,10 @@ class Driver:
                 return self._hand_out(assignment, verdict)
         return None
 
-    def _hand_out(self, assignment: Assignment, leg: Verdict) -> Assignment:
-        assert isinstance(leg, Leg)
-        self._out[assignment.number] = leg
-        return replace(assignment, leg=leg)
+    def _hand_out(self, assignment: Assignment, segment: Verdict) -> Assignment:
+        assert isinstance(segment, Segment)
+        self._out[assignment.number] = segment
+        return replace(assignment, segment=segment)
 
     def _verdict(self, number: int) -> Verdict:
         """Decision on a trial's next step; changes at the rung it has reached are in the journal before it goes on."""
@@ -132,7 +132,7 @@ class Driver:
             return "stop"
         last = self._last
         verdict = self.rungs.verdict(self.state, number, last)
-        if isinstance(verdict, Leg) and verdict.start and verdict.start not in self._changed:
+        if isinstance(verdict, Segment) and verdict.start and verdict.start not in self._changed:
             self._changed.add(verdict.start)
             # Where one has gone further, all were changed in an earlier session.
             if all(trial.epoch <= verdict.start for trial in self.state.trials.values()):
@@ -226,21 +226,27 @@ class Driver:
 
         One that has been handed out to the next rung and no further leaves by itself.
         """
-        trial, leg = self.state.trials[number], self._out.get(number, WHOLE)
-        if self.rungs is None or leg.until is not None or not trial.epoch == epoch < trial.epochs:
+        trial, segment = self.state.trials[number], self._out.get(number, WHOLE)
+        if self.rungs is None or segment.until is not None or not trial.epoch == epoch < trial.epochs:
             return False
         if epoch not in self.rungs.rungs(number):
             return False
         verdict = self.rungs.verdict(self.state, number, self._last)
-        if isinstance(verdict, Leg):
+        if isinstance(verdict, Segment):
             return False
         self._leaving[number] = verdict
         return True
 
     def left(self, number: int, *, error: str | None = None) -> Trial | None:
         """A trial has left its worker: it waits at a rung, or is over and returned."""
-        trial, leg, wanted = self.state.trials[number], self._out.get(number), self._leaving.pop(number, None)
-        at_rung = leg is not None and leg.until is not None and leg.until <= trial.epoch < trial.epochs
+        trial, segment, wanted = (
+            self.state.trials[number],
+            self._out.get(number),
+            self._leaving.pop(number, None),
+        )
+        at_rung = (
+            segment is not None and segment.until is not None and segment.until <= trial.epoch < trial.epochs
+        )
         if error is None and (at_rung or wanted == "wait"):
             self.rested(number, trial.epoch)
             return None

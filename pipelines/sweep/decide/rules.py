@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.sweep.decide.legs import Leg, Rungs, Verdict
+from pipelines.sweep.decide.segments import Rungs, Segment, Verdict
 from pipelines.sweep.record.state import SweepState
 
 LAG = 1
@@ -65,7 +65,7 @@ class EarlierTrials(Rungs):
             if not self.goes_on(trial.scores, others):
                 return "stop"
         may_wait = self._wait and not self._all_over(state, number - LAG)
-        return Leg(rung, keep=self._rungs[passed:] if may_wait else ())
+        return Segment(rung, keep=self._rungs[passed:] if may_wait else ())
 
     def _there(self, state: SweepState, number: int, rung: int) -> np.ndarray:
         """The figures of all other trials that have reached a rung so far."""

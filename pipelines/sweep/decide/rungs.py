@@ -1,7 +1,7 @@
 """Schedulers for which trials wait for each other: HyperBand's brackets, and populations.
 
-At a rung, an epoch of stage 2, the leg of a trial ends; once all trials of its group have got there or are over, it is
-stopped, or goes on from a checkpoint of its own or of another trial.
+At a rung, an epoch of stage 2, a trial's segment ends; once all trials of its group have got there or are over, it
+is stopped, or goes on from a checkpoint of its own or of another trial.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipelines.definitions.spaces import Dimension, Scalar
-from pipelines.sweep.decide.legs import Change, Leg, Rungs, Verdict
+from pipelines.sweep.decide.segments import Change, Rungs, Segment, Verdict
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.record.state import SweepState
 
@@ -22,7 +22,7 @@ RESAMPLED, FACTORS = 0.25, (0.8, 1.2)  # as Jaderberg et al. 2017
 
 
 class Waiting(Rungs):
-    """A scheduler whose trials end a leg at every rung, and wait there for all of their group."""
+    """A scheduler whose trials end a segment at every rung, and wait there for all of their group."""
 
     @abstractmethod
     def members(self, number: int, last: int) -> range:
@@ -33,7 +33,7 @@ class Waiting(Rungs):
         """Whether it goes on from a rung at which the trials have these scores."""
 
     def source(self, state: SweepState, number: int, rung: int) -> int | None:
-        """The trial from whose checkpoint at ``rung`` it goes on, see :class:`Leg`."""
+        """The trial from whose checkpoint at ``rung`` it goes on, see :class:`Segment`."""
         return None
 
     def verdict(self, state: SweepState, number: int, last: int) -> Verdict:
@@ -57,7 +57,7 @@ class Waiting(Rungs):
                     return "wait"
             if not self.goes_on(number, scores):
                 return "stop"
-        return Leg(passed, until, self.source(state, number, passed) if passed else None)
+        return Segment(passed, until, self.source(state, number, passed) if passed else None)
 
 
 class HyperBand(Waiting):

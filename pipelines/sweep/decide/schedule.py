@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jmml.config import MethodConfig
-from pipelines.sweep.decide.legs import Rungs
 from pipelines.sweep.decide.rules import ASHA, MedianRule
 from pipelines.sweep.decide.rungs import HyperBand, Population
+from pipelines.sweep.decide.segments import Rungs
 from pipelines.sweep.definition.choices import ALGORITHMS
 from pipelines.sweep.definition.model import SweepDefinition
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Of a configuration, besides the trial's settings: which trial it is, and which piece of it.
-NUMBER, CONFIGURATION, LEG = "number", "configuration", "leg"
+NUMBER, CONFIGURATION, SEGMENT = "number", "configuration", "segment"
 
 # Of a report: the score, the larger the better, at an epoch of stage 2; all that the journal keeps, as JSON.
 METRIC, MODE, TIME, PAYLOAD = "score", "max", "epoch", "payload"

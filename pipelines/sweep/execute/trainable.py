@@ -22,8 +22,8 @@ from jmml.task import TaskData
 from pipelines.cache.stage1 import Stage1Store
 from pipelines.compute.worker import PlaceError, error_line, prepare_worker
 from pipelines.definitions.spaces import configure
-from pipelines.sweep.decide.legs import Leg
-from pipelines.sweep.execute.keys import CONFIGURATION, ERROR, FATAL, LEG, METRIC, NUMBER, PAYLOAD, TIME
+from pipelines.sweep.decide.segments import Segment
+from pipelines.sweep.execute.keys import CONFIGURATION, ERROR, FATAL, METRIC, NUMBER, PAYLOAD, SEGMENT, TIME
 from pipelines.workspace.team import share_with_team
 
 CHECKPOINT_SECONDS = 30.0
@@ -82,7 +82,7 @@ def _search(config: Mapping[str, Any], training: TaskData, settings: TrialSettin
     folds, memo = _of_sweep(training, settings)
     if memo is not None:
         memo.take_counts()  # of a trial before it in this process, which failed
-    number, leg = config[NUMBER], config[LEG]
+    number, segment = config[NUMBER], config[SEGMENT]
     own = settings.checkpoints / f"{number:03d}"
     run = settings.search(
         folds,
@@ -90,7 +90,7 @@ def _search(config: Mapping[str, Any], training: TaskData, settings: TrialSettin
         device=settings.device,
         memo=memo,
         cost=settings.cost,
-        state=_saved(settings.checkpoints, number, leg),
+        state=_saved(settings.checkpoints, number, segment),
     )
     saved, kept = time.monotonic(), None
     for result in run:
@@ -103,18 +103,18 @@ def _search(config: Mapping[str, Any], training: TaskData, settings: TrialSettin
             payload["memo"] = counts
         # A text: Tune keeps statistics of every number in a report, of every trial, for ever.
         report[PAYLOAD] = json.dumps({"points": points, **payload})
-        if report[TIME] == leg.until and hasattr(run, "state"):
+        if report[TIME] == segment.until and hasattr(run, "state"):
             # Before the report, after which others may go on from it; nobody needs those of two rungs ago any more.
-            _keep_at_rung(_at_rung(settings.checkpoints, number, leg.until), run.state())
-            forget_checkpoints(settings.checkpoints, number, before=leg.start)
-        elif report[TIME] in leg.keep and hasattr(run, "state"):
+            _keep_at_rung(_at_rung(settings.checkpoints, number, segment.until), run.state())
+            forget_checkpoints(settings.checkpoints, number, before=segment.start)
+        elif report[TIME] in segment.keep and hasattr(run, "state"):
             # Before the report too: if the answer is to wait, this worker is not asked again.
             left, kept = kept, _at_rung(settings.checkpoints, number, report[TIME])
             _save(kept, run.state())
             if left is not None:
                 shutil.rmtree(left, ignore_errors=True)
         tune.report(report)
-        if report[TIME] == leg.until:
+        if report[TIME] == segment.until:
             break
         # Only now: the report above is in the journal when Tune asks for the next.
         if time.monotonic() - saved >= CHECKPOINT_SECONDS and hasattr(run, "state"):
@@ -134,7 +134,7 @@ def _keep_at_rung(path: Path, state: Progress) -> None:
         ) from error
 
 
-def _saved(checkpoints: Path, number: int, leg: Leg) -> Progress | None:
+def _saved(checkpoints: Path, number: int, segment: Segment) -> Progress | None:
     """The state from which to go on; None to begin with the first epoch.
 
     Raises
@@ -142,15 +142,15 @@ def _saved(checkpoints: Path, number: int, leg: Leg) -> Progress | None:
     PlaceError : a member of a population is to go on from a checkpoint that is not there.
     """
     own = _loaded(checkpoints / f"{number:03d}")
-    if own is not None and own[1]["epoch"] > leg.start:
+    if own is not None and own[1]["epoch"] > segment.start:
         return own
-    if leg.start == 0:
+    if segment.start == 0:
         return None
-    source = number if leg.source is None else leg.source
-    state = _loaded(_at_rung(checkpoints, source, leg.start))
-    if state is None and leg.source is not None:
+    source = number if segment.source is None else segment.source
+    state = _loaded(_at_rung(checkpoints, source, segment.start))
+    if state is None and segment.source is not None:
         raise PlaceError(
-            f"the checkpoint of trial {source} at epoch {leg.start} is not there",
+            f"the checkpoint of trial {source} at epoch {segment.start} is not there",
             where=checkpoints,
             fix="let all machines see the same JMML_SHARED",
         )

@@ -28,11 +28,11 @@ from pipelines.sweep.execute.keys import (
     CONFIGURATION,
     ERROR,
     FATAL,
-    LEG,
     METRIC,
     MODE,
     NUMBER,
     PAYLOAD,
+    SEGMENT,
     TIME,
 )
 from pipelines.sweep.execute.progress import Progress
@@ -121,8 +121,8 @@ def run(
 class Proposals(Searcher):
     """The driver, as Tune asks a search: a configuration, None for later, or that there are no more.
 
-    No more than ``driver.concurrent`` are with Tune at a time. What Tune calls a trial is one leg of ours where trials
-    wait for each other.
+    No more than ``driver.concurrent`` are with Tune at a time. What Tune calls a trial is one segment of ours where
+    trials wait for each other.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class Proposals(Searcher):
         return {
             NUMBER: proposal.number,
             CONFIGURATION: dict(proposal.configuration),
-            LEG: proposal.leg,
+            SEGMENT: proposal.segment,
         }
 
     def on_trial_complete(

@@ -8,8 +8,8 @@ from types import TracebackType
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from pipelines.sweep.record.overview import TrialOverview
 from pipelines.sweep.record.state import SweepState, Trial
-from pipelines.sweep.record.tally import Tally
 from pipelines.sweep.show.view import view
 from pipelines.sweep.show.words import line
 
@@ -33,7 +33,7 @@ class Display:
         trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.state, self.console, self.trouble = state, console, trouble
-        self._tally = Tally(state)
+        self._overview = TrialOverview(state)
         self._note, self._status = "", "running"
         self._told = False  # of the trouble that there is
         self._live: Live | None = None
@@ -75,9 +75,9 @@ class Display:
 
     def _render(self) -> RenderableType:
         assert self.console is not None
-        self._tally.update()
+        self._overview.update()
         return view(
-            self._tally,
+            self._overview,
             width=self.console.width,
             height=self.console.height,
             status=self._status,

@@ -12,8 +12,8 @@ from rich.text import Text
 from pipelines.definitions.spaces import describe
 from pipelines.reporting.terminal import LABEL, curve, labelled
 from pipelines.reporting.wording import duration, grouped, many
+from pipelines.sweep.record.overview import TrialOverview
 from pipelines.sweep.record.state import SweepState
-from pipelines.sweep.record.tally import Tally
 from pipelines.sweep.record.words import now_ms, score_name, search_over
 from pipelines.sweep.show.table import table
 from pipelines.sweep.show.words import CLOSING, STYLES, best_text, counts_text, memo_text
@@ -24,7 +24,7 @@ _TABLE_FRAME = 5  # an empty line, the headings, what is said below, the line of
 
 
 def view(
-    tally: Tally,
+    overview: TrialOverview,
     *,
     width: int,
     height: int,
@@ -39,21 +39,21 @@ def view(
 
     Parameters
     ----------
-    tally : up to date.
+    overview : up to date.
     driver : who drives the sweep, where that is not plain.
     note : what happens now, where that is not plain.
     now : ms since 1970.
     below : lines below the table.
     plain : characters of ASCII alone.
     """
-    state, now = tally.state, now_ms() if now is None else now
+    state, now = overview.state, now_ms() if now is None else now
     at_work = status == "running"
     if not at_work and state.sessions:
         now = state.sessions[-1].last
     elapsed = state.seconds + idle_seconds(state, now)
-    closing = at_work and search_over(state, open_trials=bool(tally.open))
-    parts: list[RenderableType] = [_progress(tally, "search over" if closing else status, width)]
-    texts = summary(tally, at_work=at_work, elapsed=elapsed)
+    closing = at_work and search_over(state, open_trials=bool(overview.open))
+    parts: list[RenderableType] = [_progress(overview, "search over" if closing else status, width)]
+    texts = summary(overview, at_work=at_work, elapsed=elapsed)
     if at_work and (doing := note or (CLOSING if closing else "")):
         texts.append(("now", doing))
     parts.append(labelled(texts))
@@ -64,7 +64,7 @@ def view(
     if left > CURVE_HEIGHT + 8 and len(state.curve) > 1:
         parts += _curve(state, elapsed, min(width, 100), plain)
         left -= CURVE_HEIGHT + 1
-    rows = tally.rows(max(0, min(MAX_ROWS, left - _TABLE_FRAME)))
+    rows = overview.rows(max(0, min(MAX_ROWS, left - _TABLE_FRAME)))
     if rows:
         parts.append("")
         hidden = len(state.trials) - len(rows)
@@ -73,30 +73,32 @@ def view(
     return Group(*parts)
 
 
-def _progress(tally: Tally, status: str, width: int) -> RenderableType:
+def _progress(overview: TrialOverview, status: str, width: int) -> RenderableType:
     """``quick  ━━━━━━━━━━━━━━  14 of 50 trials  running``"""
-    state = tally.state
+    state = overview.state
     total = max(state.total, 1)
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
         Text(state.name, style="bold", no_wrap=True, overflow="ellipsis"),
-        ProgressBar(total=total, completed=tally.over, width=max(4, min(40, width - len(state.name) - 40))),
-        Text(f"{grouped(tally.over)} of {grouped(state.total)} trials", no_wrap=True),
+        ProgressBar(
+            total=total, completed=overview.over, width=max(4, min(40, width - len(state.name) - 40))
+        ),
+        Text(f"{grouped(overview.over)} of {grouped(state.total)} trials", no_wrap=True),
         Text(status, style=STYLES.get(status, ""), no_wrap=True),
     )
     return grid
 
 
-def summary(tally: Tally, *, at_work: bool, elapsed: float) -> list[tuple[str, str]]:
+def summary(overview: TrialOverview, *, at_work: bool, elapsed: float) -> list[tuple[str, str]]:
     """Trials by state, speed, reuse of stage 1 and the best trial: a label and a text each."""
-    state = tally.state
+    state = overview.state
     speed = [f"{duration(elapsed)} at work"]
     if (rate := state.trials_per_hour()) is not None:
         speed.append(f"{rate:.3g} trials/h" if rate < 1000 else f"{grouped(rate)} trials/h")
     if at_work and (left := time_left(state, elapsed)) is not None and left > 0:
         speed.append(f"about {duration(left)} left")
-    found = [("trials", counts_text(tally.counts(), at_work=at_work)), ("time", ", ".join(speed))]
-    if reuse := memo_text(tally.memo(), tally.unsaved):
+    found = [("trials", counts_text(overview.counts(), at_work=at_work)), ("time", ", ".join(speed))]
+    if reuse := memo_text(overview.memo(), overview.unsaved):
         found.append(("stage 1", reuse))
     if best := state.best:
         found.append(("best", f"{best_text(state, best)}, {describe(best.chosen)}"))

@@ -7,8 +7,8 @@ from rich.console import Console, RenderableType
 from pipelines.reporting.follow import await_start, follow
 from pipelines.sweep.record.folder import SweepFolder, status
 from pipelines.sweep.record.journal import Follower
+from pipelines.sweep.record.overview import TrialOverview
 from pipelines.sweep.record.state import SweepState, Trial
-from pipelines.sweep.record.tally import Tally
 from pipelines.sweep.record.words import search_over
 from pipelines.sweep.show.view import view
 from pipelines.sweep.show.words import CLOSING, line
@@ -27,7 +27,7 @@ class Watcher:
     def __init__(self, folder: SweepFolder) -> None:
         self.folder = folder
         self.state = SweepState()
-        self.tally = Tally(self.state)
+        self.overview = TrialOverview(self.state)
         self.status = "running"
         self._told = False  # that no trial will follow
         self._follower = Follower(folder.journal)
@@ -38,7 +38,7 @@ class Watcher:
         for event in self._follower.read():
             self.state.apply(event)
         self.status = "running" if held else status(self.folder, self.state)
-        return self.tally.update()
+        return self.overview.update()
 
     def news(self) -> list[str]:
         """Look: a line for each trial that has ended, and one when no more will follow."""
@@ -62,12 +62,12 @@ class Watcher:
     @property
     def closing(self) -> bool:
         """Whether the driver refits, or waits for MLflow: no trial will follow."""
-        return not self.over and search_over(self.state, open_trials=bool(self.tally.open))
+        return not self.over and search_over(self.state, open_trials=bool(self.overview.open))
 
     def frame(self, console: Console) -> RenderableType:
         """The view of what the last look found."""
         return view(
-            self.tally,
+            self.overview,
             width=console.width,
             height=console.height if console.is_terminal else PIPE_HEIGHT,
             status=self.status,

@@ -133,7 +133,7 @@ def _work(
             driver.again(number, dict(proposal.configuration))
             del at[number]
             continue
-        if epoch == proposal.leg.until or epoch == configure(BASE, proposal.configuration).stage2.epochs:
+        if epoch == proposal.segment.until or epoch == configure(BASE, proposal.configuration).stage2.epochs:
             driver.left(number)
             del at[number]
             continue
@@ -143,7 +143,7 @@ def _work(
             continue
         gain += score(dict(proposal.configuration), epoch + 1)
         epoch += 1
-        if epoch == proposal.leg.until or epoch in proposal.leg.keep:
+        if epoch == proposal.segment.until or epoch in proposal.segment.keep:
             checkpoints[number, epoch] = gain
         driver.reported(number, epoch, {"score": gain, "points": {"val_uar": gain}})
         at[number] = proposal, epoch, gain
@@ -153,14 +153,16 @@ def _work(
 
 
 def _taken_up(proposal: Assignment, checkpoints: dict[tuple[int, int], float]) -> tuple[int, float]:
-    """The epoch from which a leg goes on, and what had been gained."""
-    leg = proposal.leg
-    own = proposal.number if leg.source is None else leg.source
-    if leg.start == 0:
+    """The epoch from which a segment goes on, and what had been gained."""
+    segment = proposal.segment
+    own = proposal.number if segment.source is None else segment.source
+    if segment.start == 0:
         return 0, 0.0
-    if leg.source is not None:
-        return leg.start, checkpoints[own, leg.start]  # must be there
-    return (leg.start, checkpoints[own, leg.start]) if (own, leg.start) in checkpoints else (0, 0.0)
+    if segment.source is not None:
+        return segment.start, checkpoints[own, segment.start]  # must be there
+    return (
+        (segment.start, checkpoints[own, segment.start]) if (own, segment.start) in checkpoints else (0, 0.0)
+    )
 
 
 def outcome(path: Path) -> dict[int, tuple[Any, ...]]:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from jmml.errors import SweepError
 from pipelines.sweep.decide.driver import Driver
-from pipelines.sweep.decide.legs import Leg
 from pipelines.sweep.decide.search import build_search
+from pipelines.sweep.decide.segments import Segment
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.journal import Journal
@@ -202,7 +202,7 @@ def test_a_slow_trial_holds_up_those_that_are_compared_with_it_and_no_worker(tmp
     driver.started(1, dict(driver.next().configuration))
     for number in range(2, 10):
         proposal = driver.next()
-        assert (proposal.number, proposal.leg) == (number, Leg(keep=[2, 4, 8]))
+        assert (proposal.number, proposal.segment) == (number, Segment(keep=[2, 4, 8]))
         driver.started(number, dict(proposal.configuration))
         for epoch in (1, 2):
             driver.reported(number, epoch, {"score": number / 20, "points": {}})
@@ -219,7 +219,9 @@ def test_a_slow_trial_holds_up_those_that_are_compared_with_it_and_no_worker(tmp
         3,
     ]  # of 4 the score is above the median of 0.9, 0.1, 0.15
     going_on = [driver.next() for _ in range(6)]
-    assert [(found.number, found.leg.start) for found in going_on] == [(number, 2) for number in range(4, 10)]
+    assert [(found.number, found.segment.start) for found in going_on] == [
+        (number, 2) for number in range(4, 10)
+    ]
     assert driver.next() is None  # they may have to wait again
     assert {trial.attempts for trial in driver.state.trials.values()} == {1}
 

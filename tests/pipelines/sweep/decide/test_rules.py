@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule
 
-from pipelines.sweep.decide.legs import WHOLE, Leg
 from pipelines.sweep.decide.rules import ASHA, MedianRule
 from pipelines.sweep.decide.schedule import build_rungs
+from pipelines.sweep.decide.segments import WHOLE, Segment
 from pipelines.sweep.definition.reading import check
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script
@@ -41,7 +41,7 @@ def one_after_another(rule, scores, epochs):
             said = rule.verdict(script.state, number, len(scores))
             if said == "stop":
                 break
-            assert isinstance(said, Leg)  # nothing to wait for
+            assert isinstance(said, Segment)  # nothing to wait for
         ran.append(script.state.trials[number].epoch)
         script.end(number, "finished" if ran[-1] == epochs else "stopped")
     return ran
@@ -140,21 +140,21 @@ def test_a_trial_waits_for_earlier_ones_and_for_no_later_one():
     for number in (1, 2, 4):
         script.start(number, epochs=EPOCHS)
     script.report(2, 0.1, 0.2)
-    assert rule.verdict(script.state, 2, 4) == Leg(0, keep=[3, 9])  # it may have to wait, and not here
+    assert rule.verdict(script.state, 2, 4) == Segment(0, keep=[3, 9])  # it may have to wait, and not here
     script.report(2, 0.3)
     script.report(4, 0.1, 0.2, 0.9)
     assert [rule.verdict(script.state, number, 4) for number in (2, 4)] == ["wait", "wait"]
     script.report(1, 0.1, 0.2, 0.25)
-    assert rule.verdict(script.state, 1, 4) == Leg(3)
-    assert rule.verdict(script.state, 2, 4) == Leg(3, keep=[9])
+    assert rule.verdict(script.state, 1, 4) == Segment(3)
+    assert rule.verdict(script.state, 2, 4) == Segment(3, keep=[9])
     assert rule.verdict(script.state, 4, 4) == "wait"  # the third has been proposed, and has not begun
     script.start(3, epochs=EPOCHS)
     script.end(3, "failed", error="ValueError")
-    assert rule.verdict(script.state, 4, 4) == Leg(3, keep=[9])
+    assert rule.verdict(script.state, 4, 4) == Segment(3, keep=[9])
 
 
 def test_the_score_of_a_trial_counts_where_it_failed_later_and_not_where_it_failed_before():
-    for failed_at, expected in ((3, "stop"), (2, Leg(3))):
+    for failed_at, expected in ((3, "stop"), (2, Segment(3))):
         script, rule = Script(total=2), make("asha")
         script.trial(1, [0.5] * failed_at, "failed", epochs=EPOCHS, error="ValueError")
         script.start(2, epochs=EPOCHS)
@@ -170,7 +170,7 @@ def test_a_score_that_is_no_number_is_the_worst(name, bad):
         script.trial(number, [bad] * EPOCHS, epochs=EPOCHS)
     script.start(4, epochs=EPOCHS)
     script.report(4, bad, bad, 0.1)
-    assert isinstance(rule.verdict(script.state, 4, 6), Leg)
+    assert isinstance(rule.verdict(script.state, 4, 6), Segment)
     for number in (4, 5, 6):
         if number > 4:
             script.start(number, epochs=EPOCHS)
@@ -186,7 +186,7 @@ def test_a_trial_that_ends_at_a_rung_is_not_judged_there():
     script.trial(1, [0.9] * EPOCHS, epochs=EPOCHS)
     script.start(2, epochs=GRACE)
     script.report(2, 0.1, 0.1, 0.1)
-    assert rule.verdict(script.state, 2, 2) == Leg(3)
+    assert rule.verdict(script.state, 2, 2) == Segment(3)
 
 
 def test_the_rungs_follow_from_the_definition():

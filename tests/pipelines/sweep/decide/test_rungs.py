@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipelines.definitions import spaces
-from pipelines.sweep.decide.legs import Leg
 from pipelines.sweep.decide.rungs import HyperBand
 from pipelines.sweep.decide.schedule import build_rungs
+from pipelines.sweep.decide.segments import Segment
 from pipelines.sweep.definition.reading import check
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script
@@ -41,13 +41,13 @@ def test_at_a_rung_the_best_go_on_once_all_are_there():
     for number, score in ((1, 0.2), (2, 0.4), (3, 0.4)):
         script.start(number, epochs=4)
         script.report(number, score)
-    assert [brackets.verdict(script.state, n, 4) for n in (1, 2, 3, 4)] == ["wait"] * 3 + [Leg(0, 1)]
+    assert [brackets.verdict(script.state, n, 4) for n in (1, 2, 3, 4)] == ["wait"] * 3 + [Segment(0, 1)]
     assert brackets.verdict(script.state, 1, 3) == "stop"  # where there will be no fourth
     script.start(4, epochs=4)
     script.end(4, "failed", error="ValueError")
-    assert [brackets.verdict(script.state, n, 4) for n in (1, 2, 3)] == ["stop", Leg(1, 2), "stop"]
+    assert [brackets.verdict(script.state, n, 4) for n in (1, 2, 3)] == ["stop", Segment(1, 2), "stop"]
     script.report(2, 0.1, 0.5)
-    assert brackets.verdict(script.state, 2, 4) == Leg(2, None)
+    assert brackets.verdict(script.state, 2, 4) == Segment(2, None)
 
 
 def test_a_bracket_is_no_larger_than_the_lag_of_an_algorithm_that_learns():
@@ -88,8 +88,8 @@ def test_the_worst_quarter_is_replaced_by_copies_of_the_best(population):
         script(
             "mutate", trial=change.number, epoch=2, configuration=change.configuration, source=change.source
         )
-    assert rungs.verdict(script.state, 1, 8) == Leg(2, 4, changes[0].source)
-    assert rungs.verdict(script.state, 5, 8) == Leg(2, 4, 5)
+    assert rungs.verdict(script.state, 1, 8) == Segment(2, 4, changes[0].source)
+    assert rungs.verdict(script.state, 5, 8) == Segment(2, 4, 5)
 
 
 def test_every_rung_has_draws_of_its_own(population):

@@ -13,13 +13,13 @@ import torch
 from jmml.config import MethodConfig
 from jmml.errors import ModelError
 from jmml.search import load_checkpoint, save_checkpoint
-from pipelines.sweep.decide.legs import WHOLE, Leg
+from pipelines.sweep.decide.segments import WHOLE, Segment
 from pipelines.sweep.execute import trainable
-from pipelines.sweep.execute.keys import ERROR, FATAL, LEG, PAYLOAD
+from pipelines.sweep.execute.keys import ERROR, FATAL, PAYLOAD, SEGMENT
 from pipelines.sweep.execute.trainable import TrialSettings, checkpoint_epochs, run_trial
 from pipelines.workspace.fingerprint import code_digest
 
-CONFIG = {"number": 3, "configuration": {"stage2.k": 2}, LEG: WHOLE}
+CONFIG = {"number": 3, "configuration": {"stage2.k": 2}, SEGMENT: WHOLE}
 
 
 class Store:
@@ -84,8 +84,8 @@ def settings(tmp_path, monkeypatch):
     return settings
 
 
-def run(settings, leg=WHOLE, **changes):
-    run_trial({**CONFIG, LEG: leg}, training=None, settings=replace(settings, **changes))
+def run(settings, segment=WHOLE, **changes):
+    run_trial({**CONFIG, SEGMENT: segment}, training=None, settings=replace(settings, **changes))
 
 
 def test_a_report_has_the_epoch_the_score_and_one_text(reports, settings):
@@ -177,7 +177,7 @@ def test_a_leg_ends_at_its_rung_with_a_checkpoint_from_which_the_next_goes_on(re
         report(values)
 
     monkeypatch.setattr(trainable.tune, "report", check_first)
-    run(settings, leg=Leg(until=2))
+    run(settings, segment=Segment(until=2))
     assert [values["epoch"] for values in reports] == [1, 2]
     monkeypatch.setattr(trainable.tune, "report", report)
     seen = []
@@ -186,7 +186,7 @@ def test_a_leg_ends_at_its_rung_with_a_checkpoint_from_which_the_next_goes_on(re
         seen.append(state[1]["epoch"])
         return Run(start=state[1]["epoch"])
 
-    run(settings, leg=Leg(start=2), search=search)
+    run(settings, segment=Segment(start=2), search=search)
     assert seen == [2]
     assert [values["epoch"] for values in reports] == [1, 2, 3]
 
@@ -201,12 +201,12 @@ def test_a_trial_that_may_have_to_wait_keeps_its_latest_checkpoint_of_those_epoc
         report(values)
 
     monkeypatch.setattr(trainable.tune, "report", look)
-    run(settings, leg=Leg(keep=range(2, 9)))
+    run(settings, segment=Segment(keep=range(2, 9)))
     assert there == [[], ["003-000002"], ["003-000003"]]  # before Tune hears of the epoch
     monkeypatch.setattr(trainable.tune, "report", report)
     run(
         settings,
-        leg=Leg(start=3),
+        segment=Segment(start=3),
         search=lambda *args, state, **options: Run(epochs=4, start=int(state[0]["w"][0])),
     )
     assert [values["epoch"] for values in reports] == [1, 2, 3, 4]
@@ -214,8 +214,8 @@ def test_a_trial_that_may_have_to_wait_keeps_its_latest_checkpoint_of_those_epoc
 
 def test_where_no_checkpoint_can_be_kept_a_trial_that_waited_begins_anew(reports, settings):
     settings.checkpoints.touch()  # no folder
-    run(settings, leg=Leg(keep=[1, 2]))
-    run(settings, leg=Leg(start=2, keep=[3]))
+    run(settings, segment=Segment(keep=[1, 2]))
+    run(settings, segment=Segment(start=2, keep=[3]))
     assert [values["epoch"] for values in reports] == [1, 2, 3, 1, 2, 3]
 
 
@@ -224,9 +224,9 @@ def test_a_copy_of_a_trial_goes_on_from_that_one_and_fails_where_its_checkpoint_
     save_checkpoint(settings.checkpoints / "003-000002", Run(start=1).state())
     run(
         settings,
-        leg=Leg(start=2, source=7),
+        segment=Segment(start=2, source=7),
         search=lambda *args, state, **options: Run(start=int(state[0]["w"][0])),
     )
     assert [values["epoch"] for values in reports] == [3]
-    run(settings, leg=Leg(start=2, source=8))
+    run(settings, segment=Segment(start=2, source=8))
     assert "the checkpoint of trial 8 at epoch 2 is not there" in reports[-1][ERROR]

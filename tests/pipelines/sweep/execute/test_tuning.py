@@ -10,11 +10,11 @@ from ray.tune.search import Searcher
 
 from jmml.errors import SweepError
 from pipelines.sweep.decide.driver import Driver
-from pipelines.sweep.decide.legs import WHOLE, Leg
 from pipelines.sweep.decide.search import build_search
+from pipelines.sweep.decide.segments import WHOLE, Segment
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.execute import tuning
-from pipelines.sweep.execute.keys import ERROR, LEG, PAYLOAD
+from pipelines.sweep.execute.keys import ERROR, PAYLOAD, SEGMENT
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState
@@ -144,7 +144,7 @@ def test_a_trial_that_starts_again_from_its_checkpoint_goes_on_in_its_own_count(
 def test_a_trial_that_has_reached_its_rung_waits_and_one_that_has_not_is_over(path):
     loop = Loop(path, scheduler={"name": "hyperband", "reduction": 2})
     first, second = loop.suggest("a"), loop.suggest("b")
-    assert first.config[LEG] == second.config[LEG] == Leg(until=1)
+    assert first.config[SEGMENT] == second.config[SEGMENT] == Segment(until=1)
     for trial in (first, second):
         loop.start(trial)
     assert not loop.report(first, 1, 0.2)  # ends by itself there
@@ -160,7 +160,7 @@ def test_a_trial_leaves_its_worker_where_earlier_ones_have_not_been_and_goes_on_
     """The first is slow: the second waits for it, the third is stopped, and so is the second once it can be."""
     loop = Loop(path, concurrent=3, scheduler={"name": "asha", "grace_epochs": 2, "reduction": 2})
     trials = [loop.suggest(name) for name in "abc"]
-    assert [trial.config[LEG].keep for trial in trials] == [(), [2, 4], [2, 4]]
+    assert [trial.config[SEGMENT].keep for trial in trials] == [(), [2, 4], [2, 4]]
     for trial in trials:
         loop.start(trial)
         assert not loop.report(trial, 1, 0.1)
@@ -174,7 +174,7 @@ def test_a_trial_leaves_its_worker_where_earlier_ones_have_not_been_and_goes_on_
     loop.reports.on_step_end(0, [])
     assert [(e["trial"], e["state"]) for e in events(path, "end")] == [(2, "stopped")]
     again = loop.suggest("e").config
-    assert (again["number"], again[LEG].start) == (3, 2)
+    assert (again["number"], again[SEGMENT].start) == (3, 2)
     assert [ended.number for ended in loop.lines] == [2]
 
 
@@ -219,7 +219,7 @@ def test_a_trial_whose_worker_dies_runs_again_until_that_is_hopeless(path):
     loop = Loop(path)
     for death in range(1, tuning.MAX_DEATHS + 2):
         trial = loop.suggest(str(death))
-        assert (trial.config["number"], trial.config[LEG]) == (1, WHOLE)
+        assert (trial.config["number"], trial.config[SEGMENT]) == (1, WHOLE)
         loop.start(trial)
         loop.reports.on_trial_error(0, [], trial)
         loop.proposals.on_trial_complete(trial.trial_id, error=True)

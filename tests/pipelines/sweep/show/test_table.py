@@ -6,8 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
+from pipelines.sweep.record.overview import KEPT, TrialOverview
 from pipelines.sweep.record.state import SweepState
-from pipelines.sweep.record.tally import KEPT, Tally
 from pipelines.sweep.record.words import now_ms, search_over
 from pipelines.sweep.show.display import Display
 from pipelines.sweep.show.table import table
@@ -22,14 +22,16 @@ def printed(what, width=100, height=40) -> str:
     return console.file.getvalue()
 
 
-def tallied(script: Script) -> Tally:
-    tally = Tally(script.state)
-    tally.update()
-    return tally
+def overview_of(script: Script) -> TrialOverview:
+    overview = TrialOverview(script.state)
+    overview.update()
+    return overview
 
 
 def shown(script: Script, width=100, height=40, **how) -> str:
-    return printed(view(tallied(script), width=width, height=height, now=script.now, **how), width, height)
+    return printed(
+        view(overview_of(script), width=width, height=height, now=script.now, **how), width, height
+    )
 
 
 def busy() -> Script:
@@ -84,19 +86,19 @@ def test_other_objectives_are_named():
 
 def test_a_trial_that_starts_after_later_ones_is_counted_once_and_so_are_they():
     script = Script()
-    tally = Tally(script.state)
+    overview = TrialOverview(script.state)
     script.start(1)
     script.start(3)
-    tally.update()
+    overview.update()
     script.start(2)  # its worker took longer
-    tally.update()
-    assert sorted(trial.number for trial in tally.open) == [1, 2, 3]
+    overview.update()
+    assert sorted(trial.number for trial in overview.open) == [1, 2, 3]
     for number in (3, 2, 1):
         script.report(number, number / 10)
         script.end(number)
-    assert [trial.number for trial in tally.update()] == [3, 2, 1]  # as they ended
-    assert [trial.number for trial in tally.leaders(5)] == [3, 2, 1]
-    assert (tally.over, tally.open) == (3, [])
+    assert [trial.number for trial in overview.update()] == [3, 2, 1]  # as they ended
+    assert [trial.number for trial in overview.leaders(5)] == [3, 2, 1]
+    assert (overview.over, overview.open) == (3, [])
 
 
 def test_trouble_is_told_once_until_it_is_over():
@@ -255,7 +257,7 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(width):
     script = long_sweep(40)
     for text in (
         shown(script, width=width),
-        printed(table(script.state, tallied(script).rows(10), width=width, now=script.now), width),
+        printed(table(script.state, overview_of(script).rows(10), width=width, now=script.now), width),
     ):
         assert max(map(len, text.splitlines())) <= width
         assert "…" not in text.replace(script.state.name, "")
@@ -285,7 +287,7 @@ def test_short_forms_never_make_two_the_same():
     for number, value in enumerate(values, 1):
         configuration = {key: value if key == "classifier.name" else 0.5 for key in space}
         script.trial(number, [0.1], configuration=configuration)
-    text = printed(table(script.state, tallied(script).rows(3), width=80, now=script.now), 80)
+    text = printed(table(script.state, overview_of(script).rows(3), width=80, now=script.now), 80)
     assert "linear-svm" in text
     assert "linear-ridge" in text
     assert " logistic " in text.replace("\n", " ")
@@ -315,7 +317,7 @@ def test_short_names_stay_distinct():
 def test_settings_that_do_not_vary_are_no_columns():
     script = Script()
     script.trial(1, [0.2], configuration={"stage1.p": 3, "stage2.k": 1, "stage2.hidden": 8})
-    assert "hidden" not in printed(table(script.state, tallied(script).rows(5), width=100))
+    assert "hidden" not in printed(table(script.state, overview_of(script).rows(5), width=100))
 
 
 # Costs ---------------------------------------------------------------------------------------------------------
@@ -324,24 +326,24 @@ def test_settings_that_do_not_vary_are_no_columns():
 def test_a_tally_says_what_the_state_says():
     script = long_sweep(300, seed=3)
     state = SweepState()
-    tally = Tally(state)
+    overview = TrialOverview(state)
     ended = []
     for number, event in enumerate(script.events):
         state.apply(event)
         if number % 37 == 0:
-            ended += tally.update()
-    ended += tally.update()
-    assert tally.counts() == state.counts()
-    assert tally.memo() == state.memo()
-    assert tally.over == state.over
+            ended += overview.update()
+    ended += overview.update()
+    assert overview.counts() == state.counts()
+    assert overview.memo() == state.memo()
+    assert overview.over == state.over
     assert sorted(t.number for t in ended) == sorted(t.number for t in state.trials.values() if t.over)
     assert [t.ended for t in ended] == sorted(t.ended for t in ended)
     scored = [
         t for t in state.trials.values() if t.over and t.best_score is not None and t.status != "failed"
     ]
     best = sorted(scored, key=lambda t: (-t.best_score, t.number))
-    assert tally.leaders(KEPT) == best[:KEPT]
-    assert [t.number for t in tally.open] == [297, 298, 299, 300]
+    assert overview.leaders(KEPT) == best[:KEPT]
+    assert [t.number for t in overview.open] == [297, 298, 299, 300]
 
 
 def test_many_running_trials_leave_room_for_the_best():
@@ -350,30 +352,30 @@ def test_many_running_trials_leave_room_for_the_best():
         script.trial(number, [number / 20])
     for number in range(11, 101):
         script.start(number)
-    rows = tallied(script).rows(12)
+    rows = overview_of(script).rows(12)
     assert [t.number for t in rows] == [*range(11, 19), 10, 9, 8, 7]
 
 
 def test_a_refresh_costs_the_same_in_a_long_sweep():
     """Counted, not timed: a refresh looks at trials that are not over, at new ones, and at the rows."""
     script = long_sweep(2000, epochs=2)
-    tally = tallied(script)
+    overview = overview_of(script)
     ended = [trial for trial in script.state.trials.values() if trial.over]
     for trial in ended:
         trial.status = "a trial that is over is not looked at again"
-    assert tally.update() == []
+    assert overview.update() == []
     script.report(2000, 0.4)
     script.end(1999)
-    assert [trial.number for trial in tally.update()] == [1999]
-    assert tally.over == len(ended) + 1
+    assert [trial.number for trial in overview.update()] == [1999]
+    assert overview.over == len(ended) + 1
 
 
 def test_a_frame_of_ten_thousand_trials_is_drawn_at_once():
     script = long_sweep(10_000, epochs=2)
-    tally = tallied(script)
+    overview = overview_of(script)
     console = Console(file=io.StringIO(), width=140, height=50)
     began = time.process_time()
     for _ in range(5):
-        tally.update()
-        console.print(view(tally, width=140, height=50, now=now_ms()))
+        overview.update()
+        console.print(view(overview, width=140, height=50, now=now_ms()))
     assert (time.process_time() - began) / 5 < 0.5  # 0.015 s on an idle machine

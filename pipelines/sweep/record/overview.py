@@ -11,7 +11,7 @@ from pipelines.sweep.record.state import OVER, SweepState, Trial
 KEPT = 64  # ended trials that a view can show at most
 
 
-class Tally:
+class TrialOverview:
     """Counts, reuse of stage 1 and the leading trials of a state.
 
     A trial that is over changes no more, so each is taken in once, and only the others are looked at again: a

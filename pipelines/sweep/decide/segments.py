@@ -18,8 +18,8 @@ from pipelines.sweep.record.state import SweepState
 
 
 @dataclass(frozen=True)
-class Leg:
-    """One piece of a trial.
+class Segment:
+    """A piece of a trial that runs without a break.
 
     Attributes
     ----------
@@ -35,8 +35,8 @@ class Leg:
     keep: Sequence[int] = ()
 
 
-WHOLE = Leg()
-Verdict = Leg | Literal["wait", "stop"]
+WHOLE = Segment()
+Verdict = Segment | Literal["wait", "stop"]
 
 
 @dataclass(frozen=True)
