@@ -75,11 +75,12 @@ def show(
 
       $ jmml study show worlds --task trial --json
     """
-    from pipelines.study.publish.summary import REPORT, folder_of, read
+    from pipelines.study.publish.summary import REPORT, folder_of
+    from pipelines.study.run.watch import results
     from pipelines.workspace.project import Project
 
     project = Project.find()
-    found = read(project, name)
+    found = results(project, name)
     report = folder_of(project, name) / REPORT
     if task is not None:
         found = found.only(task)

@@ -148,18 +148,25 @@ class _Closure:
 
 @cache
 def form_of(name: str) -> Form:
-    """The normal form of an installed module."""
+    """The normal form of an installed module; of one that is not Python, and cannot be imported either, its bytes."""
     path = source_of(name)
     assert path is not None
-    source = path.read_text(encoding="utf-8")
+    content = path.read_bytes()
     package = path.name == "__init__.py"
-    return normal_form(source, name, package=package, silent=(ERRORS, *ASIDE), errors_of=_errors_of)
+    try:
+        source = content.decode("utf-8")
+        return normal_form(source, name, package=package, silent=(ERRORS, *ASIDE), errors_of=_errors_of)
+    except (SyntaxError, ValueError):
+        return Form(statements=[hashlib.sha256(content).hexdigest()])
 
 
 @cache
 def _errors_of(module: str) -> frozenset[str]:
     path = source_of(module) if module.partition(".")[0] not in sys.stdlib_module_names else None
-    return frozenset() if path is None else derived_errors(path.read_text(encoding="utf-8"))
+    try:
+        return frozenset() if path is None else derived_errors(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError):
+        return frozenset()
 
 
 @cache

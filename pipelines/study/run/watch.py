@@ -5,8 +5,11 @@ from __future__ import annotations
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from jmml.errors import ProjectError
 from pipelines.reporting.follow import await_start, follow
+from pipelines.study.publish.summary import FILE, Summary, folder_of, read
 from pipelines.study.run.folder import Status, StudyFolder
+from pipelines.workspace.project import Project
 
 PUBLISHING = "all cells are there; the report is written and tracked"
 
@@ -48,6 +51,12 @@ class Watcher:
         """How the study ended, in a line."""
         return f"study {self.folder.name} {self._driver()}"
 
+    def unfinished(self) -> ProjectError:
+        """Why there are no results yet."""
+        self.news()
+        fix = f"follow it with `jmml study watch {self.folder.name}`" if not self.over else None
+        return ProjectError(f"no results yet; {self._driver()}", where=f"study {self.folder.name}", fix=fix)
+
     @property
     def _known(self) -> Status:
         assert self.record is not None  # after the first look
@@ -79,3 +88,16 @@ def watch(folder: StudyFolder, console: Console, *, once: bool = False, interval
     """Show a study until nobody drives it any more (:mod:`pipelines.reporting.follow`); the status it has then."""
     await_start(folder, console)
     return follow(Watcher(folder), console, once=once, interval=interval)
+
+
+def results(project: Project, name: str) -> Summary:
+    """The results of a finished study.
+
+    Raises
+    ------
+    ProjectError : it has not been run to its end; the message says how far it is.
+    """
+    folder = StudyFolder.of(project, name)
+    if folder.begun and not (folder_of(project, name) / FILE).is_file():
+        raise Watcher(folder).unfinished()
+    return read(project, name)

@@ -210,3 +210,11 @@ def test_what_trains_is_followed_and_what_shows_is_not() -> None:
         name for name in found.modules if name.startswith(("jmml.evaluation.plots", "jmml.fingerprint"))
     ]
     assert {"numpy", "scipy", "scikit-learn", "torch"} <= set(found.libraries)
+
+
+def test_a_module_that_is_not_python_counts_by_its_bytes(edited: Edited) -> None:
+    """Nobody can import it: whoever asks for it is told what is wrong, and all others can work."""
+    start = {"start.py": "def f():\n    import pkg.broken\n"}
+    codes = [edited({**start, "broken.py": text}) for text in ("x = (", "x = (  # open", "x = 1\0", "x = 1")]
+    assert len({*codes}) == 4
+    assert codes[0] == edited({**start, "broken.py": "x = ("})

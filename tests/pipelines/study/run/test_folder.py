@@ -10,14 +10,14 @@ import threading
 import pytest
 from rich.console import Console
 
-from jmml.errors import ConfigError, ModelError, SweepError
+from jmml.errors import ConfigError, ModelError, ProjectError, SweepError
 from pipelines.cache.cells import CellStore
 from pipelines.study.define.plan import plan
 from pipelines.study.run.continuing import check_changes, to_resume
 from pipelines.study.run.folder import Progress, StudyFolder
 from pipelines.study.run.folder import begun as listed
 from pipelines.study.run.runner import resume_study, run_study
-from pipelines.study.run.watch import watch
+from pipelines.study.run.watch import results, watch
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, make
 from tests.waiting import until
@@ -122,6 +122,20 @@ def test_unfinished_studies_are_listed(computed):
     assert listed(computed) == []
     folder.record.write_text("{")
     assert listed(computed) == []
+
+
+def test_without_results_it_is_said_how_far_the_study_is(project):
+    folder, progress = begun(project)
+    with pytest.raises(
+        ProjectError, match=r"study tiny: no results yet; interrupted: .*jmml study resume tiny"
+    ):
+        results(project, "tiny")
+    with folder.hold(), pytest.raises(ProjectError, match=r"yet; running, driven by .*jmml study watch tiny"):
+        results(project, "tiny")
+    with pytest.raises(ModelError), progress.closing():
+        raise ModelError("diverged")
+    with pytest.raises(ProjectError, match="no results yet; failed: diverged"):
+        results(project, "tiny")
 
 
 def test_there_is_no_such_study(untouched):
