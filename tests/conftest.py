@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -22,7 +23,9 @@ from jmml.plugins import use_project
 COMPILES = "import librosa.core.audio, librosa.core.pitch, librosa.util.utils"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TEMPORARY = Path(tempfile.gettempdir())
-COMPILED = TEMPORARY / f"jmml-numba-{os.getuid()}-{version('numba')}-{version('librosa')}"
+# Numba keeps what it compiled by the place of the source: another environment has files of its own.
+PLACE = hashlib.sha256(sys.prefix.encode()).hexdigest()[:8]
+COMPILED = TEMPORARY / f"jmml-numba-{os.getuid()}-{version('numba')}-{version('librosa')}-{PLACE}"
 OWN = TEMPORARY / f"numba-{os.getuid()}-{os.getpid()}-{WORKER}"
 
 

@@ -29,8 +29,8 @@ def test_changes_are_shown_and_only_one_may_drive(sweep, expected, tmp_path: Pat
     code = tmp_path / "code"
     for package in ("jmml", "pipelines", "cli"):
         shutil.copytree(ROOT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
-    with (code / "jmml" / "search.py").open("a") as file:
-        file.write("# changed\n")
+    changed = code / "jmml" / "search.py"
+    changed.write_text(changed.read_text().replace("CONFIDENCE = 0.95", "CONFIDENCE = 0.9"))
     refused = {
         "seed: 3 -> 5": one.resume("-s", "seed=5"),
         "code: ": one.resume(fresh=True, PYTHONPATH=str(code)),

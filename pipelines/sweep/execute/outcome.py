@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jmml.config import MethodConfig
@@ -67,7 +68,9 @@ class SweepResult:
     @property
     def comparison(self) -> pd.DataFrame:
         """One row per method on the outer fold (``jmml.evaluation.evidence.compare``)."""
-        return pd.DataFrame(self.refit["comparison"])
+        found = pd.DataFrame(self.refit["comparison"])
+        unknown = found.columns[found.isna().all()]  # figures that no row has, as there are too few speakers
+        return found.astype(dict.fromkeys(unknown, np.float64))
 
     @property
     def metrics(self) -> dict[str, float]:
