@@ -27,7 +27,9 @@ def without_secrets(text: str, uri: str = "") -> str:
     text = SECRET_OPTION.sub(r"\1=***", redacted(text))
     found = CREDENTIALS.search(uri)
     password = found[0][2:-1].partition(":")[2] if found else ""
-    for secret in {password, unquote(password)}:
+    for secret in sorted(
+        {password, unquote(password)}, key=len, reverse=True
+    ):  # one may begin with the other
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "***")
     return text
