@@ -93,7 +93,7 @@ def check_nothing_to_scan(adapter: str) -> None:
         file.write_text("not a corpus")
         empty.mkdir()
         for place in (Path(folder, "absent"), empty, file):
-            clause = f"a scan of {'an ' if place.name != 'file' else 'a '}{place.name} folder"
+            clause = "a scan of a file" if place is file else f"a scan of an {place.name} folder"
             text = raised(CorpusError, lambda place=place: get_corpus(adapter).scan(place), clause)  # type: ignore[misc]
             require(str(place) in text, f"{clause} names it", text)
 

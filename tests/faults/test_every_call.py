@@ -63,6 +63,7 @@ def test_each_call_of_the_driver_fails_once(
     part: int, undisturbed: Undisturbed, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     wrong: list[str] = []
+    met = 0
     for number in range(1 + part, undisturbed.calls + 1, PARTS):
         with pytest.MonkeyPatch.context() as patch:
             project = _copy(undisturbed.root, tmp_path / str(number), patch)
@@ -71,8 +72,11 @@ def test_each_call_of_the_driver_fails_once(
                 _fail_and_go_on(project, calls, undisturbed.outcome, capfd)
             except (AssertionError, SystemExit) as error:
                 wrong.append(f"call {number}, {calls.failed}: {error}")
+            met += bool(calls.failed)
             shutil.rmtree(project.root)
     assert not wrong, "\n".join(wrong)
+    # How often the shipper looks depends on timing, so the last numbers of a walk may not be reached.
+    assert met >= 0.9 * len(range(1 + part, undisturbed.calls + 1, PARTS))
 
 
 def _fail_and_go_on(
