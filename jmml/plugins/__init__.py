@@ -15,8 +15,9 @@ nowhere else: never from a store, a model or a corpus.
 from __future__ import annotations
 
 from jmml.plugins._registry import Registry
-from jmml.plugins._sources import files, in_project, modules, on_change, project, use_project
+from jmml.plugins._sources import files, modules, on_change, project, use_project
 from jmml.plugins._tables import CLASSIFIERS, CORPORA, EXTRACTORS, METHODS, PAIRINGS
+from jmml.plugins._workers import in_project
 
 __all__ = [
     "CLASSIFIERS",

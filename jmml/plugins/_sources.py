@@ -11,16 +11,12 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ParamSpec, TypeVar
 
 from jmml.errors import ConfigError, JMMLError
 
 # Files of a project are modules below this name: `methods/mine.py` is `jmml_project.methods.mine`.
 PACKAGE = "jmml_project"
 KINDS = ("corpora", "features", "methods", "gates")
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _root: Path | None = None
 _forget: list[Callable[[], None]] = []  # of every registry: drop what came from a project
@@ -144,34 +140,6 @@ def files(*kinds: str) -> dict[str, Path]:
         if spec is not None and spec.origin is not None:
             found[name] = Path(spec.origin)
     return found
-
-
-class _InProject:
-    """A function that takes the project it was made in along, into whatever process calls it."""
-
-    def __init__(self, root: Path | None, function: Callable[..., Any] | None = None) -> None:
-        self.root, self.function = root, function
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        assert self.function is not None
-        return self.function(*args, **options)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The function may belong to a file of the project: as the state, it is unpickled after `_entered` was called.
-        return _entered, (self.root,), self.function
-
-    def __setstate__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-
-
-def _entered(root: Path | None) -> _InProject:
-    use_project(root)
-    return _InProject(root)
-
-
-def in_project(function: Callable[P, R]) -> Callable[P, R]:
-    """``function`` for a worker process, in which the additions of this project are known as they are here."""
-    return _InProject(_root, function)
 
 
 def _line_in(error: BaseException, module: str) -> str:
