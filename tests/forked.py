@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.waiting import until
+from tests.workers import run_node, serve_workers
 
 PRELOADED = ["tests.forked", "tests.workers", "tests.preloaded"]
 
@@ -87,6 +88,11 @@ def script(
     return _start(_script, (source, arguments), cwd, env, out, err)
 
 
+def node(words: list[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Forked:
+    """``ray WORDS`` likewise; see :func:`tests.workers.run_node`."""
+    return _start(run_node, (words,), cwd, env, log, log)
+
+
 def _start(
     target: Any, arguments: tuple[Any, ...], cwd: Path, env: Mapping[str, str], out: Path, err: Path
 ) -> Forked:
@@ -136,7 +142,6 @@ def become(cwd: str, env: Mapping[str, str], files: Sequence[int]) -> None:
 
 def run_command(words: list[str]) -> None:
     from cli.app import main
-    from tests.workers import serve_workers
 
     if words[0] in ("sweep", "study"):
         serve_workers()

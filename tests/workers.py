@@ -3,20 +3,26 @@
 A worker imports torch and much else for longer than its trials take in a test. After :func:`serve_workers` the raylet
 that this process starts runs this file in place of Ray's own ``setup_worker.py``: it hands its command line,
 environment and descriptors to a process that waits for them and forks a worker. The workers are as real as others:
-own number, the session of their driver, killed like any other; only their parent is another one.
+own number, the session of their driver, killed like any other; only their parent is another one. A process that has
+imported Ray already takes a server of another one, in the block of :func:`workers_of`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 ADDRESS = "JMML_TESTS_WORKERS"  # variable that the raylet and what it starts inherit
+# What no test asks of a node, and takes seconds: Ray Client, the autoscaler, and who reads workers' logs to drivers.
+LEFT_OUT = ("start_ray_client_server", "start_monitor", "start_log_monitor")
 LANGUAGE, CONTEXT = "--language=", "--serialized-runtime-env-context="
 
 
@@ -39,10 +45,7 @@ def serve_workers() -> None:
     To be called before Ray is imported: a worker's copy would have read this process's environment.
     """
     assert "ray" not in sys.modules
-    listener = socket.socket(socket.AF_UNIX)
-    address = f"jmml-tests-workers-{os.getpid()}"
-    listener.bind("\0" + address)
-    listener.listen(64)
+    listener, address = _listener()
     parent = os.getpid()
     if os.fork() == 0:
         try:
@@ -51,9 +54,72 @@ def serve_workers() -> None:
             os._exit(1)
     listener.close()
     os.environ[ADDRESS] = address
+    take_workers()
+
+
+def take_workers() -> None:
+    """Let the nodes that this process begins run this file in place of Ray's own."""
     from ray._private import ray_constants
 
     ray_constants.SETUP_WORKER_FILENAME = __file__  # joined to the folder of Ray's own
+
+
+def run_node(words: list[str]) -> None:
+    """``ray WORDS`` in small, with workers from a process forked here, in the same session."""
+    serve_workers()
+    from ray._private.node import Node
+    from ray.scripts.scripts import main
+
+    for name in LEFT_OUT:
+        assert hasattr(Node, name)
+        setattr(Node, name, left_out)
+    sys.argv = ["ray", *words]
+    main()
+
+
+def left_out(node: object, **options: object) -> None:
+    """In place of a method of Ray's ``Node`` that starts one of :data:`LEFT_OUT`."""
+
+
+class Process(Protocol):
+    """What :func:`workers_of` asks of the process that forks workers."""
+
+    def start(self) -> None: ...
+    def kill(self) -> None: ...
+    def join(self) -> None: ...
+
+
+@contextmanager
+def workers_of(made: Callable[..., Process]) -> Iterator[str]:
+    """Fork workers from a new process; the value is what :data:`ADDRESS` is to be where a raylet begins.
+
+    Parameters
+    ----------
+    made : a process that has not imported Ray, from ``target`` and ``args``: ``tests.forked.context().Process``.
+    """
+    listener, address = _listener()
+    server = made(target=serve_orphaned, args=(listener,))
+    server.start()
+    listener.close()
+    try:
+        yield address
+    finally:
+        server.kill()
+        server.join()
+
+
+def serve_orphaned(listener: socket.socket) -> None:
+    """Fork workers until the process that started this one ends, with that of pytest."""
+    _serve(listener, os.getppid())
+
+
+def _listener() -> tuple[socket.socket, str]:
+    """A socket that listens, and its address, new each time."""
+    listener = socket.socket(socket.AF_UNIX)
+    address = f"jmml-tests-workers-{os.getpid()}-{secrets.token_hex(4)}"
+    listener.bind("\0" + address)
+    listener.listen(64)
+    return listener, address
 
 
 def _serve(listener: socket.socket, parent: int) -> None:

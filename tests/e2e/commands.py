@@ -58,15 +58,21 @@ sys.exit(code[0] if code else 1)
 
 
 @contextmanager
-def on_the_path() -> Iterator[Path]:
-    """A folder for the front of ``PATH``, and the server behind what lies in it."""
+def on_the_path(imported: tuple[str, ...] = IMPORTED) -> Iterator[Path]:
+    """A folder for the front of ``PATH``, and the server behind what lies in it.
+
+    Parameters
+    ----------
+    imported : what the server imports beside what forked processes have.
+    """
     folder = Path(tempfile.mkdtemp(prefix="jmml-"))  # the address of a socket is short
     address = folder / "server"
     for name in NAMES:
         program = folder / name
         program.write_text(PROGRAM.format(python=sys.executable, address=str(address), stages=STAGES))
         program.chmod(0o755)
-    server = forked.context().Process(target=_serve, args=(str(address), str(folder / "said")), daemon=False)
+    arguments = (str(address), str(folder / "said"), imported)
+    server = forked.context().Process(target=_serve, args=arguments, daemon=False)
     server.start()
     try:
         until(address.exists, "the server listens", alive=server.is_alive)
@@ -77,13 +83,13 @@ def on_the_path() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _serve(address: str, said: str) -> None:
+def _serve(address: str, said: str, imported: tuple[str, ...]) -> None:
     """Fork a process per request, and one that waits for it."""
     os.setsid()
     with open(said, "ab") as file:  # noqa: PTH123 - a descriptor is wanted
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
-    for module in IMPORTED:
+    for module in imported:
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks for the exit code of those that wait
     with socket.socket(socket.AF_UNIX) as listener:

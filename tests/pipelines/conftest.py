@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import pytest
 
 from jmml.errors import SweepError
+from tests import forked, workers
+from tests.e2e import commands
 from tests.pipelines.tracked import free_port
 
 # What a person may have set to reach a cluster of theirs.
@@ -37,18 +41,35 @@ def patiently(start: Callable[[], T]) -> T:
     return start()
 
 
+@contextmanager
+def small(address: str) -> Iterator[None]:
+    """Sessions that begin in the block are small, and take their workers from the server at ``address``."""
+    from ray._private import ray_constants
+    from ray._private.node import Node
+
+    with pytest.MonkeyPatch.context() as patch:
+        # The dashboard would be one without pages, jobs and everything else.
+        for name in (*workers.LEFT_OUT, "start_api_server"):
+            patch.setattr(Node, name, workers.left_out)
+        patch.setenv(workers.ADDRESS, address)
+        patch.setattr(ray_constants, "SETUP_WORKER_FILENAME", workers.__file__)
+        yield
+
+
 class Session:
     """The Ray session of this process, opened when a test asks for it and kept for the next that does."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
         self._open = ExitStack()
         self._is_open = False
+        self._address = address
 
     def open(self) -> None:
         from pipelines.compute.ray_session import ray_session
 
         if not self._is_open:
-            patiently(lambda: self._open.enter_context(ray_session(cpus=2, user="tests")))
+            with small(self._address):
+                patiently(lambda: self._open.enter_context(ray_session(cpus=2, user="tests")))
             self._is_open = True
 
     def close(self) -> None:
@@ -57,8 +78,15 @@ class Session:
 
 
 @pytest.fixture(scope="session")
-def ray_of_this_process() -> Iterator[Session]:
-    session = Session()
+def workers_of_this_process() -> Iterator[str]:
+    """Where Ray's nodes find workers that have imported all but Ray."""
+    with workers.workers_of(forked.context().Process) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def ray_of_this_process(workers_of_this_process: str) -> Iterator[Session]:
+    session = Session(workers_of_this_process)
     yield session
     session.close()
 
@@ -75,11 +103,25 @@ def no_ray(ray_of_this_process: Session) -> None:
     ray_of_this_process.close()
 
 
-class Nodes:
-    """A cluster of this machine below a home of its own: a protected head of one CPU, begun when it is not there."""
+def forked_ray(command: list[str], **options: Any) -> forked.Forked:
+    """``subprocess.Popen`` for the ``ray start`` of :mod:`pipelines.compute.nodes`."""
+    assert options["stderr"] == subprocess.STDOUT
+    assert options["start_new_session"]
+    log = Path(options["stdout"].name)
+    return forked.node(command[1:], cwd=options["cwd"], env=options["env"], log=log)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+class Nodes:
+    """A cluster of this machine below a home of its own: a protected head of one CPU, begun when it is not there.
+
+    Parameters
+    ----------
+    programs : folder of the `jmml` that runs in its jobs; its nodes and their workers are then forked like it
+        (:mod:`tests.forked`). Without one all of them are what a user's are.
+    """
+
+    def __init__(self, folder: Path, programs: Path | None) -> None:
+        self.folder, self.programs = folder, programs
         self.port, self.dashboard = free_port(), free_port()
 
     def environment(self, patch: pytest.MonkeyPatch) -> None:
@@ -90,6 +132,11 @@ class Nodes:
         # A node that dies is noticed within seconds; one that is slow has ten of them for an answer.
         patch.setenv("RAY_health_check_period_ms", "500")
         patch.setenv("RAY_health_check_failure_threshold", "5")
+        if self.programs is not None:
+            began = SimpleNamespace(Popen=forked_ray, STDOUT=subprocess.STDOUT, DEVNULL=subprocess.DEVNULL)
+            patch.setattr("pipelines.compute.nodes.subprocess", began)
+            there = SimpleNamespace(executable=str(self.programs / "python"))
+            patch.setattr("pipelines.compute.jobs.sys", there)
 
     def up(self) -> str:
         """The head's address."""
@@ -105,12 +152,14 @@ class Nodes:
 def nodes_of_this_process() -> Iterator[Nodes]:
     from pipelines.compute import nodes
 
-    found = Nodes(Path(tempfile.mkdtemp(prefix="jc")))  # short: Ray's sockets lie below it
-    yield found
-    with pytest.MonkeyPatch.context() as patch:
-        found.environment(patch)
-        nodes.down()
-    shutil.rmtree(found.folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="jc"))  # short: Ray's sockets lie below it
+    with commands.on_the_path(imported=()) as programs:
+        found = Nodes(folder, programs)
+        yield found
+        with pytest.MonkeyPatch.context() as patch:
+            found.environment(patch)
+            nodes.down()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

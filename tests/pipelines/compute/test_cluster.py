@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -20,7 +22,7 @@ from pipelines.compute import cluster_info, nodes, started_nodes
 from pipelines.compute import token as tokens
 from tests import forked
 from tests.cli.console import run
-from tests.pipelines.conftest import LOGIN
+from tests.pipelines.conftest import LOGIN, Nodes
 from tests.pipelines.tracked import free_port
 from tests.waiting import until
 
@@ -307,3 +309,21 @@ def test_down_ends_all_of_it(cluster):
     assert started_nodes.read() == []
     with pytest.raises(SweepError, match="cannot reach"):
         cluster_info.ask(cluster["address"], None)
+
+
+@pytest.mark.long
+def test_the_ray_of_this_environment_begins_a_head_and_down_ends_it(monkeypatch):
+    """In the other tests its process is forked."""
+    folder = tempfile.mkdtemp(prefix="jc", dir="/tmp")  # short: Ray's sockets lie below it
+    try:
+        real = Nodes(Path(folder), None)
+        real.environment(monkeypatch)
+        address = real.up()
+        (node,) = started_nodes.read()
+        below = [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]
+        assert "ray" in Path(below[0].cmdline()[1]).name
+        assert len(nodes.status(address).nodes) == 1
+        assert nodes.down() == [node]
+        until(lambda: not any(process.is_running() for process in below), "the end of all processes")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

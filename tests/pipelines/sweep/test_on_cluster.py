@@ -139,10 +139,11 @@ def no_report_twice(project, name):
 
 def cut_power(node):
     """Its raylet and all workers at once."""
-    raylet = next(p for p in psutil.Process(node.pid).children(recursive=True) if p.name() == "raylet")
-    for process in (raylet, *raylet.children(recursive=True)):
+    below = psutil.Process(node.pid).children(recursive=True)
+    for process in below:
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGKILL)
+            if process.name() == "raylet" or process.name().startswith("ray::"):
+                process.send_signal(signal.SIGKILL)
 
 
 def test_a_node_that_joins_is_used_and_one_that_dies_changes_nothing(project, tmp_path, capfd):
