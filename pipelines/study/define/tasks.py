@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from jmml.config import MethodConfig, Params, validate
@@ -14,9 +15,10 @@ from jmml.errors import ConfigError, ProtocolError
 from jmml.methods import METHODS
 from jmml.task import TaskData, load_task, make_inner_split, make_split, training_part
 from pipelines.definitions import spaces
-from pipelines.definitions.checks import corner_problems
+from pipelines.definitions.checks import corner_problems, part_of
 from pipelines.study.define.checks import merged
 from pipelines.study.define.model import StudyDefinition, StudyTask
+from pipelines.study.define.widths import Sizes, width_problems
 from pipelines.workspace.project import Project
 from pipelines.workspace.task import SPLIT_SEED, check_pairs, with_task
 
@@ -126,11 +128,29 @@ def plan_task(
             fix="give it eeg, or leave these methods out",
         )
     check_pairs(data, {params.method.stage2.pairing}, where=f"task {name}")
-    return PlannedTask(name, data, _folds(definition, params, name, task, data), candidates, corpora)
+    split, sizes = _folds(definition, params, name, task, data)
+    place = partial(_place, definition, name, task)
+    if problems := width_problems(data, sizes, definition.methods, candidates, place):
+        words = partial(_in_words_of_a_study, name=name, world=task.world is not None)
+        raise ConfigError(map(words, problems))
+    return PlannedTask(name, data, split, candidates, corpora)
 
 
-def _folds(definition: StudyDefinition, params: Params, name: str, task: StudyTask, data: TaskData) -> Split:
-    """The outer folds, once inner folds can be drawn in each of them with every seed."""
+def _place(definition: StudyDefinition, name: str, task: StudyTask, candidate: int, key: str) -> str:
+    """Where a setting of a candidate is written in the definition; where it would be, if it is not."""
+    if candidate and key in definition.tuning.space:
+        return f"tuning.space.{key}"
+    section, _, setting = key.partition(".")
+    return (
+        f"tasks.{name}.method.{key}" if setting in (part_of(task.method, section) or ()) else f"method.{key}"
+    )
+
+
+def _folds(
+    definition: StudyDefinition, params: Params, name: str, task: StudyTask, data: TaskData
+) -> tuple[Split, Sizes]:
+    """The outer folds, once inner folds can be drawn in each of them with every seed, and the sizes of these."""
+    inner = []
     where = f"task {name}"
     try:
         split = make_split(data, groups_per_fold=params.protocol.groups_per_fold, seed=SPLIT_SEED)
@@ -138,7 +158,7 @@ def _folds(definition: StudyDefinition, params: Params, name: str, task: StudyTa
             where = f"task {name}, inner folds of outer fold {fold}"
             training = training_part(data, split, fold)
             for seed in definition.seeds:
-                make_inner_split(training, n_folds=inner_folds(definition, params), seed=seed)
+                inner.append(make_inner_split(training, n_folds=inner_folds(definition, params), seed=seed))
     except ProtocolError as error:
         raise ProtocolError(
             error.what,
@@ -146,7 +166,7 @@ def _folds(definition: StudyDefinition, params: Params, name: str, task: StudyTa
             expected=error.expected,
             fix=error.fix and _in_words_of_a_study(error.fix, name, world=task.world is not None),
         ) from None
-    return split
+    return split, Sizes.of(data, inner)
 
 
 def _in_words_of_a_study(fix: str, name: str, *, world: bool) -> str:
@@ -157,6 +177,7 @@ def _in_words_of_a_study(fix: str, name: str, *, world: bool) -> str:
     }
     if world:
         words |= {
+            "take more data": f"raise tasks.{name}.trials",
             "add speakers": f"raise tasks.{name}.people",
             "add recordings of other people": f"raise tasks.{name}.people",
             "drop or merge the class with corpora.<name>.labels": f"raise tasks.{name}.trials",

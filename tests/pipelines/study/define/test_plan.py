@@ -152,7 +152,7 @@ def test_the_time_is_estimated_from_cells_of_the_same_method(tmp_path):
 
 
 def test_a_world_needs_no_data(project):
-    world = {"world": "label", "people": 6, "trials": 8}
+    world = {"world": "label", "people": 6, "trials": 12}
     planned = plan(project, make(tasks={"w": world, "t": world | {"world": "trial"}}))
     assert planned.corpora == []
     assert planned.tasks["w"].data.parallel

@@ -132,7 +132,7 @@ def test_reporting_refuses_an_object_fitted_on_the_eeg_of_an_evaluated_speaker()
 
 @pytest.mark.parametrize("method", ["raw", "one-hot"])
 def test_a_cell_without_eeg_of_its_own_may_not_see_that_of_an_evaluated_speaker(untouched, method):
-    world = {"world": "label", "people": 6, "trials": 8}
+    world = {"world": "label", "people": 6, "trials": 12}
     tasks = {"lab": {"project": True}, "w": world}
     planned = plan(untouched, make(tasks=tasks))
     assert [planned.tasks[name].data.parallel for name in tasks] == [False, True]

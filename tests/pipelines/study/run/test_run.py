@@ -374,7 +374,7 @@ def test_features_that_dvc_does_not_know_stop_a_study_unless_it_needs_none(proje
         no_ray(patch)
         with pytest.raises(ProjectError, match="no stage has been run yet"):
             study(project)
-    tasks = {"w": {"world": "label", "people": 6, "trials": 8}}
+    tasks = {"w": {"world": "label", "people": 6, "trials": 12}}
     result = study(project, make(tasks=tasks, seeds=[0]))
     (run,) = runs(project)
     assert result.computed == HALF

@@ -56,7 +56,7 @@ def test_a_cell_is_handed_all_that_its_digest_says(tmp_path, computed_by):
     project = write_project(
         tmp_path / "project", device="cuda:1"
     )  # a worker sees its own GPU alone, as the first
-    tasks = {"lab": {"project": True}, "w": {"world": "label", "people": 6, "trials": 8}}
+    tasks = {"lab": {"project": True}, "w": {"world": "label", "people": 6, "trials": 12}}
     planned = plan(project, make(tasks=tasks, audit="sample"), workers=1)
     assert planned.inner_folds == 2  # the default of a cell is another
     cell = Listens()
