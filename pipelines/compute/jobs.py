@@ -129,7 +129,7 @@ def await_start(
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         found = status(job, address=address)  # asked first: an entry made before the job's end is seen below
-        if begun():
+        if begun() or found.state == "SUCCEEDED":  # there may have been nothing left to do
             return True
         if found.over:
             lines = logs(job, address=address).splitlines()

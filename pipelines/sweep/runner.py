@@ -16,17 +16,22 @@ from uuid import uuid4
 from rich.console import Console
 
 from jmml.experiment import search_trial
+from pipelines.cache.content import prune
+from pipelines.reporting.terminal import PlainConsole
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import plan
 from pipelines.sweep.definition.reading import load_definition
+from pipelines.sweep.execute.complete import complete
 from pipelines.sweep.execute.continuing import check_changes, settings, to_extend, to_resume
 from pipelines.sweep.execute.naming import unused
 from pipelines.sweep.execute.outcome import SweepResult
 from pipelines.sweep.execute.sweep_session import SweepSession
 from pipelines.sweep.execute.trainable import Points
+from pipelines.sweep.record.words import kept
 from pipelines.sweep.show.display import Display
+from pipelines.workspace.environment import stage1_limit
 from pipelines.workspace.project import Project
-from pipelines.workspace.team import user
+from pipelines.workspace.team import stage1_folder, user
 
 
 def run_sweep(
@@ -108,7 +113,8 @@ def resume_sweep(
 ) -> SweepResult:
     """Go on with a sweep that was interrupted, stopped, or whose driver, Ray or machine died.
 
-    Trials that ended are not run again. A sweep that is complete is only checked: what MLflow lacks is sent.
+    Trials that ended are not run again. Of a sweep that is complete the outcome is read, without Ray and without
+    another session, unless MLflow lacks something, which is sent.
 
     Parameters
     ----------
@@ -122,6 +128,12 @@ def resume_sweep(
     found = to_resume(project, name, source=source, overrides=overrides)
     opening: list[tuple[str, dict[str, Any]]] = []
     check_changes(found, accepted=accept_changes)
+    if (outcome := complete(project, found)) is not None:
+        if not quiet:
+            said = f"sweep {name}: finished, {kept(found.state)}; nothing is left to do"
+            (console or PlainConsole(stderr=True)).print(said, soft_wrap=True)
+        prune(stage1_folder(project), stage1_limit())
+        return outcome
     if found.changes:
         accepted = {"changes": found.changes, **settings(found.plan), "total": found.total}
         opening.append(("accept", accepted))

@@ -28,6 +28,7 @@ from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan
 from pipelines.sweep.execute import artifacts, tuning
 from pipelines.sweep.execute.capacity import Capacity, ray_for, room_for
+from pipelines.sweep.execute.complete import refitted
 from pipelines.sweep.execute.fingerprint import refit_digest
 from pipelines.sweep.execute.outcome import SweepResult
 from pipelines.sweep.execute.progress import Display, Progress
@@ -250,9 +251,7 @@ class SweepSession:
         state, params = driver.state, self.plan.params
         best = _best(state)
         config = configure(params.method, {**best.chosen, "stage2.epochs": best.best_epoch})
-        last, decides = state.refits[-1] if state.refits else {}, refit_digest(self.plan)
-        known = (last.get("trial"), last.get("epoch"), last.get("settings", decides))
-        if known != (best.number, best.best_epoch, decides):
+        if not refitted(self.plan, state, best):
             seeds = params.protocol.seeds
             display.note(
                 f"refitting trial {best.number} ({describe(best.chosen)}) and its controls, {many(len(seeds), 'seed')}"
@@ -284,7 +283,7 @@ class SweepSession:
                 comparison=artifacts.plain_rows(fitted.comparison),
                 model_uri=model_uri,
                 opened=opened,
-                settings=decides,
+                settings=refit_digest(self.plan),
             )
         return SweepResult.of(self.plan, state, config)
 

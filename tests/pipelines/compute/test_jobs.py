@@ -71,8 +71,13 @@ def test_a_job_that_ends_first_is_an_error_with_its_own_words(cluster):
 
 def test_an_entry_made_just_before_the_end_of_the_job_counts(cluster):
     entries = []
-    cluster.state, cluster.then = "SUCCEEDED", lambda: entries.append("sweep")
+    cluster.state, cluster.then = "FAILED", lambda: entries.append("sweep")
     assert jobs.await_start("j", lambda: bool(entries))
+
+
+def test_a_job_that_found_nothing_left_to_do_has_begun(cluster):
+    cluster.state = "SUCCEEDED"
+    assert jobs.await_start("j", lambda: False)
 
 
 def test_a_start_is_not_waited_for_without_end(cluster, monkeypatch):

@@ -30,6 +30,7 @@ from pipelines.sweep.execute.stopping import stop_sweep
 from pipelines.sweep.execute.sweep_session import InterruptedSweepError
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.folder import SweepFolder
+from pipelines.sweep.record.words import kept
 from pipelines.sweep.runner import extend_sweep, resume_sweep, run_sweep
 from pipelines.tracking.run_tags import PARENT, SWEEP, TRIAL
 from pipelines.tracking.serving import weights_folder
@@ -387,10 +388,27 @@ def test_more_trials_are_added_in_a_session_of_their_own(longer, project, tracke
     stage1 = stage1_folder(project)
     assert list(stage1.rglob("model.json"))  # of the refit
     monkeypatch.setenv("JMML_STAGE1_GB", "0")
+    resume_sweep(project, "longer", quiet=True, search=fakes.plain)
+    assert not list(stage1.rglob("model.json"))  # what finishes leaves what is allowed
+
+
+def test_a_complete_sweep_is_said_to_be_complete_at_once(longer, project, tracker, monkeypatch):
+    _, more = longer
+    path = SweepFolder.of(project, "longer").journal
+    before, shown = path.read_bytes(), Console(file=io.StringIO(), width=200)
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_session, "ray_for", None)  # which would be called
+        again = resume_sweep(project, "longer", console=shown, search=fakes.plain)
+    assert again.as_dict() == more.as_dict()
+    assert again.config == more.config
+    assert path.read_bytes() == before
+    assert shown.file.getvalue() == (f"sweep longer: finished, {kept(again.state)}; nothing is left to do\n")
+    tracker.client.update_run(more.run_id, status="RUNNING")  # what MLflow lacks is sent all the same
     with without_ray():
-        again = resume_sweep(project, "longer", quiet=True, search=fakes.plain)
-    assert (again.refit, len(again.trials)) == (more.refit, 5)  # nothing was left to do
-    assert not list(stage1.rglob("model.json"))  # a session that finishes leaves what is allowed
+        sent = resume_sweep(project, "longer", quiet=True, search=fakes.plain)
+    assert (sent.refit, len(sent.trials)) == (more.refit, 5)
+    assert tracker.run(more.run_id).info.status == "FINISHED"
+    assert len(path.read_bytes()) > len(before)
 
 
 def test_a_refit_with_other_seeds_is_another_refit(longer, project, tracker, tmp_path):
