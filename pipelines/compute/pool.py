@@ -102,6 +102,7 @@ def work_through(
     room: Callable[[], int],
     check: Callable[[], None] = lambda: None,
     note: Callable[[str], None] = lambda text: None,
+    at_work: Callable[[Sequence[J]], None] = lambda jobs: None,
     advice: str,
 ) -> None:
     """Have every job done; ``finished(job, result)`` is called here, in order of arrival.
@@ -111,6 +112,7 @@ def work_through(
     room : how many blocks may be at work at a time.
     check : called several times a second; what it raises ends the work.
     note : is told, in a line, of a worker that died.
+    at_work : is told which jobs are being done, whenever these are others.
     advice : the next step when workers keep dying.
 
     Raises
@@ -120,11 +122,14 @@ def work_through(
     """
     waiting = deque(_Running(block, list(block.jobs)) for block in blocks)
     running: dict[Any, _Running[J]] = {}
+    known: list[J] = []
     try:
         while waiting or running:
             while waiting and len(running) < max(1, room()):
                 work = waiting.popleft()
                 running[workers.start(Block(work.block.shared, work.block.seed, tuple(work.left)))] = work
+            if (now := [work.left[0] for work in running.values() if work.left]) != known:
+                at_work(known := now)
             if not waiting:
                 workers.dismiss_idle()
             for handle in workers.ready(running, timeout=POLL_S):

@@ -1,19 +1,34 @@
-"""Progress of a study while it is computed: a bar on a terminal, one line per finished block elsewhere."""
+"""Progress of a study while it is computed: a bar on a terminal; elsewhere a line per finished block or minute."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from jmml.cell import CellResult
 from pipelines.cache.cells import Key
-from pipelines.reporting.wording import rough_duration
+from pipelines.reporting.progress import LATEST_S
+from pipelines.reporting.wording import many, rough_duration
 from pipelines.study.define.plan import StudyPlan
+
+_NAMED = 4  # cells at work that are named; more are counted
+
+
+class _Bar(Progress):
+    """A bar with a line below it."""
+
+    below = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.below:
+            yield Text(self.below, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class Display:
@@ -46,9 +61,11 @@ class Display:
         self._began = clock()
         self.last = self.left_text = ""
         self._ray = f"joining Ray at {address}" if address else "starting Ray"
-        self._bar: Progress | None = None
+        self._began_work = False
+        self._said = self._began  # when the last line was
+        self._bar: _Bar | None = None
         if console is not None and console.is_terminal:
-            self._bar = Progress(
+            self._bar = _Bar(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
@@ -60,17 +77,16 @@ class Display:
             self._bar.add_task(plan.definition.name, total=self.total, left=self._ray, last="")
 
     def __enter__(self) -> Display:
-        self._began = self.clock()
+        self._began = self._said = self.clock()
+        there = len({key.digest for key in self.plan.cells}) - self.total
+        cells = many(there + self.total, "cell")
+        counts = f"{there} of {cells} are kept, {self.total}" if there else cells
+        begins = f"study {self.plan.definition.name}: {counts} to compute"
         if self._bar is not None:
             self._bar.start()
+            self.note(begins)
         else:
-            there = len(self.plan.cells) - self.total
-            kept = (
-                f"{there} of {len(self.plan.cells)} cells are kept, {self.total}"
-                if there
-                else f"{self.total} cells"
-            )
-            self.note(f"study {self.plan.definition.name}: {kept} to compute, {self._ray}")
+            self.note(f"{begins}, {self._ray}")
         return self
 
     def __exit__(
@@ -78,6 +94,20 @@ class Display:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    def at_work(self, keys: Sequence[Key]) -> None:
+        """Which cells are being computed now."""
+        if not keys:
+            return
+        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        named = f"{'; '.join(map(_place, keys[:_NAMED]))}{more}"
+        if self._bar is not None:
+            self._bar.below = f"at work: {named}"
+            if not self.last:
+                self._bar.update(self._bar.task_ids[0], left=f"{many(len(keys), 'worker')} at work")
+        elif not self._began_work:
+            self.note(f"{many(len(keys), 'worker')} at work, on {named}")
+        self._began_work = True
 
     def finished(self, key: Key, result: CellResult) -> None:
         """A cell is computed and saved."""
@@ -87,15 +117,16 @@ class Display:
         place = (key.task, key.fold, key.seed)
         self.blocks[place] -= 1
         self.left_text = self._time_left()
-        score = f"{key.task}, fold {key.fold}, seed {key.seed}, {key.method}"
+        score = _place(key)
         if "test_uar" in result.metrics:
             score += f": UAR {result.metrics['test_uar']:.3f}"
         self.last = score
         left = self.left_text
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=done, left=left, last=score)
-        elif not self.blocks[place]:
-            self.note(f"{done} of {self.total} cells{f', {left}' if left else ''}; last: {score}")
+        elif not self.blocks[place] or self.clock() - self._said >= LATEST_S:
+            self._said = self.clock()
+            self.note(f"{done} of {many(self.total, 'cell')}{f', {left}' if left else ''}; last: {score}")
 
     def note(self, text: str) -> None:
         """One line, above the bar where there is one."""
@@ -111,6 +142,10 @@ class Display:
         expected = (_mean(self._took.get(key.method, ()), mean) for key in self.left.values())
         busy = min(self.plan.workers, sum(count > 0 for count in self.blocks.values()))
         return f"about {rough_duration(sum(expected) / max(busy, 1))} left"
+
+
+def _place(key: Key) -> str:
+    return f"{key.task}, fold {key.fold}, seed {key.seed}, {key.method}"
 
 
 def _mean(values: Iterable[float], otherwise: float) -> float:

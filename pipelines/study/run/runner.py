@@ -249,6 +249,7 @@ class _Session:
             begin=progress.begin,
             on_death=lambda reason: self._ray_died(reason, progress.status),
             note=display.note,
+            at_work=display.at_work,
         )
 
     # What was before ---------------------------------------------------------------------------------

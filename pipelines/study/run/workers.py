@@ -70,6 +70,7 @@ def compute(
     asked: Callable[[], object] = lambda: None,
     on_death: Callable[[str], None] = lambda reason: None,
     note: Callable[[str], None],
+    at_work: Callable[[Sequence[Key]], None] = lambda keys: None,
 ) -> None:
     """Compute every missing cell of a study; ``finished`` is called in this process, in order of arrival.
 
@@ -82,6 +83,7 @@ def compute(
     begin : called once Ray is there.
     asked : whether somebody has asked to stop.
     on_death : see :func:`pipelines.compute.ray_session.ray_watch`.
+    at_work : is told which cells are being computed, whenever these are others.
 
     Raises
     ------
@@ -124,6 +126,7 @@ def compute(
                     room=room,
                     check=check,
                     note=note,
+                    at_work=lambda jobs: at_work([keys[job.digest] for job in jobs]),
                     advice="give it more memory, or lower --workers; finished cells are kept",
                 )
             except JobError as error:

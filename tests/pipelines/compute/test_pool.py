@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -52,6 +53,22 @@ def done(body, *, given=None, room=lambda: 3, seed=0, check=lambda: None, finish
         error.left = close()
         raise
     return close()
+
+
+def test_what_is_being_done_is_told_whenever_it_changes():
+    told, workers = [], WorkersHere(squares, {"x": 100})
+    work_through(
+        blocks(),
+        workers,
+        lambda job, result: None,
+        room=lambda: 2,
+        at_work=lambda jobs: told.append(list(jobs)),
+        advice="none",
+    )
+    assert told[0] == [block.jobs[0] for block in blocks()[:2]]
+    assert {job for jobs in told for job in jobs} == {job for block in blocks() for job in block.jobs}
+    assert all(first != then for first, then in itertools.pairwise(told))
+    assert all(len(jobs) <= 2 for jobs in told)
 
 
 def squares(shared, jobs):

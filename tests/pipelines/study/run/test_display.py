@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -58,6 +59,41 @@ def test_methods_not_seen_yet_count_as_the_mean_so_far(planned):
         finish(display, planned, [key for key in planned.missing if key.method == "raw"][:2])
         # 4 of raw take 2 s each, 18 others 10 s, on two workers.
         assert display._time_left() == "about 2 min left"
+
+
+def test_where_a_study_begins_is_said_before_its_first_cell_is_finished(planned):
+    console, clock = Console(file=io.StringIO(), width=200), Clock()
+    partly = replace(planned, cached=frozenset(key.digest for key in planned.cells[:5]))
+    with Display(partly, console, clock=clock) as display:
+        assert (
+            console.file.getvalue()
+            == f"study tiny: 5 of {CELLS} cells are kept, 19 to compute, starting Ray\n"
+        )
+        display.at_work([])
+        display.at_work(partly.missing[:2])
+        display.at_work(partly.missing[1:3])  # a line now and then is enough
+        *_, line = console.file.getvalue().splitlines()
+        assert line == "2 workers at work, on lab, fold 1, seed 0, jec-ssl; lab, fold 1, seed 0, jmml"
+        finish(display, partly, partly.missing[:1])
+        assert len(console.file.getvalue().splitlines()) == 2
+        clock.now += 60
+        finish(display, partly, partly.missing[1:2])  # the block goes on, and one wonders
+        *_, line = console.file.getvalue().splitlines()
+        assert line.startswith("2 of 19 cells, about ")
+        assert "; last: lab, fold 1, seed 0, jmml: UAR 0." in line
+
+
+def test_cells_at_work_stand_below_the_bar(planned):
+    console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    with Display(planned, console, clock=Clock()) as display:
+        display.at_work(planned.missing[:6])
+        assert display._bar is not None
+        display._bar.refresh()
+    text = console.file.getvalue()
+    assert f"study tiny: {CELLS} cells to compute" in text
+    assert "6 workers at work" in text
+    assert "at work: lab, fold 0, seed 0, raw; " in text
+    assert "; lab, fold 0, seed 0, one-hot and 2 more" in text
 
 
 def test_a_bar_on_a_terminal(planned):
