@@ -62,7 +62,6 @@ def test_help_loads_no_heavy_module():
 
 def test_outside_a_project_one_line_and_an_exit_code(capfd, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("JMML_PROJECT", raising=False)
     code, out, err = run(capfd, "data", "list")
     assert code == 10
     assert out == ""
@@ -127,7 +126,6 @@ def test_version(capfd):
 def test_an_empty_registry_says_where_it_looked_and_where_a_team_has_its_own(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     project = make_project(tmp_path / "project")
     monkeypatch.chdir(project.root)
     _, out, _ = run(capfd, "model", "list")

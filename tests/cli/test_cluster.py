@@ -40,7 +40,6 @@ def cluster(monkeypatch, tmp_path):
     )
     answer = Cluster("10.0.0.5:6379", True, "2", "3", None, (), ())
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(started_nodes, "read", lambda: [node])
     monkeypatch.setattr(nodes, "ask", lambda *args, **options: replace(answer, users=tuple(users)))
     monkeypatch.setattr(nodes, "end", lambda node: ended.append(node) or True)

@@ -62,8 +62,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project whose folder has a hostile name."""
     root = tmp_path / HOSTILE
     root.mkdir(parents=True)
-    for name in ("JMML_SHARED", "MLFLOW_TRACKING_URI", "JMML_PROJECT", "JMML_DEBUG", "RAY_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(root)
     return bare_project(root)

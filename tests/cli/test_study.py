@@ -251,7 +251,7 @@ def test_nothing_finished_yet(capfd, computed, monkeypatch):
     assert "Run `jmml study run worlds`" in err
 
 
-def test_a_study_is_watched_stopped_and_resumed(capfd, own, finished, monkeypatch):
+def test_a_study_is_watched_stopped_and_resumed(capfd, own, finished):
     assert run(capfd, "watch", "tiny", "--once") == (
         0,
         f"study tiny  finished\n{CELLS} of {CELLS} cells ({CELLS} kept from before)\n",

@@ -64,8 +64,6 @@ def project(tmp_path_factory):
 @pytest.fixture
 def here(project, monkeypatch):
     monkeypatch.setenv("JMML_PROJECT", str(project.root))
-    for name in ("JMML_SHARED", "JMML_TEAM", "RAY_ADDRESS"):
-        monkeypatch.delenv(name, raising=False)
     return project
 
 
@@ -409,7 +407,6 @@ def test_list(capfd, here):
 def test_no_sweep_yet_says_where_it_looked_and_what_to_do(capfd, tmp_path, monkeypatch):
     project = bare_project(tmp_path)
     monkeypatch.chdir(project.root)
-    monkeypatch.delenv("JMML_SHARED", raising=False)
     code, out, err = run(capfd, "list")
     assert (code, err) == (0, "")
     assert out.splitlines() == [

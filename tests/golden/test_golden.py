@@ -42,8 +42,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 @pytest.fixture
 def project(kept: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("JMML_SHARED", "JMML_PROJECT", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(kept[0])
     return Project(kept[0])
 

@@ -177,7 +177,7 @@ def test_a_memo_never_serves_another_stage_1(change) -> None:
     assert shared.search == alone.search
 
 
-def test_candidates_of_stage_1_are_searched_with_their_own(monkeypatch) -> None:
+def test_candidates_of_stage_1_are_searched_with_their_own() -> None:
     wide = small_method().model_copy(update={"stage1": small_method().stage1.model_copy(update={"p": 7})})
     together = cell("jec-ssl", [CONFIG, wide])
     assert together.search[1]["val_uar"] == cell("jec-ssl", [wide]).search[0]["val_uar"]

@@ -35,7 +35,6 @@ def starts(monkeypatch, *failures, then=lambda: None):
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(session, "_make_token", lambda: None)
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return left
 
 

@@ -14,7 +14,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (tmp_path / "params.yaml").touch()
     (tmp_path / "dvc.yaml").touch()
     monkeypatch.setenv("JMML_PROJECT", str(tmp_path))
-    monkeypatch.delenv("JMML_DEBUG", raising=False)
     return Project(tmp_path)
 
 

@@ -40,10 +40,7 @@ def test_where_artifacts_lie(location: str, folder: str | None) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_champion_is_found_in_a_folder_of_any_name_and_after_a_move(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_a_champion_is_found_in_a_folder_of_any_name_and_after_a_move(tmp_path: Path, name: str) -> None:
     (tmp_path / "first").mkdir()
     project = make_project(tmp_path / "first" / name)
     run_sweep(Tracker.connect(project), tmp_path)

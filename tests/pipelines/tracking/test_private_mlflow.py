@@ -17,8 +17,7 @@ from tests.pipelines.tracked import make_lineage, make_project
 
 
 @pytest.fixture
-def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracker:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def tracker(tmp_path: Path) -> Tracker:
     return Tracker.connect(make_project(tmp_path / "project"))
 
 

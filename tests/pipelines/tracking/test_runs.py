@@ -16,9 +16,7 @@ from tests.pipelines.tracked import make_lineage, make_project
 
 @pytest.fixture(scope="module")
 def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return Tracker.connect(make_project(tmp_path_factory.mktemp("runs") / "project"))
+    return Tracker.connect(make_project(tmp_path_factory.mktemp("runs") / "project"))
 
 
 def start(tracker: Tracker, name: str) -> str:

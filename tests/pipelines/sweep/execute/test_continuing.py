@@ -20,8 +20,7 @@ from tests.pipelines.sweep.scripts import Script, write_events
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    monkeypatch.delenv("JMML_SHARED", raising=False)
+def project(tmp_path):
     project = write_project(tmp_path / "project")
     begin(project)
     return project
@@ -132,8 +131,7 @@ def test_other_data_are_for_another_sweep(project):
     assert "its trials have seen other data" in refused(project)
 
 
-def test_a_population_that_is_through_gets_no_members_at_random(tmp_path, monkeypatch):
-    monkeypatch.delenv("JMML_SHARED", raising=False)
+def test_a_population_that_is_through_gets_no_members_at_random(tmp_path):
     project = write_project(tmp_path / "project")
     changing = {"stage2.lr": {"uniform": [0.1, 1.0]}}
     planned = plan(
@@ -164,8 +162,7 @@ def test_a_smaller_lag_waits_for_a_trial_that_has_not_begun(project):
 
 
 @pytest.mark.parametrize("what", ["hours", "epochs"])
-def test_trials_cannot_be_added_where_the_budget_is_used_up(tmp_path, monkeypatch, what):
-    monkeypatch.delenv("JMML_SHARED", raising=False)
+def test_trials_cannot_be_added_where_the_budget_is_used_up(tmp_path, what):
     project = write_project(tmp_path / "project")
     begin(
         project, budget={"trials": 3, what: 3}, trials=None
@@ -215,8 +212,7 @@ def test_more_trials(project):
         ),
     ],
 )  # fmt: skip
-def test_a_sweep_that_cannot_have_more_trials(tmp_path, monkeypatch, changes, expected):
-    monkeypatch.delenv("JMML_SHARED", raising=False)
+def test_a_sweep_that_cannot_have_more_trials(tmp_path, changes, expected):
     project = write_project(tmp_path / "project")
     begin(project, **changes)
     with pytest.raises(ConfigError, match=expected):

@@ -25,8 +25,7 @@ from tests.pipelines.sweep.scripts import Script, bare_project, write_events
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    monkeypatch.delenv("JMML_SHARED", raising=False)
+def project(tmp_path):
     return bare_project(tmp_path)
 
 

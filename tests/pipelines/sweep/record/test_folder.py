@@ -40,8 +40,7 @@ def another_driver(folder):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    monkeypatch.delenv("JMML_SHARED", raising=False)
+def project(tmp_path):
     return bare_project(tmp_path)
 
 
@@ -199,9 +198,8 @@ def test_what_lies_in_a_folder_of_the_team_is_the_team_s(tmp_path, mode, mask):
         assert os.umask(before) == mask
 
 
-def test_a_sweep_that_starts_is_said_to(tmp_path, monkeypatch):
+def test_a_sweep_that_starts_is_said_to(tmp_path):
     """Half a minute, before Ray is there; then its first event."""
-    monkeypatch.delenv("JMML_SHARED", raising=False)
     project = bare_project(tmp_path)
     folder = SweepFolder.of(project, "tiny")
     with folder.hold():

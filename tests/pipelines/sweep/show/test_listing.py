@@ -20,8 +20,7 @@ from tests.pipelines.sweep.scripts import DEFINITION, Script, bare_project
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    monkeypatch.delenv("JMML_SHARED", raising=False)
+def project(tmp_path):
     return bare_project(tmp_path)
 
 

@@ -25,7 +25,6 @@ from pipelines.sweep.show.charts.axes import Axis
 from pipelines.sweep.show.importance import importances
 from pipelines.sweep.show.page_definition import asked, searched
 from pipelines.workspace.project import Project
-from pipelines.workspace.team import SHARED
 from tests.pipelines.study.publish.test_report import Page
 from tests.pipelines.sweep import journals
 
@@ -423,8 +422,7 @@ class TestAnySweep:
 
 class TestFile:
     @pytest.fixture
-    def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-        monkeypatch.delenv(SHARED, raising=False)
+    def project(self, tmp_path: Path) -> Project:
         (tmp_path / "params.yaml").write_text("{}")
         (tmp_path / "dvc.yaml").write_text("stages: {}\n")
         project = Project(tmp_path)

@@ -17,8 +17,7 @@ from tests.waiting import until
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    monkeypatch.delenv("JMML_SHARED", raising=False)
+def project(tmp_path):
     return bare_project(tmp_path)
 
 

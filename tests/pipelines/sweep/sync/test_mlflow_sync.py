@@ -28,12 +28,6 @@ from tests.pipelines.sweep.shipping import (
 from tests.waiting import until
 
 
-@pytest.fixture(autouse=True)
-def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "JMML_SHARED", *module.LIMITS):
-        monkeypatch.delenv(name, raising=False)
-
-
 class Store:
     """Keeps what is written as MLflow does; goes away, refuses and loses runs when told to."""
 
