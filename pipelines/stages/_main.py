@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from jmml.errors import JMMLError, ProjectError
 from pipelines.compute.signals import termination_as_exit
 from pipelines.reporting.progress import Shown, no_progress, progress_bar, progress_lines
+from pipelines.stages._early import ended, interrupt_raised
 from pipelines.stages._parent import Parent
 from pipelines.workspace.project import Project, keep_out_of_git
 
@@ -42,9 +43,10 @@ def main(stage: Callable[..., str], argv: list[str] | None = None) -> int:
     parent = Parent.find()
     _quiet.set(parent is not None and parent.quiet)
     try:
-        project = Project.find()
-        with termination_as_exit(), _ended_with(parent, name), _one_writer(project, name, **options):
-            print(f"{name}: {stage(project, **options)}")
+        with interrupt_raised():
+            project = Project.find()
+            with termination_as_exit(), _ended_with(parent, name), _one_writer(project, name, **options):
+                print(f"{name}: {stage(project, **options)}")
     except (JMMLError, OSError) as error:
         if os.environ.get("JMML_DEBUG") == "1":
             raise
@@ -54,15 +56,13 @@ def main(stage: Callable[..., str], argv: list[str] | None = None) -> int:
             print(f"error: {line}{during}", file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:
-        _say(f"{name}: interrupted; run `dvc repro` to go on, `dvc checkout` for the earlier outputs")
-        return 130
-    except SystemExit as ended:
-        if ended.code != TERMINATED:
+        _say(ended(name, signal.SIGINT))
+        return 128 + signal.SIGINT
+    except SystemExit as left:
+        if left.code != TERMINATED:
             raise
         _end_children()
-        _say(
-            f"{name}: ended before it was done; run `dvc repro` to go on, `dvc checkout` for the earlier outputs"
-        )
+        _say(ended(name, signal.SIGTERM))
         return TERMINATED
     return 0
 
