@@ -18,9 +18,14 @@ def contradictions(definition: SweepDefinition) -> list[str]:
 
 
 def _enough_trials(d: SweepDefinition) -> list[str]:
-    if d.budget.trials is None and not ALGORITHMS[d.algorithm].finite:
-        return [f"budget.trials: missing; say how many configurations {d.algorithm} may try at most"]
-    return []
+    return trials_missing(d.algorithm, d.budget.trials)
+
+
+def trials_missing(algorithm: str, trials: object) -> list[str]:
+    """That no number of trials is named, where the algorithm has none of its own."""
+    if trials is not None or ALGORITHMS[algorithm].finite:
+        return []
+    return [f"budget.trials: missing; say how many configurations {algorithm} may try at most"]
 
 
 def _counts(d: SweepDefinition) -> list[str]:

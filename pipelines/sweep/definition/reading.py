@@ -10,7 +10,8 @@ from pipelines.definitions import checks, reading
 from pipelines.definitions.overrides import Keys
 from pipelines.definitions.reading import Kind
 from pipelines.definitions.shipped import ready_made
-from pipelines.sweep.definition.checks import contradictions
+from pipelines.sweep.definition.checks import contradictions, trials_missing
+from pipelines.sweep.definition.choices import ALGORITHMS
 from pipelines.sweep.definition.model import SweepDefinition
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def form(data: dict[str, Any]) -> tuple[SweepDefinition | None, list[str]]:
         found.append("space: empty, nothing to search; add a setting, e.g. stage2.k: {choice: [2, 4]}")
         data["space"] = {"stage2.k": {"choice": [2, 4]}}
     definition, problems = checks.form(SweepDefinition, data, space="space")
-    return definition, found + problems
+    found += problems
+    return definition, found + _entries_missing(data) if found else found
 
 
 KIND = Kind("sweep", "name, budget and space", GUIDE, READY_MADE, KEYS, form)
@@ -84,6 +86,15 @@ def change(definition: SweepDefinition, overrides: Sequence[str]) -> SweepDefini
 def check(data: dict[str, Any]) -> SweepDefinition:
     """The definition in ``data``, or one :class:`ConfigError` with all that is wrong with it."""
     return reading.check(KIND, data, together=contradictions)
+
+
+def _entries_missing(data: dict[str, Any]) -> list[str]:
+    """Entries that others make necessary and that are not there, in a definition whose form is not sound."""
+    algorithm = data.get("algorithm", SweepDefinition.model_fields["algorithm"].default)
+    budget = data.get("budget", {})
+    if algorithm not in list(ALGORITHMS) or not isinstance(budget, dict):
+        return []
+    return trials_missing(algorithm, budget.get("trials"))
 
 
 def _spelt_out(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

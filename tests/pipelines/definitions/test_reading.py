@@ -49,7 +49,7 @@ def test_a_key_that_is_missing_has_the_file_alone(tmp_path, load, text):
     path.write_text(f"{text}\n")
     with pytest.raises(ConfigError) as caught:
         load(path)
-    assert sorted(caught.value.lines)[0] == f"{path}: name: missing"
+    assert f"{path}: name: missing" in caught.value.lines
 
 
 @pytest.mark.parametrize(

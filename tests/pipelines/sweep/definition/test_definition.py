@@ -101,15 +101,20 @@ def test_a_space_that_is_no_mapping(space):
 def test_missing_parts_are_named():
     with pytest.raises(ConfigError) as caught:
         check({})
-    assert sorted(caught.value.problems) == [
-        "name: missing",
-        "space: missing",
-    ]
+    trials = "budget.trials: missing; say how many configurations tpe may try at most"
+    assert sorted(caught.value.problems) == [trials, "name: missing", "space: missing"]
     with pytest.raises(ConfigError) as caught:
         check({"name": "a", "space": {"stage2.k": {"choice": [2, 3]}}})
-    assert caught.value.problems == [
-        "budget.trials: missing; say how many configurations tpe may try at most"
-    ]
+    assert caught.value.problems == [trials]
+    with pytest.raises(ConfigError) as caught:
+        check({"name": "a", "algorithm": "grid"})
+    assert caught.value.problems == ["space: missing"]
+    with pytest.raises(ConfigError) as caught:  # nothing that follows from a mistyped entry
+        check({"name": "a", "algorithm": "tpo", "space": {"stage2.k": {"choice": [2, 3]}}})
+    assert len(caught.value.problems) == 1
+    with pytest.raises(ConfigError) as caught:  # with contradictions, where the form is sound
+        check({"name": "a", "algorithm": "pbt", "space": {"stage2.k": {"choice": [2, 3]}}})
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["budget.trials", "space"]
 
 
 def test_a_grid_must_be_finite():
