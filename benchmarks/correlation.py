@@ -43,25 +43,29 @@ def covariances(h1: Tensor, h2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def inverse_root(s: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(s)
-    return vectors @ torch.diag(values**-0.5) @ vectors.T
+    root: Tensor = vectors @ torch.diag(values**-0.5) @ vectors.T
+    return root
 
 
 def by_eigh(h1: Tensor, h2: Tensor) -> Tensor:
     s11, s12, s22 = covariances(h1, h2)
     t = inverse_root(s11) @ s12 @ inverse_root(s22)
-    return -torch.linalg.eigh(t.T @ t).eigenvalues.clamp(min=1e-12).sqrt().sum()
+    correlations: Tensor = torch.linalg.eigh(t.T @ t).eigenvalues.clamp(min=1e-12).sqrt()
+    return -correlations.sum()
 
 
 def by_svd(h1: Tensor, h2: Tensor) -> Tensor:
     s11, s12, s22 = covariances(h1, h2)
-    return -torch.linalg.svd(inverse_root(s11) @ s12 @ inverse_root(s22)).S.sum()
+    correlations: Tensor = torch.linalg.svd(inverse_root(s11) @ s12 @ inverse_root(s22)).S
+    return -correlations.sum()
 
 
 def by_cholesky(h1: Tensor, h2: Tensor) -> Tensor:
     s11, s12, s22 = covariances(h1, h2)
     left = torch.linalg.solve_triangular(torch.linalg.cholesky(s11), s12, upper=False)
     t = torch.linalg.solve_triangular(torch.linalg.cholesky(s22), left.T, upper=False)
-    return -torch.linalg.svdvals(t).sum()
+    correlations: Tensor = torch.linalg.svdvals(t)
+    return -correlations.sum()
 
 
 def ours(h1: Tensor, h2: Tensor) -> Tensor:
@@ -98,7 +102,8 @@ def inputs(n: int = 256, d: int = 16) -> dict[str, tuple[Tensor, Tensor]]:
 
 def gradients(loss: Loss, h1: Tensor, h2: Tensor) -> tuple[Tensor, Tensor]:
     h1, h2 = h1.detach().requires_grad_(), h2.detach().requires_grad_()
-    return torch.autograd.grad(loss(h1, h2), (h1, h2))
+    of_h1, of_h2 = torch.autograd.grad(loss(h1, h2), (h1, h2))
+    return of_h1, of_h2
 
 
 def times(n: int, d: int, rounds: int) -> dict[str, np.ndarray]:
@@ -119,7 +124,7 @@ def times(n: int, d: int, rounds: int) -> dict[str, np.ndarray]:
 def verdict(loss: Loss, h1: Tensor, h2: Tensor) -> str:
     try:
         found = gradients(loss, h1, h2)
-    except torch.linalg.LinAlgError:
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         return "error"
     bad = sum(int((~torch.isfinite(g)).sum()) for g in found)
     return "NaN" if bad else f"{max(float(g.abs().max()) for g in found):.1e}"

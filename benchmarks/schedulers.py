@@ -148,7 +148,12 @@ class Tunes:
     waits = 0
 
     def __init__(self, name: str, trials: int) -> None:
-        common = {"time_attr": "epoch", "metric": "score", "mode": "max", "grace_period": GRACE}
+        common: dict[str, Any] = {
+            "time_attr": "epoch",
+            "metric": "score",
+            "mode": "max",
+            "grace_period": GRACE,
+        }
         self._scheduler: TrialScheduler
         if name == "median":
             self._scheduler = MedianStoppingRule(**common)
@@ -198,7 +203,8 @@ def simulate(side: Any, landscape: Landscape, workers: int) -> Outcome:
     """Train until all trials are over; a free worker takes what is next."""
     queue: list[tuple[float, int, int, int]] = []  # when an epoch ends, tie, trial, epoch
     now, used, ties = 0.0, 0, itertools.count()
-    best, found, scores = -math.inf, CHANCE, []
+    best, found = -math.inf, CHANCE
+    scores: list[float] = []
     budgets = [EPOCHS * budget for budget in BUDGETS]
     while True:
         while len(queue) < workers and (taken := side.next()) is not None:

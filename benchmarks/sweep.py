@@ -280,7 +280,7 @@ def asha(quick: bool, rounds: int) -> None:
         table.append((outcomes, reached))
         print(f"  round {len(table)}: best {best:.4f}; without ASHA {same}", flush=True)
     for side in sides:
-        times = [reached[side] for _, reached in table if reached[side] is not None]
+        times = [time for _, reached in table if (time := reached[side]) is not None]
         text = quartiles(times) if times else "never"
         ends = [outcomes[side].wall(all_of_it=True) for outcomes, _ in table]
         tops = [max(max(t["scores"]) for t in outcomes[side].trials if t["scores"]) for outcomes, _ in table]

@@ -62,7 +62,7 @@ def run(root: Path, space: dict[str, Any], trials: int, concurrent: int) -> dict
     if results.errors:
         raise results.errors[0]
     found = {}
-    for result in results:
+    for result in (results[number] for number in range(len(results))):
         assert result.config is not None
         assert result.metrics_dataframe is not None
         frame, number = result.metrics_dataframe, 1 + wanted.index(result.config["configuration"])

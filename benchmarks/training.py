@@ -45,7 +45,7 @@ def optimise(
     while True:
         for rows in minibatches(n, batch_size, generator):
             optimiser.zero_grad()
-            loss(rows).backward()
+            torch.autograd.backward(loss(rows))
             optimiser.step()
         yield
 
@@ -71,12 +71,12 @@ def plain_stage1(m: JECSSL, X: np.ndarray, labels: np.ndarray) -> Iterator[None]
     return optimise(net, m, len(x), m.batch_size, loss)
 
 
-def plain_stage2(m: EDCCCAE, X: np.ndarray, X_eeg: np.ndarray) -> Iterator[None]:
+def plain_stage2(m: EDCCCAE, k: int, X: np.ndarray, X_eeg: np.ndarray) -> Iterator[None]:
     """With the pairs of one epoch, as drawing them is no part of a step."""
     u_s, u_e = (torch.from_numpy(Standardiser.fit(v)(v)).float() for v in (X, X_eeg))
     mate = torch.randperm(len(u_e), generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(m.seed)
-    net = CrossModalNetwork(X.shape[1], X_eeg.shape[1], m.hidden, m.k, 1, generator)
+    net = CrossModalNetwork(X.shape[1], X_eeg.shape[1], m.hidden, k, 1, generator)
     mse = functional.mse_loss
 
     def loss(rows: Tensor) -> Tensor:
@@ -84,10 +84,10 @@ def plain_stage2(m: EDCCCAE, X: np.ndarray, X_eeg: np.ndarray) -> Iterator[None]
         z_s, z_e = net.f_s(s), net.f_e(e)
         own = mse(net.g_s(z_s), s) + mse(net.g_e(z_e), e)
         cross = mse(net.h_se(z_s), e) + mse(net.h_es(z_e), s)
-        correlation = correlation_loss(z_s, z_e, ridge=m.ridge, smoothing=m.smoothing) / m.k
+        correlation = correlation_loss(z_s, z_e, ridge=m.ridge, smoothing=m.smoothing) / k
         return m.lam_r * own + m.lam_x * cross + m.lam_c * correlation
 
-    return optimise(net, m, len(u_s), max(m.batch_size, 8 * m.k), loss)
+    return optimise(net, m, len(u_s), max(m.batch_size, 8 * k), loss)
 
 
 class Clock:
@@ -124,16 +124,18 @@ def times(ours: Iterator[object], plain: Iterator[None], rounds: int, clock: Clo
     return table
 
 
-def stage1(n: int, d: int, n_classes: int, rounds: int, clock: Clock, **options: int) -> np.ndarray:
+def stage1(n: int, d: int, n_classes: int, rounds: int, clock: Clock) -> np.ndarray:
     X, y = features(n, d, n_classes)
-    model = JECSSL(epochs=rounds + 3, **options)
+    model = JECSSL(epochs=rounds + 3)
     return times(model.iter_fit(X, y), plain_stage1(model, X, y), rounds, clock)
 
 
-def stage2(n: int, r: int, n_classes: int, rounds: int, clock: Clock, **options: int) -> np.ndarray:
+def stage2(
+    n: int, r: int, n_classes: int, rounds: int, clock: Clock, *, k: int = 6, batch_size: int = 64
+) -> np.ndarray:
     (X, y), (X_eeg, y_eeg) = features(n, r, n_classes), features(n, r, n_classes, seed=1)
-    model = EDCCCAE(epochs=rounds + 3, **options)
-    return times(model.iter_fit(X, X_eeg, y, y_eeg), plain_stage2(model, X, X_eeg), rounds, clock)
+    model = EDCCCAE(k=k, epochs=rounds + 3, batch_size=batch_size)
+    return times(model.iter_fit(X, X_eeg, y, y_eeg), plain_stage2(model, k, X, X_eeg), rounds, clock)
 
 
 def main() -> None:
