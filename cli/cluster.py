@@ -87,9 +87,10 @@ def join(
     from pipelines.compute import nodes
 
     cluster, node = nodes.join(address, token_file=token_file, cpus=cpus, gpus=gpus)
-    say(
-        f"{node.ip} joined with {node.cpus:g} CPUs, {node.gpus:g} GPUs; cluster {cluster.address}: {_size(cluster)}"
-    )
+    from pipelines.reporting.wording import many
+
+    has = f"{many(node.cpus, 'CPU')}, {many(node.gpus, 'GPU')}"
+    say(f"{node.ip} joined with {has}; cluster {cluster.address}: {_size(cluster)}")
 
 
 @app.command()
@@ -183,6 +184,7 @@ def down(
 
 
 def _size(cluster: Cluster) -> str:
+    from pipelines.reporting.wording import many
+
     cpus, gpus = sum(node.cpus for node in cluster.nodes), sum(node.gpus for node in cluster.nodes)
-    count = len(cluster.nodes)
-    return f"{count} node{'s' * (count != 1)}, {cpus:g} CPUs, {gpus:g} GPUs"
+    return f"{many(len(cluster.nodes), 'node')}, {many(cpus, 'CPU')}, {many(gpus, 'GPU')}"

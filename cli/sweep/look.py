@@ -154,7 +154,9 @@ def best(
             f"# sweep {name}, {best_text(state, trial)}", highlight=False, markup=False, soft_wrap=True
         )
         if front:
-            shown.print(f"# {len(front)} trials of which none is both better and cheaper:")
+            from pipelines.reporting.wording import many
+
+            shown.print(f"# {many(len(front), 'trial')} of which none is both better and cheaper:")
             shown.print(table(state, front, width=shown.width))
     note = "# for params.yaml; stage2.epochs is the best epoch, and the most that later sweeps train"
     shown.print(note, markup=False, highlight=False, soft_wrap=True)

@@ -18,6 +18,7 @@ from pipelines.compute.cluster_info import ask, origin, reachable, resolve
 from pipelines.compute.nodes import token_for
 from pipelines.compute.private_ray import reread_login
 from pipelines.compute.ray_start import started
+from pipelines.reporting.wording import many
 
 # Our own table reports and our own callback logs; trials get absolute paths and no folder of their own.
 _QUIET = {
@@ -207,14 +208,17 @@ def check_fits(cpus_per_trial: float, gpus_per_trial: float, have: Resources | N
         return have
     most_cpus = max((size[0] for size in have.largest), default=0.0)
     most_gpus = max((size[1] for size in have.largest), default=0.0)
-    asked, largest = f"{cpus_per_trial:g} CPUs", f"{most_cpus:g} CPUs"
+    asked, largest = many(cpus_per_trial, "CPU"), many(most_cpus, "CPU")
     if gpus_per_trial:
-        asked, largest = f"{asked} and {gpus_per_trial:g} GPUs", f"{largest}, the most GPUs {most_gpus:g}"
+        asked, largest = (
+            f"{asked} and {many(gpus_per_trial, 'GPU')}",
+            f"{largest}, the most GPUs {most_gpus:g}",
+        )
         if cpus_per_trial <= most_cpus and gpus_per_trial <= most_gpus:
             largest += ", on different nodes"
     key = "resources.gpus" if gpus_per_trial > most_gpus else "resources.cpus"
     raise SweepError(
-        f"a trial asks for {asked}, the largest of {have.nodes} node{'s' * (have.nodes != 1)} has {largest}",
+        f"a trial asks for {asked}, the largest of {many(have.nodes, 'node')} has {largest}",
         where=key,
         fix=f"lower {key}, or join a larger machine",
     )

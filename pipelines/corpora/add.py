@@ -17,6 +17,7 @@ from jmml.files import atomic_folder, atomic_path
 from pipelines.corpora.dvc_record import errors_reported, track
 from pipelines.corpora.scan import admit, open_corpus
 from pipelines.reporting.progress import progress_bar
+from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 from pipelines.workspace.settings_file import with_corpus
 
@@ -42,7 +43,7 @@ class AddResult:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        what = f"{self.samples} {self.modality} samples of {self.groups} people"
+        what = f"{many(self.samples, f'{self.modality} sample')} of {many(self.groups, 'person', 'people')}"
         use = f"task.{self.modality} in params.yaml names it now" if self.used else (
             f"to use it, set task.{self.modality}: {self.name} in params.yaml"
         )  # fmt: skip

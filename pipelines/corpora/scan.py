@@ -13,6 +13,7 @@ from jmml.data.corpora.table import TableCorpus
 from jmml.data.manifest import Manifest
 from jmml.errors import CorpusError, RecordingError
 from pipelines.reporting.progress import Progress
+from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 
 SHOWN = 3
@@ -66,7 +67,7 @@ def admit(
             progress(number + 1, len(manifest))
     if problems and not (skip_bad and usable.any()):
         raise RecordingError(
-            f"{len(problems)} of {len(manifest)} recordings cannot be used: {'; '.join(problems[:SHOWN])}"
+            f"{len(problems)} of {many(len(manifest), 'recording')} cannot be used: {'; '.join(problems[:SHOWN])}"
             + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""),
             where=name,
             fix="repair or remove them, or leave them out (`jmml data add --skip-bad`, or skip_bad: true in its "

@@ -12,6 +12,7 @@ from jmml.errors import DataError, JMMLError
 from pipelines.corpora.dvc_record import DvcRecord, hash_of_folder
 from pipelines.corpora.scan import open_corpus, read_manifest, scan
 from pipelines.reporting.progress import progress_bar
+from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 
 SHOWN_CHANGES = 10
@@ -53,7 +54,8 @@ class VerifyReport:
         if changed:
             named = "; ".join(f"{c.name}: {c.problems[0]}, {len(c.problems)} in all" for c in changed)
             raise DataError(
-                f"{len(changed)} of {len(self.checks)} corpora differ from what was recorded ({named})",
+                f"{len(changed)} of {many(len(self.checks), 'corpus', 'corpora')} differ from what was recorded "
+                f"({named})",
                 fix="restore them with `dvc checkout`, or record them as they are with `dvc commit`",
             )
 

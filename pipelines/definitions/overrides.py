@@ -16,9 +16,6 @@ from pipelines.definitions.checks import OPTIONS, valid_keys
 from pipelines.definitions.spaces import DISTRIBUTIONS
 
 _CALL = re.compile(r"(\w+)\((.*)\)")
-_DEEPEST = (
-    3  # section, part and a part of that; what follows belongs to the last key, as in classifier.options.C
-)
 
 
 @dataclass(frozen=True)

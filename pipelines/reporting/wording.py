@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 
-def many(count: int, noun: str) -> str:
-    """``1 seed``, ``2 seeds``; thousands are set apart by a narrow space."""
-    return f"{grouped(count)} {noun}{'' if count == 1 else 's'}"
+def many(count: float, noun: str, several: str = "") -> str:
+    """``1 seed``, ``2 seeds``, ``0.5 CPUs``, ``9 people`` (``several``); thousands are set apart by a narrow space."""
+    number = grouped(count) if count == round(count) else f"{count:g}"
+    return f"{number} {noun if count == 1 else several or f'{noun}s'}"
 
 
 def grouped(count: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from pipelines.corpora.scan import admit, open_corpus
+from pipelines.reporting.wording import many
 from pipelines.stages._main import main, stage_progress
 from pipelines.workspace.project import Project
 
@@ -21,7 +22,7 @@ def ingest(project: Project, corpus: str) -> str:
     notes = "".join(
         f"; {note}" for note in (*manifest.notes, *(f"left out {bad}" for bad in manifest.skipped))
     )
-    return f"{corpus}: {len(manifest)} samples of {manifest.frame['group'].nunique()} people{notes}"
+    return f"{corpus}: {len(manifest)} samples of {many(manifest.frame['group'].nunique(), 'person', 'people')}{notes}"
 
 
 if __name__ == "__main__":

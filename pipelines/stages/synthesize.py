@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from jmml.data.synthetic import write_synthetic_eeg, write_synthetic_speech
+from pipelines.reporting.wording import many
 from pipelines.stages._main import main
 from pipelines.workspace.project import Project
 
@@ -16,7 +17,7 @@ def synthesize(project: Project) -> str:
     write_synthetic_speech(speech, config)
     write_synthetic_eeg(eeg, config)
     size = sum(path.stat().st_size for root in (speech, eeg) for path in root.rglob("*") if path.is_file())
-    return f"{config.speakers} speakers, {config.subjects} EEG subjects, {size / 1e6:.1f} MB"
+    return f"{many(config.speakers, 'speaker')}, {many(config.subjects, 'EEG subject')}, {size / 1e6:.1f} MB"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from jmml.task import TaskData
 from pipelines.cache.cells import Key
 from pipelines.cache.models import ModelStore, model_keys
 from pipelines.cache.stage1 import Stage1Store
+from pipelines.reporting.wording import many
 from pipelines.stages._main import main, stage_progress
 from pipelines.stages.summary import training_curves
 from pipelines.workspace.fingerprint import code_digest
@@ -59,8 +60,8 @@ def train(project: Project) -> str:
             curves.to_csv(folder / f"{name}.csv", float_format="%.6g")
     store.prune()
     kept = len(keys) - len(missing)
-    notes = f"; {kept} of {len(keys)} models kept from before" if kept else ""
-    return f"{', '.join(methods)} on {len(split)} folds with {len(seeds)} seeds{notes}"
+    notes = f"; {kept} of {many(len(keys), 'model')} kept from before" if kept else ""
+    return f"{', '.join(methods)} on {many(len(split), 'fold')} with {many(len(seeds), 'seed')}{notes}"
 
 
 def fit_all(

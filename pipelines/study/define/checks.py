@@ -11,6 +11,7 @@ from jmml.errors import ConfigError
 from jmml.methods import label_only
 from pipelines.definitions import spaces
 from pipelines.definitions.checks import part_of
+from pipelines.reporting.wording import many
 from pipelines.study.define.model import StudyDefinition
 
 PAIRING = "stage2.pairing"  # a property of the data, set per task
@@ -68,7 +69,7 @@ def contradictions(definition: StudyDefinition) -> list[str]:
         )
     elif tuning.trials - 1 > total:
         problems.append(
-            f"tuning.trials: {tuning.trials}, but the space holds {total:g} configurations besides the defaults; "
+            f"tuning.trials: {tuning.trials}, but the space holds {many(total, 'configuration')} besides the defaults; "
             f"set trials to {total + 1:g} or less, or widen the space"
         )
     return problems

@@ -15,7 +15,7 @@ from jmml.config import Params, digest
 from jmml.errors import ConfigError, JMMLError
 from pipelines.cache.cells import CellStore, Key, parts, shared_parts
 from pipelines.definitions import spaces
-from pipelines.reporting.wording import rough_duration
+from pipelines.reporting.wording import many, rough_duration
 from pipelines.study.define.checks import merged, settings_problems
 from pipelines.study.define.model import StudyDefinition
 from pipelines.study.define.reading import load_definition
@@ -109,7 +109,7 @@ class StudyPlan:
         assert expected is not None
         # A worker takes a whole block; fewer blocks than workers leave some idle.
         busy = min(self.workers, len(self.blocks()))
-        workers = f"{busy} worker{'' if busy == 1 else 's'}"
+        workers = many(busy, "worker")
         return f"about {rough_duration(expected / busy)} on {workers}, by the cells computed before; {RAY_STARTS}"
 
 

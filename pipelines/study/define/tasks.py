@@ -16,6 +16,7 @@ from jmml.methods import METHODS
 from jmml.task import TaskData, load_task, make_inner_split, make_split, training_part
 from pipelines.definitions import spaces
 from pipelines.definitions.checks import corner_problems, part_of
+from pipelines.reporting.wording import many
 from pipelines.study.define.checks import merged
 from pipelines.study.define.model import StudyDefinition, StudyTask
 from pipelines.study.define.widths import Sizes, width_problems
@@ -59,7 +60,7 @@ class PlannedTask:
             "data": source,
             "size": _size_of(data),
             "label space": data.label_space,
-            "outer folds": f"{len(self.split)}, {held_out} speaker{'' if held_out == 1 else 's'} each",
+            "outer folds": f"{len(self.split)}, {many(held_out, 'speaker')} each",
             "pairing": self.candidates[0].stage2.pairing if data.eeg is not None else "no EEG",
             "normalisation": data.normalisation,
         }
@@ -85,7 +86,8 @@ def draw_candidates(definition: StudyDefinition, base: MethodConfig) -> tuple[sp
     if len(others) < wanted:
         raise ConfigError(
             [
-                f"tuning.trials: {tuning.trials}, but the space holds {len(others)} configurations besides the defaults"
+                f"tuning.trials: {tuning.trials}, but the space holds {many(len(others), 'configuration')} besides "
+                "the defaults"
             ],
             where=f"study {definition.name}",
         )
@@ -225,8 +227,8 @@ def _setting(settings: Any, key: str) -> Any:
 
 
 def _size_of(data: TaskData) -> str:
-    text = f"{len(data.speech)} utterances of {len(set(data.speech.groups))} speakers"
+    text = f"{len(data.speech)} utterances of {many(len(set(data.speech.groups)), 'speaker')}"
     if data.eeg is None:
         return text
-    text += f", {len(data.eeg)} EEG rows of {len(set(data.eeg.groups))} subjects"
+    text += f", {len(data.eeg)} EEG rows of {many(len(set(data.eeg.groups)), 'subject')}"
     return text + (", parallel" if data.parallel else ", recorded apart")

@@ -98,7 +98,7 @@ def _task(results: StudyResults, task: TaskResults, drawn: list[Figure]) -> dict
         "facts": {
             **task.description,
             "classes": f"{', '.join(task.classes)} (chance {number(task.chance)})",
-            "evaluated": f"{people}, {int(task.table['n_samples'].max())} utterances, "
+            "evaluated": f"{people}, {many(int(task.table['n_samples'].max()), 'utterance')}, "
             f"{many(folds, 'outer fold')}, {many(found['n_seeds'], 'seed')}",
         },
         "outcome": found["outcome"],
@@ -146,7 +146,7 @@ def _controls(results: StudyResults) -> list[tuple[str, str]]:
 def _certificate(title: str, certificate: CertificateSummary) -> dict[str, Any]:
     objects: dict[str, list[str]] = {}
     for (name, modality), count in sorted(certificate.objects.items()):
-        objects.setdefault(name, []).append(f"{modality} in {count} cells")
+        objects.setdefault(name, []).append(f"{modality} in {many(count, 'cell')}")
     return {
         "title": title,
         "cells": certificate.cells,

@@ -11,6 +11,7 @@ import yaml
 from jmml.errors import ConfigError, JMMLError, SweepError
 from pipelines.definitions import spaces
 from pipelines.definitions.dry_run import DryRun, in_columns
+from pipelines.reporting.wording import many
 from pipelines.study.define.model import StudyDefinition
 from pipelines.study.define.plan import StudyPlan, plan
 from pipelines.study.publish.folders import kept_as
@@ -139,7 +140,7 @@ def _rows(plan: StudyPlan, kept: str) -> Iterator[tuple[str, str]]:
     yield "methods", f"{len(d.methods)}: {', '.join(d.methods)}"
     yield "claim", f"{d.claim} minus the best label-only control"
     yield "seeds", ", ".join(map(str, d.seeds))
-    budget = "1 candidate, the defaults" if d.tuning.trials == 1 else f"{d.tuning.trials} candidates"
+    budget = f"{many(d.tuning.trials, 'candidate')}{', the defaults' if d.tuning.trials == 1 else ''}"
     yield "tuning", f"{budget}, {plan.inner_folds} inner folds, the same for every method"
     for number, values in enumerate(plan.drawn, 1):
         yield f"  candidate {number}", spaces.describe(values)

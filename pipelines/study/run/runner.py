@@ -22,7 +22,7 @@ from pipelines.cache.cells import CellStore, Key
 from pipelines.cache.content import prune
 from pipelines.compute.signals import heeding
 from pipelines.reporting.terminal import PlainConsole
-from pipelines.reporting.wording import rough_duration
+from pipelines.reporting.wording import many, rough_duration
 from pipelines.study.define.model import StudyDefinition
 from pipelines.study.define.plan import StudyPlan, plan
 from pipelines.study.publish import certificates, record
@@ -62,7 +62,7 @@ class StudyRun:
     def lines(self) -> list[str]:
         """The outcome in words."""
         return [
-            f"{self.computed} cells computed, {self.kept} cached, in {rough_duration(self.seconds)}",
+            f"{many(self.computed, 'cell')} computed, {self.kept} cached, in {rough_duration(self.seconds)}",
             *self.published.lines(),
         ]
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from jmml.errors import ProjectError
 from pipelines.reporting.follow import await_start, follow
+from pipelines.reporting.wording import many
 from pipelines.study.publish.summary import FILE, Summary, folder_of, read
 from pipelines.study.run.folder import Status, StudyFolder
 from pipelines.workspace.project import Project
@@ -63,7 +64,7 @@ class Watcher:
         return self.record
 
     def _cells(self, now: Status) -> str:
-        text = f"{now.kept + now.done} of {now.total} cells"
+        text = f"{now.kept + now.done} of {many(now.total, 'cell')}"
         if now.kept:
             text += f" ({now.kept} kept from before)"
         if now.left:

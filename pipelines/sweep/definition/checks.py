@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pipelines.definitions import spaces
+from pipelines.reporting.wording import many
 from pipelines.sweep.definition.choices import ALGORITHMS, CHANGEABLE
 from pipelines.sweep.definition.model import SweepDefinition
 
@@ -33,7 +34,7 @@ def _counts(d: SweepDefinition) -> list[str]:
     if ALGORITHMS[d.algorithm].finite or trials is None or trials <= total:
         return []
     return [
-        f"trials: {trials}, but the space holds {total:g} configurations; "
+        f"trials: {trials}, but the space holds {many(total, 'configuration')}; "
         f"set budget.trials to {total:g} or less, or widen the space"
     ]
 
@@ -50,7 +51,7 @@ def _grid(d: SweepDefinition) -> list[str]:
     total = spaces.size(d.space)
     if d.budget.trials is not None and d.budget.trials < total:
         return [
-            f"trials: {d.budget.trials} is less than the grid of {total:g} configurations; "
+            f"trials: {d.budget.trials} is less than the grid of {many(total, 'configuration')}; "
             f"leave budget.trials out, set it to {total:g}, or use algorithm random"
         ]
     return []

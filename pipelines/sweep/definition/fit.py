@@ -85,7 +85,7 @@ def check_against(definition: SweepDefinition, base: MethodConfig) -> None:
         found.append(f"scheduler.reduction: {scheduler.reduction}, {runs}")
     if definition.budget.epochs is not None and definition.budget.epochs < longest:
         found.append(
-            f"budget.epochs: {definition.budget.epochs}, but one trial alone runs {longest} epochs of stage 2"
+            f"budget.epochs: {definition.budget.epochs}, but one trial alone runs {many(longest, 'epoch')} of stage 2"
         )
     if found:
         raise ConfigError(found, where=definition.name)

@@ -10,6 +10,7 @@ from typing import Any
 from jmml.errors import ConfigError
 from pipelines.definitions import spaces
 from pipelines.definitions.differences import differences
+from pipelines.reporting.wording import many
 from pipelines.sweep.decide.driver import budget_used
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan, plan
@@ -177,5 +178,6 @@ def _no_extension(definition: SweepDefinition, state: SweepState, trials: int) -
         return f"{used}; {raised.replace('hours', 'epochs') if 'epochs' in used else raised}"
     size = spaces.size(definition.space)
     if state.total + trials > size:
-        return f"the space holds {size:g} configurations, and {state.total} are wanted already; widen it in a new sweep"
+        holds = f"the space holds {many(size, 'configuration')}, and {state.total}"
+        return f"{holds} {'is' if state.total == 1 else 'are'} wanted already; widen it in a new sweep"
     return None

@@ -101,7 +101,7 @@ class SweepResult:
         failed = next((trial for trial in self.trials if trial.error), None)
         return [
             *self.table.notes(),
-            f"best of {len(self.trials)} trials ({counts}): trial {self.best.number}, inner-fold UAR "
+            f"best of {many(len(self.trials), 'trial')} ({counts}): trial {self.best.number}, inner-fold UAR "
             f"{self.best.best_val_uar:.3f} at epoch {self.best.best_epoch}: {describe(self.best.chosen)}",
             *([f"trial {failed.number} failed: {failed.error}"] if failed else []),
             *([closing] if (closing := self._closing()) else []),
@@ -122,7 +122,7 @@ class SweepResult:
             return []
         unsaved = f"; {unsaved_text(self.state.unsaved)}" if self.state.unsaved else ""
         return [
-            f"stage 1: {sum(memo.values())} models needed, {memo['computed']} computed "
+            f"stage 1: {many(sum(memo.values()), 'model')} needed, {memo['computed']} computed "
             f"({rate:.0%} were there already){unsaved}"
         ]
 

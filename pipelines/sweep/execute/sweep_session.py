@@ -339,8 +339,9 @@ def _best(state: SweepState) -> Trial:
         if not failed:
             raise SweepError("no trial was run: the budget was used up before", where=f"sweep {state.name}")
         first = min(failed, key=lambda trial: trial.number)
+        whose = "its only trial" if len(failed) == 1 else f"all {len(failed)} trials"
         raise SweepError(
-            f"all {len(failed)} trials failed; trial {first.number} ({describe(first.configuration)}): {first.error}",
+            f"{whose} failed; trial {first.number} ({describe(first.configuration)}): {first.error}",
             where=f"sweep {state.name}",
         )
     return state.best

@@ -23,6 +23,7 @@ from ray.tune.search import Searcher
 from jmml.errors import JMMLError
 from jmml.task import TaskData
 from pipelines.compute.worker import PlaceError
+from pipelines.reporting.wording import many
 from pipelines.sweep.decide.driver import Driver
 from pipelines.sweep.execute.keys import (
     CONFIGURATION,
@@ -304,4 +305,4 @@ def death_line(trial: RayTrial, deaths: int) -> str:
         text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reason = lines[-1] if lines else "no reason given"
-    return f"its workers died {deaths} times: {reason}"
+    return f"its workers died {many(deaths, 'time')}: {reason}"

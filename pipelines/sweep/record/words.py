@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from pipelines.reporting.wording import grouped
+from pipelines.reporting.wording import grouped, many
 from pipelines.sweep.record.state import SweepState
 
 
 def kept(state: SweepState) -> str:
     """``7 of 12 trials are done and kept, best score 0.612 (trial 3)``"""
-    text = f"{state.over} of {state.total} trials are done and kept"
+    text = f"{state.over} of {many(state.total, 'trial')} are done and kept"
     if state.best is not None:
         text += f", best score {state.best.best_score:.3f} (trial {state.best.number})"
     return text

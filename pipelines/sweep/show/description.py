@@ -241,9 +241,9 @@ def _rank(trial: Trial) -> tuple[bool, float, int]:
 def _resources(event: Mapping[str, Any]) -> str:
     if event["mode"] == "stop":
         return ""
-    gpus = f", {event['gpus']:g} GPUs" if event.get("gpus") else ""
+    gpus = f", {many(event['gpus'], 'GPU')}" if event.get("gpus") else ""
     where = f" at {event['address']}" if event.get("address") else ""
-    return f"{event['concurrent']} at a time, {event['cpus']:g} CPUs{gpus}{where}"
+    return f"{event['concurrent']} at a time, {many(event['cpus'], 'CPU')}{gpus}{where}"
 
 
 def _more(state: SweepState) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.definitions.spaces import show
-from pipelines.reporting.wording import grouped, many
+from pipelines.reporting.wording import many
 from pipelines.sweep.definition.model import CorporaConfig, CorpusRef, SchedulerConfig
 from pipelines.sweep.record.history import Record
 from pipelines.sweep.show.charts.figure import score_name
@@ -21,8 +21,8 @@ def asked(record: Record) -> list[tuple[str, str]]:
     state, d = record.state, record.state.definition
     hours, epochs = d.budget.hours, d.budget.epochs
     limits = [many(state.total, "trial")]
-    limits += [f"{hours:g} hour{'' if hours == 1 else 's'}"] if hours else []
-    limits += [f"{grouped(epochs)} epochs"] if epochs else []
+    limits += [many(hours, "hour")] if hours else []
+    limits += [many(epochs, "epoch")] if epochs else []
     cost = ", and few multiply-adds per utterance" if d.objective.cost else ""
     known = ALGORITHMS.get(d.algorithm)
     held_out = state.fingerprint.get("held_out") or {}
@@ -56,7 +56,11 @@ def _corpora(named: CorporaConfig, task: Mapping[str, Any]) -> str:
         if not name:
             continue
         version = f" at {ref.version}" if ref.version else ""
-        size = f" ({many(seen['rows'], 'row')} of {seen['groups']} people)" if "rows" in seen else ""
+        size = (
+            f" ({many(seen['rows'], 'row')} of {many(seen['groups'], 'person', 'people')})"
+            if "rows" in seen
+            else ""
+        )
         words.append(f"{modality}: {name}{version}{size}")
     return ", ".join(words)
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from jmml.task import TaskData
-from pipelines.reporting.wording import duration
+from pipelines.reporting.wording import duration, many
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.plan import Plan
 from pipelines.sweep.execute.estimate import Estimate
@@ -38,7 +38,7 @@ def rows(plan: Plan, time: Estimate) -> list[tuple[str, str]]:
     """Headings and texts of the plan."""
     d, protocol = plan.definition, plan.params.protocol
     speech, eeg = plan.split.fold(d.protocol.outer_fold)
-    size = "continuous" if math.isinf(plan.space_size) else f"{plan.space_size:g} configurations"
+    size = "continuous" if math.isinf(plan.space_size) else many(plan.space_size, "configuration")
     held_out = f"speakers {', '.join(speech.test)}"
     if eeg is not None:
         held_out += f"; EEG subjects {', '.join(eeg.test)}"
@@ -48,7 +48,7 @@ def rows(plan: Plan, time: Estimate) -> list[tuple[str, str]]:
         ("resources", _resources(plan)),
         ("scheduler", _scheduler(d)),
         ("objective", _objective(d)),
-        ("space", f"{size} over {len(d.space)} settings"),
+        ("space", f"{size} over {many(len(d.space), 'setting')}"),
         *((f"  {key}", str(dimension)) for key, dimension in d.space.items()),
         ("epochs", f"{d.max_epochs(plan.params.method)} of stage 2 at most"),
         ("corpora", f"{' and '.join(plan.corpora)}, {plan.params.task.label_space}"),
@@ -81,7 +81,7 @@ def _resources(plan: Plan) -> str:
 def _scheduler(d: SweepDefinition) -> str:
     scheduler = d.scheduler
     if d.pbt is not None:
-        return f"pbt, every {d.pbt.interval} epochs"
+        return f"pbt, every {many(d.pbt.interval, 'epoch')}"
     text = {
         "asha": f"asha, from epoch {scheduler.grace_epochs}, keeps 1/{scheduler.reduction} per rung",
         "hyperband": f"hyperband, keeps 1/{scheduler.reduction} per rung",

@@ -83,7 +83,7 @@ def _progress(overview: TrialOverview, status: str, width: int) -> RenderableTyp
         ProgressBar(
             total=total, completed=overview.over, width=max(4, min(40, width - len(state.name) - 40))
         ),
-        Text(f"{grouped(overview.over)} of {grouped(state.total)} trials", no_wrap=True),
+        Text(f"{grouped(overview.over)} of {many(state.total, 'trial')}", no_wrap=True),
         Text(status, style=STYLES.get(status, ""), no_wrap=True),
     )
     return grid

@@ -8,7 +8,7 @@ from typing import Any
 
 from jmml.evaluation.wording import DASH
 from pipelines.definitions.spaces import Scalar, describe, show
-from pipelines.reporting.wording import grouped, magnitude
+from pipelines.reporting.wording import grouped, magnitude, many
 from pipelines.sweep.record.state import SweepState, Trial
 from pipelines.sweep.record.words import now_ms, score_name, unsaved_text
 
@@ -47,9 +47,7 @@ def moment(t: int) -> str:
 def resources(data: Mapping[str, Any]) -> str:
     """``4 CPUs, 0.5 GPUs``; what is not there is left out."""
     return ", ".join(
-        f"{data[key]:g} {name}{'' if data[key] == 1 else 's'}"
-        for key, name in (("cpus", "CPU"), ("gpus", "GPU"))
-        if data.get(key)
+        many(data[key], name) for key, name in (("cpus", "CPU"), ("gpus", "GPU")) if data.get(key)
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from jmml.config import MethodConfig, validate
 from pipelines.definitions.spaces import configure, describe
+from pipelines.reporting.wording import many
 from pipelines.sweep.definition.model import SweepDefinition
 from pipelines.sweep.definition.recorded import recorded
 from pipelines.sweep.record.journal import Event, Follower
@@ -126,7 +127,8 @@ class Manifest:
         over = sum(self._over.values())
         detail = ", ".join(f"{count} {state}" for state, count in sorted(self._over.items()))
         lines = [
-            f"**{self._state}**: {over} of {self._total} trials over" + (f" ({detail})" if detail else "")
+            f"**{self._state}**: {over} of {many(self._total, 'trial')} over"
+            + (f" ({detail})" if detail else "")
         ]
         if self._best is not None:
             lines.append(f"best score {self._best[0]:.4f}, trial {int(self._best[1])}")

@@ -44,7 +44,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_speech_from_files_to_features(project: Project) -> None:
-    assert ingest(project, "talk") == "talk: 2 samples of 1 people"
+    assert ingest(project, "talk") == "talk: 2 samples of 1 person"
     manifest = Manifest.load(project.manifest_path("talk"))
     assert manifest.corpus == "talk"
     assert list(manifest.frame["label"]) == ["03", "04"]

@@ -78,7 +78,7 @@ def copy(tmp_path: Path) -> Callable[[Project], Project]:
 def test_all_methods_of_one_fold_come_first_and_then_method_by_method(
     ready: Project, copy: Callable[[Project], Project], fits: Fits
 ) -> None:
-    assert train(copy(ready)) == "raw, jec-ssl, jmml, one-hot on 2 folds with 1 seeds"
+    assert train(copy(ready)) == "raw, jec-ssl, jmml, one-hot on 2 folds with 1 seed"
     assert fits == [(method, fold, 0) for fold in (0, 1) for method in METHODS]
 
 

@@ -202,7 +202,7 @@ def test_a_trial_that_is_too_large_is_refused_at_once(project, tmp_path):
     driver = Drives(project, tmp_path / "seen", name="large", resources={"cpus": 8})
     code, _, err = driver.ends()
     assert code != 0
-    assert "a trial asks for 8 CPUs, the largest of 1 node has 1 CPUs" in err
+    assert "a trial asks for 8 CPUs, the largest of 1 node has 1 CPU" in err
     assert err.count("\n") == 1
     assert not driver.places
 

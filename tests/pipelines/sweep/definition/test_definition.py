@@ -392,7 +392,7 @@ def test_what_an_override_does_wrong_is_not_blamed_on_the_file(tmp_path):
     (line,) = lines(tmp_path, "share=7")
     assert line == "-s share=7: share: expected less than or equal to 1, got 7"
     (line,) = lines(tmp_path, "stage1.p=1", "stage2.lam_c=1")  # three trials of one configuration
-    assert line.startswith("-s: trials: 3, but the space holds 1 configurations")
+    assert line.startswith("-s: trials: 3, but the space holds 1 configuration;")
     (line,) = lines(tmp_path, share=7)
     path = tmp_path / "sweep.yaml"
     at = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if text.startswith("share:"))

@@ -139,7 +139,7 @@ def test_all_about_one_sweep(project):
     sessions = {column.heading: column.cells for column in description.sessions()}
     assert list(sessions["session"]) == ["eva", "anna"]
     assert list(sessions["trials"]) == ["4", "1"]
-    assert sessions["resources"][1] == "2 at a time, 2 CPUs, 1 GPUs at 10.0.0.5:6379"
+    assert sessions["resources"][1] == "2 at a time, 2 CPUs, 1 GPU at 10.0.0.5:6379"
 
 
 def test_what_does_not_vary_is_named_apart(project):

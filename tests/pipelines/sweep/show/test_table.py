@@ -157,7 +157,7 @@ def test_the_refit_is_seen_and_the_last_frame_says_how_it_ended():
         seen = console.file.getvalue()
         script("refit", trial=1, epoch=2)
         script("close", state="finished", reason="")
-    for part in ("1 of 1 trials", "search over", "now ", "refitting trial 1", "3 seeds"):
+    for part in ("1 of 1 trial ", "search over", "now ", "refitting trial 1", "3 seeds"):
         assert part in seen
     assert " left" not in seen
     assert "running" not in seen
