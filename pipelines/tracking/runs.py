@@ -1,4 +1,8 @@
-"""The life of a tracked run: begun, ended as what it tracks has ended, taken up or closed after a driver died."""
+"""The life of a tracked run: begun, ended as what it tracks has ended, taken up or closed after a driver died.
+
+Trials of a sweep are no part of it: their runs are filled from the sweep's journal, and closed with the status and at
+the time that it has, perhaps by another process and long after (:mod:`pipelines.sweep.sync.mlflow_sync`).
+"""
 
 from __future__ import annotations
 
@@ -47,6 +51,12 @@ def recorded(tracker: Tracker, begin: Callable[[], str]) -> Iterator[str]:
             raise
 
 
+def close_left(tracker: Tracker, run_id: str, *, failed: bool = False) -> None:
+    """Close a run that its driver, which died or could not reach the store, has left open, and all below it."""
+    tracker.close_children(run_id, "KILLED")
+    tracker.finish(run_id, "FAILED" if failed else "KILLED")
+
+
 def close_left_open(tracker: Tracker, kind: str, identity: Mapping[str, str]) -> int:
     """Close the runs of ``kind`` with these tags that a driver, which died, has left running; how many there were."""
     found = [
@@ -55,5 +65,5 @@ def close_left_open(tracker: Tracker, kind: str, identity: Mapping[str, str]) ->
         if all(run.data.tags.get(key) == value for key, value in identity.items())
     ]
     for run in found:
-        tracker.finish(str(run.info.run_id), "KILLED")
+        close_left(tracker, str(run.info.run_id))
     return len(found)

@@ -12,7 +12,7 @@ from pipelines.workspace.project import Project
 from pipelines.workspace.team import share_with_team, shared_folder, this_driver, user
 
 if TYPE_CHECKING:
-    from pipelines.tracking.tracker import Status, Tracker
+    from pipelines.tracking.tracker import Tracker
 
 
 def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
@@ -52,6 +52,7 @@ def stop_sweep(project: Project, name: str, *, wait_s: float = 30.0) -> str:
 def _close(folder: SweepFolder, state: SweepState, tracker: Tracker) -> bool:
     """Bring what is left of a sweep that nobody drives into MLflow, and close its runs; whether any was open."""
     from pipelines.sweep.sync.mlflow_sync import Shipper
+    from pipelines.tracking import runs
 
     if not state.closed:
         with folder.opened() as journal:
@@ -62,11 +63,9 @@ def _close(folder: SweepFolder, state: SweepState, tracker: Tracker) -> bool:
     run_id = state.run_id or tracker.find_sweep(state.id)  # it may have died before it noted the run
     if run_id is None or tracker.run(run_id).info.status != "RUNNING":
         return False
-    status: Status = "FAILED" if state.closed and state.closed["state"] == "failed" else "KILLED"
     shipper = Shipper(folder, tracker, run_id)
     shipper.start()
     shipper.drain(patience_s=patience())
     shipper.stop()
-    tracker.close_children(run_id, "KILLED")
-    tracker.finish(run_id, status)
+    runs.close_left(tracker, run_id, failed=state.closed is not None and state.closed["state"] == "failed")
     return True

@@ -72,3 +72,12 @@ def test_only_the_runs_that_were_left_open_are_closed(tracker):
     assert runs.close_left_open(tracker, STUDY, {STUDY_ID: "left"}) == 1
     assert [tracker.run(run_id).info.status for run_id in (left, other)] == ["KILLED", "RUNNING"]
     assert runs.close_left_open(tracker, STUDY, {STUDY_ID: "left"}) == 0
+
+
+@pytest.mark.parametrize(("failed", "status"), [(False, "KILLED"), (True, "FAILED")])
+def test_a_run_that_was_left_open_is_closed_with_all_below_it(tracker, failed, status):
+    sweep = tracker.start_sweep(f"left-{status}", params={}, tags={}, lineage=make_lineage(), sweep_id=status)
+    trials = [tracker.start_trial(sweep, f"{status}-{n}", {}) for n in (1, 2)]
+    tracker.finish(trials[0], "FINISHED")
+    runs.close_left(tracker, sweep, failed=failed)
+    assert [tracker.run(found).info.status for found in (sweep, *trials)] == [status, "FINISHED", "KILLED"]
