@@ -16,13 +16,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 from tests.waiting import until
-from tests.workers import run_node, serve_workers
+from tests.workers import LEFT_OUT, WHOLE, leave_out, run_node, serve_workers
 
 PRELOADED = ["tests.forked", "tests.workers", "tests.preloaded"]
 
@@ -76,9 +76,22 @@ def context() -> ForkServerContext:
     return found
 
 
-def command(words: list[str], *, cwd: Path, env: Mapping[str, str], out: Path, err: Path) -> Forked:
-    """``jmml WORDS`` in a session of its own, with exactly the environment ``env``."""
-    return _start(run_command, (words,), cwd, env, out, err)
+def command(
+    words: list[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    out: Path,
+    err: Path,
+    run: Callable[[list[str]], None] | None = None,
+) -> Forked:
+    """``jmml WORDS`` in a session of its own, with exactly the environment ``env``.
+
+    Parameters
+    ----------
+    run : function of a module that runs it in the process; default: :func:`run_command`.
+    """
+    return _start(run or run_command, (words,), cwd, env, out, err)
 
 
 def script(
@@ -145,6 +158,8 @@ def run_command(words: list[str]) -> None:
 
     if words[0] in ("sweep", "study"):
         serve_workers()
+        if WHOLE not in os.environ:  # the dashboard is one without pages
+            leave_out(*LEFT_OUT, "start_api_server")
     sys.argv = ["jmml", *words]
     main()
 

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 ADDRESS = "JMML_TESTS_WORKERS"  # variable that the raylet and what it starts inherit
 # What no test asks of a node, and takes seconds: Ray Client, the autoscaler, and who reads workers' logs to drivers.
 LEFT_OUT = ("start_ray_client_server", "start_monitor", "start_log_monitor")
+WHOLE = "JMML_TESTS_WHOLE_RAY"  # set for a driver whose Ray is to start all that it starts for a person
 LANGUAGE, CONTEXT = "--language=", "--serialized-runtime-env-context="
 
 
@@ -64,15 +65,21 @@ def take_workers() -> None:
     ray_constants.SETUP_WORKER_FILENAME = __file__  # joined to the folder of Ray's own
 
 
+def leave_out(*names: str) -> None:
+    """Nodes of Ray that this process begins do without what these methods of Ray's ``Node`` start."""
+    from ray._private.node import Node
+
+    for name in names:
+        assert hasattr(Node, name)
+        setattr(Node, name, left_out)
+
+
 def run_node(words: list[str]) -> None:
     """``ray WORDS`` in small, with workers from a process forked here, in the same session."""
     serve_workers()
-    from ray._private.node import Node
     from ray.scripts.scripts import main
 
-    for name in LEFT_OUT:
-        assert hasattr(Node, name)
-        setattr(Node, name, left_out)
+    leave_out(*LEFT_OUT)
     sys.argv = ["ray", *words]
     main()
 

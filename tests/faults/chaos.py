@@ -23,6 +23,7 @@ import psutil
 from tests.faults.same import Outcome, assert_same, outcome
 from tests.faults.servers import Server
 from tests.faults.sweeps import ALGORITHMS, GCS, RAYLET, SWEEP_S, WORKER, Child, Sweep, make_project
+from tests.workers import WHOLE
 
 Fault = Callable[[Sweep, Child, random.Random], None]
 MAX_RESUMES = 4  # after the last fault; one is enough when all is well
@@ -134,7 +135,7 @@ class Round:
         self.rng, self.done = rng, [] if not servers else ["server"]
         self.algorithm = rng.choice(sorted(ALGORITHMS))
         project = make_project(folder / "project")
-        environment = {"JMML_TRACKING_PATIENCE": "10"}
+        environment = {"JMML_TRACKING_PATIENCE": "10", WHOLE: "yes"}
         self.server = Server(folder / "server") if servers else None
         if self.server is not None:
             environment["MLFLOW_TRACKING_URI"] = self.server.uri
@@ -216,7 +217,7 @@ def undisturbed(folder: Path, algorithm: str) -> Outcome:
     """What a sweep comes to when nothing happens to it."""
     began = time.monotonic()
     made = make_project(folder)
-    calm = Sweep(made, "calm", shared=made.root / "shared", algorithm=algorithm)
+    calm = Sweep(made, "calm", shared=made.root / "shared", algorithm=algorithm, on_ray=False)
     calm.run().succeeds()
     print(f"undisturbed {algorithm}: {time.monotonic() - began:.0f} s", flush=True)
     return outcome(calm)

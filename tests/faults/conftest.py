@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from filelock import FileLock
-from threadpoolctl import threadpool_limits
 
-from pipelines.sweep.runner import run_sweep
 from pipelines.workspace.project import Project
-from tests.pipelines.sweep.inline import without_ray
 
 pytest.register_assert_rewrite("tests.faults.same")
 
@@ -32,7 +28,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
-    """What comes of an undisturbed sweep, which runs in this process without Ray; those of pytest-xdist share it."""
+    """What comes of an undisturbed sweep, run once, without Ray; processes of pytest-xdist share it."""
     base = tmp_path_factory.getbasetemp()
     base = base.parent if base.name.startswith("popen-") else base
 
@@ -41,27 +37,31 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcom
         with FileLock(kept.with_suffix(".lock")):
             if not kept.exists():
                 made = make_project(base / f"undisturbed-{algorithm}")
-                calm = Sweep(made, "calm", shared=made.root / "shared", algorithm=algorithm)
-                with pytest.MonkeyPatch.context() as patch, threadpool_limits(1), without_ray(order=1):
-                    patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-                    patch.setenv("JMML_SHARED", str(calm.shared))
-                    torch.set_num_threads(1)  # as in the processes that are compared with it
-                    run_sweep(made, made.root / f"{algorithm}.yaml", name=calm.name, quiet=True)
+                calm = Sweep(made, "calm", shared=made.root / "shared", algorithm=algorithm, on_ray=False)
+                calm.run().succeeds()
                 kept.write_bytes(pickle.dumps(outcome(calm)))
         return pickle.loads(kept.read_bytes())  # noqa: S301 - written above
 
     return of
 
 
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.long)], ids=["alone", "Ray"])
+def on_ray(request: pytest.FixtureRequest) -> bool:
+    """Whether the drivers of :func:`sweep` start Ray; a test is run both ways, with Ray at night."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def sweep(project: Project, tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
+def sweep(project: Project, tmp_path: Path, on_ray: bool) -> Iterator[Callable[..., Sweep]]:
     """Makes sweeps with folders of their own, whose processes are gone after the test."""
     made: list[Sweep] = []
 
-    def make(algorithm: str = "random", *, project: Project = project, **options: Any) -> Sweep:
+    def make(
+        algorithm: str = "random", *, project: Project = project, on_ray: bool = on_ray, **options: Any
+    ) -> Sweep:
         number = next(numbers)
         options.setdefault("shared", tmp_path / f"shared{number}")
-        made.append(Sweep(project, f"{algorithm}-{number}", algorithm=algorithm, **options))
+        made.append(Sweep(project, f"{algorithm}-{number}", algorithm=algorithm, on_ray=on_ray, **options))
         return made[-1]
 
     yield make

@@ -21,13 +21,14 @@ from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.journal import Event, Follower
 from pipelines.workspace.project import Project
 from tests import forked, waiting
+from tests.faults import drivers
 from tests.jmml.tasks import small_method
 from tests.pipelines.sweep.projects import definition, write_project
 from tests.pipelines.tracked import _store
 
 JMML = Path(sys.executable).with_name("jmml")
 ROOT = Path(__file__).parents[2]  # the code under test
-TRIALS, EPOCHS = 8, 12
+TRIALS, EPOCHS = 8, 6
 # Limits on an idle machine (tests/waiting.py), never reached unless something is wrong.
 PATIENCE_S = 60.0
 GONE_S = 15.0  # Ray's processes notice within seconds that their driver was killed
@@ -41,10 +42,10 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "random": {"algorithm": "random", "lag": 2},
     "tpe": {"algorithm": "tpe", "lag": 3},
     "cma-es": {"algorithm": "cma-es", "lag": 3, "space": CHANGING},
-    "hyperband": {"scheduler": {"name": "hyperband", "reduction": 3}},
-    "asha": {"scheduler": {"name": "asha", "grace_epochs": 3, "reduction": 2}},
-    "median": {"scheduler": {"name": "median", "grace_epochs": 4}, "algorithm": "tpe", "lag": 3},
-    "pbt": {"algorithm": "pbt", "scheduler": None, "pbt": {"interval": 4}, "space": CHANGING},
+    "hyperband": {"scheduler": {"name": "hyperband", "reduction": 2}},
+    "asha": {"scheduler": {"name": "asha", "grace_epochs": 2, "reduction": 2}},
+    "median": {"scheduler": {"name": "median", "grace_epochs": 2}, "algorithm": "tpe", "lag": 3},
+    "pbt": {"algorithm": "pbt", "scheduler": None, "pbt": {"interval": 2}, "space": CHANGING},
 }
 # What a driver says besides an error: trials, what happens now, trouble with the store.
 PROGRESS = re.compile(
@@ -55,7 +56,11 @@ PROGRESS = re.compile(
 
 def make_project(root: Path) -> Project:
     """A project with one definition per algorithm and an empty store; a trial takes a fraction of a second."""
-    project = write_project(root, method=small_method(epochs=EPOCHS).model_dump())
+    method = small_method(epochs=EPOCHS).model_dump()
+    method["stage1"] |= {"epochs": 2, "batch_size": 128}
+    method["classifier"]["options"] = {"tol": 0.1}  # what it finds need only be the same each time
+    protocol = {"groups_per_fold": 2, "inner_folds": 2, "seeds": [0]}
+    project = write_project(root, method=method, protocol=protocol)
     project.mlruns_dir.mkdir()
     shutil.copy(Path(_store().name) / "mlruns" / "mlflow.db", project.mlruns_dir)
     for name, changes in ALGORITHMS.items():
@@ -69,14 +74,23 @@ class Child:
 
     Parameters
     ----------
-    fresh : start a new interpreter, which imports what ``PYTHONPATH`` names, instead of a forked process.
+    run : runs the words in a forked process, see :func:`tests.forked.command`.
+    fresh : start a new interpreter instead, which imports what ``PYTHONPATH`` names.
 
     Attributes
     ----------
     out, err : files with what it printed.
     """
 
-    def __init__(self, words: list[str], cwd: Path, environment: dict[str, str], *, fresh: bool) -> None:
+    def __init__(
+        self,
+        words: list[str],
+        cwd: Path,
+        environment: dict[str, str],
+        *,
+        run: Callable[[list[str]], None] | None = None,
+        fresh: bool = False,
+    ) -> None:
         self.words = words
         folder = Path(tempfile.mkdtemp(prefix="child-", dir=cwd))
         self.out, self.err = folder / "out", folder / "err"
@@ -92,7 +106,9 @@ class Child:
                     start_new_session=True,
                 )
         else:
-            self.process = forked.command(words, cwd=cwd, env=environment, out=self.out, err=self.err)
+            self.process = forked.command(
+                words, cwd=cwd, env=environment, out=self.out, err=self.err, run=run
+            )
         self.pid = self.process.pid
 
     def __str__(self) -> str:
@@ -230,13 +246,24 @@ class Sweep:
     Parameters
     ----------
     shared : its folder for journals and stage-1 results; a new one trains stage 1 anew.
+    on_ray : whether its drivers start Ray; else its trials run in the driver's process.
+    checkpoints : seconds between two checkpoints of a trial; those of a trial on Ray are the product's.
     environment : variables besides those of this process.
     """
 
     def __init__(
-        self, project: Project, name: str, *, shared: Path, algorithm: str = "random", **environment: str
+        self,
+        project: Project,
+        name: str,
+        *,
+        shared: Path,
+        algorithm: str = "random",
+        on_ray: bool = True,
+        checkpoints: float = 0.0,
+        **environment: str,
     ) -> None:
         self.project, self.name, self.shared, self.algorithm = project, name, shared, algorithm
+        self._run = None if on_ray else drivers.alone
         shared.mkdir(parents=True, exist_ok=True)
         self.folder = SweepFolder(shared / "sweeps" / name)
         self.environment = {
@@ -244,17 +271,19 @@ class Sweep:
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "1",
             "JMML_SHARED": str(shared),
+            drivers.CHECKPOINTS: str(checkpoints),
             **environment,
         }
         self.children: list[Child] = []
 
     def jmml(self, *words: str, fresh: bool = False, **environment: str) -> Child:
-        child = Child(["sweep", *words], self.project.root, {**self.environment, **environment}, fresh=fresh)
+        environment = {**self.environment, drivers.ORDER: str(len(self.children)), **environment}
+        child = Child(["sweep", *words], self.project.root, environment, run=self._run, fresh=fresh)
         self.children.append(child)
         return child
 
-    def run(self) -> Child:
-        return self.jmml("run", f"{self.algorithm}.yaml", "--name", self.name)
+    def run(self, **environment: str) -> Child:
+        return self.jmml("run", f"{self.algorithm}.yaml", "--name", self.name, **environment)
 
     def resume(self, *words: str, fresh: bool = False, **environment: str) -> Child:
         return self.jmml("resume", self.name, *words, fresh=fresh, **environment)

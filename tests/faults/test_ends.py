@@ -9,7 +9,7 @@ import pytest
 from pipelines.sweep.execute.stopping import stop_sweep
 from pipelines.tracking.run_tags import SWEEP_ID
 from tests.faults.same import assert_same, runs_of
-from tests.faults.sweeps import AGENTS, RAYLET, Child, Sweep
+from tests.faults.sweeps import Child, Sweep
 
 pytestmark = pytest.mark.slow
 INTERRUPTED = 130
@@ -71,19 +71,3 @@ def test_every_way_to_end_it_early(sweep, expected):
         assert one.events()[-1]["e"] == "close"
     one.resume().succeeds()
     assert_same(one, expected("tpe"))
-
-
-@pytest.mark.parametrize(
-    ("service", "interrupt"),
-    [(RAYLET, Child.interrupt), (AGENTS[0], Child.terminate)],
-    ids=["Ctrl-C with the raylet", "SIGTERM with its agents"],
-)
-def test_interrupted_while_ray_starts(sweep, service, interrupt):
-    """Its start, broken off, would leave agents behind for a minute, or end the driver with a crash."""
-    one = sweep()
-    driver = one.run()
-    driver.until(lambda: driver.members(service), f"{service} is there")
-    interrupt(driver)
-    driver.fails(INTERRUPTED, "interrupted while Ray was starting", "nothing is lost")
-    driver.leaves_nothing()
-    assert not one.folder.path.exists()

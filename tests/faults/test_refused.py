@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 CHANGED = "changed since the sweep began"
 
 
-def test_changes_are_shown_and_only_one_may_drive(sweep, expected, tmp_path: Path):
+def test_changes_are_shown_and_only_one_may_drive(sweep, expected, on_ray: bool, tmp_path: Path):
     project = make_project(tmp_path / "own")
     one = sweep("tpe", project=project)
     driver = one.run()
@@ -33,7 +33,7 @@ def test_changes_are_shown_and_only_one_may_drive(sweep, expected, tmp_path: Pat
     changed.write_text(changed.read_text().replace("CONFIDENCE = 0.95", "CONFIDENCE = 0.9"))
     refused = {
         "seed: 3 -> 5": one.resume("-s", "seed=5"),
-        "code: ": one.resume(fresh=True, PYTHONPATH=str(code)),
+        "code: ": one.resume(fresh=on_ray, PYTHONPATH=str(code)),
     }
     for text, child in refused.items():
         assert child.wait() == 3, str(child)

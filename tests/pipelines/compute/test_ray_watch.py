@@ -12,7 +12,7 @@ from tests.waiting import until
 
 @pytest.mark.parametrize("service", ["raylet", "gcs_server"])
 def test_the_death_of_ray_is_noticed(no_ray, monkeypatch, tmp_path, service):
-    """By itself Ray waits for ever, or aborts after a minute; what a driver does then is in tests/faults/test_kills."""
+    """By itself Ray waits for ever, or aborts after a minute; what a driver does then: tests/faults/test_on_ray."""
     monkeypatch.setattr(watch, "_LOOK_SECONDS", 0.01)
     services = {}
     for name in ("raylet", "gcs_server"):

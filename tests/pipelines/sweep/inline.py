@@ -1,7 +1,7 @@
 """Sweeps without Ray: the loop of Tune in this process, several trials at a time, in an order drawn from a seed.
 
 The driver, the search, the scheduler, the trials and MLflow are the real ones; there are no workers. What Ray and Tune
-themselves do is tested in test_run and test_whole by the sweeps that run on them, and by tests/faults.
+themselves do is tested in test_run and test_whole by the sweeps that run on them, and by tests/faults/test_on_ray.
 
 >>> with without_ray(order=3):
 ...     run_sweep(project, definition, quiet=True)
@@ -24,6 +24,7 @@ import torch
 from ray.tune.search import Searcher
 
 from jmml.task import TaskData
+from pipelines.compute.signals import termination_as_exit
 from pipelines.sweep.decide.driver import Driver
 from pipelines.sweep.execute import sweep_session, trainable, tuning
 from pipelines.sweep.execute.capacity import Capacity
@@ -40,7 +41,10 @@ def without_ray(*, order: int = 0) -> Iterator[None]:
 
     @contextmanager
     def machine(plan: Any, *, trials: int, **options: Any) -> Iterator[Capacity]:
-        yield Capacity(plan.definition.trials_at_a_time(cpus=CPUS, gpus=0, trials=trials), CPUS, 0.0, None)
+        with termination_as_exit():  # as Ray is started
+            yield Capacity(
+                plan.definition.trials_at_a_time(cpus=CPUS, gpus=0, trials=trials), CPUS, 0.0, None
+            )
 
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
