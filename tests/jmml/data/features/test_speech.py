@@ -51,6 +51,13 @@ def test_a_glide_of_an_octave_per_second() -> None:
     assert x["f0.rising_fraction"] > 0.95
 
 
+def test_the_difference_of_f0_does_not_jump_across_a_pause() -> None:
+    pause = 1e-5 * noise(seconds=0.2)
+    x = named(np.concatenate([sine(150, seconds=0.5), pause, sine(300, seconds=0.5)]))
+    assert x["f0.range"] == pytest.approx(12.0, abs=0.05)
+    assert x["f0_delta.mean_abs"] < 1.0
+
+
 def test_white_noise_is_unvoiced_flat_and_has_documented_fallbacks() -> None:
     x = named(noise(seconds=2))
     assert x["voicing.fraction"] == x["voicing.segment_mean"] == x["f0.std"] == x["f0.slope"] == 0.0
