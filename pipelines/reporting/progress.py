@@ -32,8 +32,8 @@ def progress_bar(label: str, unit: str) -> Iterator[Shown]:
         began = time.monotonic()
 
         def show(done: int, total: int, left_s: float | None = None) -> None:
-            bar.total = total
-            bar.set_postfix_str(_left(done, total, time.monotonic() - began, left_s), refresh=False)
+            fresh, bar.total = bar.total != total, total
+            bar.set_postfix_str(_left(done, total, time.monotonic() - began, left_s), refresh=fresh)
             bar.update(done - bar.n)
 
         yield show

@@ -83,6 +83,7 @@ def fit_all(
         stage_progress("train", "model") as progress,
         parallel_config(backend="loky", inner_max_num_threads=1),
     ):
+        progress(0, len(missing))
         pool = Parallel(n_jobs=workers, return_as="generator_unordered")
         try:
             for name, seconds in pool(jobs):

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from jmml.config import MethodConfig
+from jmml.config import MethodConfig, Modality
 from jmml.data.splits import Split, mask
 from jmml.errors import ModelError
 from jmml.methods import METHODS, Method, Setting
@@ -80,7 +80,7 @@ def _refusal(method: Method, config: MethodConfig, task: TaskData, sizes: Sizes)
 def _begun(method: Method, config: MethodConfig, task: TaskData, sizes: Sizes) -> Iterator[object]:
     """The fits of a method, as :class:`jmml.recogniser.EmotionRecogniser` begins them, on empty rows."""
     classes, r = len(task.classes), config.stage1.r
-    counts = {"speech": sizes.speech} if method.input == "stage1" else {}
+    counts: dict[Modality, int] = {"speech": sizes.speech} if method.input == "stage1" else {}
     if method.eeg:
         counts["eeg"] = sizes.eeg
     views = task.views()

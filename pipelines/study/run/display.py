@@ -83,8 +83,8 @@ class Display:
         counts = f"{there} of {cells} are kept, {self.total}" if there else cells
         begins = f"study {self.plan.definition.name}: {counts} to compute"
         if self._bar is not None:
-            self._bar.start()
             self.note(begins)
+            self._bar.start()
         else:
             self.note(f"{begins}, {self._ray}")
         return self
@@ -99,6 +99,8 @@ class Display:
         """Which cells are being computed now."""
         if not keys:
             return
+        if not self._began_work:
+            self._began = self.clock()  # the start of Ray is no measure of what follows
         more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
         named = f"{'; '.join(map(_place, keys[:_NAMED]))}{more}"
         if self._bar is not None:
@@ -123,6 +125,7 @@ class Display:
         self.last = score
         left = self.left_text
         if self._bar is not None:
+            self._bar.below = self._bar.below if self.left else ""
             self._bar.update(self._bar.task_ids[0], completed=done, left=left, last=score)
         elif not self.blocks[place] or self.clock() - self._said >= LATEST_S:
             self._said = self.clock()

@@ -76,3 +76,14 @@ def test_a_terminal_gets_a_bar_with_the_time_left(monkeypatch: pytest.MonkeyPatc
     for words in ("1/4", "about 75 s left", "2/4", "about 50 s left", "4/4"):
         assert any(words in text for text in drawn)
     assert drawn[-1] == ""  # it goes when the work is done
+
+
+def test_a_bar_knows_the_whole_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with progress_bar("train", "model") as show:
+        show(0, 24)
+        assert "| 0/24 [" in terminal.getvalue()

@@ -83,6 +83,16 @@ def test_where_a_study_begins_is_said_before_its_first_cell_is_finished(planned)
         assert "; last: lab, fold 1, seed 0, jmml: UAR 0." in line
 
 
+def test_the_start_of_ray_is_not_taken_for_work(planned):
+    clock = Clock()
+    with Display(planned, Console(file=io.StringIO()), clock=clock) as display:
+        clock.now += 1000
+        display.at_work(planned.missing[:2])
+        clock.now += 10  # two cells by two workers: 10 s each
+        finish(display, planned, [key for key in planned.missing if key.method == "raw"][:2])
+        assert display._time_left() == "about 2 min left"
+
+
 def test_cells_at_work_stand_below_the_bar(planned):
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
     with Display(planned, console, clock=Clock()) as display:
