@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.waiting import until
-from tests.workers import LEFT_OUT, WHOLE, leave_out, run_node, serve_workers
+from tests.workers import LEFT_OUT_HERE, WHOLE, leave_out, run_node, serve_workers
 
 PRELOADED = ["tests.forked", "tests.workers", "tests.preloaded"]
 
@@ -158,8 +158,8 @@ def run_command(words: list[str]) -> None:
 
     if words[0] in ("sweep", "study"):
         serve_workers()
-        if WHOLE not in os.environ:  # the dashboard is one without pages
-            leave_out(*LEFT_OUT, "start_api_server")
+        if WHOLE not in os.environ:
+            leave_out(*LEFT_OUT_HERE)
     sys.argv = ["jmml", *words]
     main()
 

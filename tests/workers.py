@@ -23,6 +23,8 @@ from typing import Any, Protocol
 ADDRESS = "JMML_TESTS_WORKERS"  # variable that the raylet and what it starts inherit
 # What no test asks of a node, and takes seconds: Ray Client, the autoscaler, and who reads workers' logs to drivers.
 LEFT_OUT = ("start_ray_client_server", "start_monitor", "start_log_monitor")
+# And of a session of one process, whose dashboard is one without pages, jobs and everything else.
+LEFT_OUT_HERE = (*LEFT_OUT, "start_api_server")
 WHOLE = "JMML_TESTS_WHOLE_RAY"  # set for a driver whose Ray is to start all that it starts for a person
 LANGUAGE, CONTEXT = "--language=", "--serialized-runtime-env-context="
 

@@ -48,8 +48,7 @@ def small(address: str) -> Iterator[None]:
     from ray._private.node import Node
 
     with pytest.MonkeyPatch.context() as patch:
-        # The dashboard would be one without pages, jobs and everything else.
-        for name in (*workers.LEFT_OUT, "start_api_server"):
+        for name in workers.LEFT_OUT_HERE:
             patch.setattr(Node, name, workers.left_out)
         patch.setenv(workers.ADDRESS, address)
         patch.setattr(ray_constants, "SETUP_WORKER_FILENAME", workers.__file__)

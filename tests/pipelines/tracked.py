@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +19,9 @@ from jmml.evaluation.leakage import Certificate
 from jmml.recogniser import EmotionRecogniser
 from jmml.task import View
 from pipelines.registry import gates
-from pipelines.tracking import ui
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace.lineage import DatasetRef, Lineage
 from pipelines.workspace.project import Project
-from tests.waiting import until
 
 SPLIT = "aa" * 8
 CLASSES = ("HVHA", "LVHA", "LVLA")
@@ -64,53 +56,6 @@ def copy_project(project: Project, root: Path) -> Project:
     """A copy with its runs, models and versions; the paths in its store are put right on connecting."""
     shutil.copytree(project.root, root)
     return Project(root)
-
-
-@contextmanager
-def team_server(folder: Path) -> Iterator[str]:
-    """Address of an MLflow server that keeps the files itself, as a team's does.
-
-    It is the web application of ``mlflow server``, without that command's own process and the nine that run jobs.
-    """
-    folder.mkdir()
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app"]
-    command += ["--host", ui.HOST, "--port", str(port)]
-    store = {
-        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder}/mlflow.db",
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(folder / "files"),
-        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-    }
-    shutil.copy(Path(_store().name) / "mlruns" / "mlflow.db", folder / "mlflow.db")
-    with (folder / "log").open("w+b") as log:
-        process = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            env={**os.environ, **store},
-            start_new_session=True,
-        )
-        try:
-            until(
-                lambda: _answers(port),
-                "the server's first answer",
-                seconds=60,
-                alive=lambda: process.poll() is None,
-                poll_s=0.1,
-            )
-            yield f"http://{ui.HOST}:{port}"
-        finally:
-            ui.stop(process)
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{ui.HOST}:{port}/health", timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 def make_lineage(**changes: object) -> Lineage:

@@ -16,6 +16,7 @@ from pipelines.registry import promotion as registry
 from pipelines.registry.promotion import HISTORY, list_versions, promote, register, resolve, rollback
 from pipelines.tracking.tracker import MODEL_NAME, Tracker
 from pipelines.workspace.project import Project
+from tests.faults.servers import Server
 from tests.pipelines.tracked import (
     copy_project,
     fitted,
@@ -23,7 +24,6 @@ from tests.pipelines.tracked import (
     make_project,
     run_sweep,
     save_model,
-    team_server,
 )
 
 
@@ -353,9 +353,14 @@ def test_the_champion_of_a_moved_project_is_found_and_loads_through_mlflow(
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    with team_server(tmp_path / "server") as address:
-        yield address
+def server(project: Project, tmp_path: Path) -> Iterator[str]:
+    made = Server(tmp_path / "server")
+    shutil.copy(project.mlruns_dir / "mlflow.db", made.folder)  # MLflow needs seconds for its tables
+    try:
+        made.start()
+        yield made.uri
+    finally:
+        made.kill()
 
 
 @pytest.mark.slow

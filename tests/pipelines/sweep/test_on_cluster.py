@@ -21,16 +21,21 @@ from pipelines.compute import jobs, nodes, started_nodes
 from pipelines.compute import token as tokens
 from pipelines.sweep.decide.search import build_search
 from pipelines.sweep.definition.reading import check
+from pipelines.sweep.execute.sweep_session import SweepSession
 from pipelines.sweep.record import journal
 from pipelines.sweep.record.folder import SweepFolder
+from pipelines.sweep.runner import resume_sweep
 from tests import forked
 from tests.cli.console import run
+from tests.pipelines.sweep import fakes
+from tests.pipelines.sweep.inline import without_ray
 from tests.pipelines.sweep.projects import definition, write_project
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("cluster")
 ROOT = Path(__file__).parents[3]
 SPACE = {"stage1.p": {"int": [2, 40]}, "stage2.epochs": {"choice": [4]}}
+LARGE = {"name": "large", "resources": {"cpus": 8}}
 LIMIT_S = 120  # of a driver, on an idle machine
 LOOK_S = 0.2
 
@@ -39,25 +44,29 @@ DRIVE = """
     from pathlib import Path
     import ray
     from jmml.errors import JMMLError
+    from pipelines.compute import ray_watch
     from pipelines.workspace.project import Project
     from pipelines.sweep.definition.reading import check
-    from pipelines.sweep.runner import resume_sweep, run_sweep
+    from pipelines.sweep.runner import run_sweep
     from pipelines.sweep.execute.sweep_session import SweepSession
     from tests.pipelines.sweep import fakes
 
-    what, root, address, folder, text = sys.argv[1:]
+    root, folder, text, too_large = sys.argv[1:]
+    ray_watch._PATIENCE_SECONDS = 2.0  # of what is dead for good
     put, large = ray.put, []
     def counted(value, *args, **options):
         large.append(type(value).__name__)
         return put(value, *args, **options)
     ray.put = counted
     SweepSession._refit = lambda *_: None  # the search is what matters here
-    options = {"quiet": True, "address": address or None, "search": fakes.Places(Path(folder))}
+    options = {"quiet": True, "address": "auto", "search": fakes.Places(Path(folder))}
     try:
-        if what == "run":
-            run_sweep(Project(Path(root)), check(json.loads(text)), **options)
-        else:
-            resume_sweep(Project(Path(root)), text, **options)
+        if too_large:
+            try:
+                run_sweep(Project(Path(root)), check(json.loads(too_large)), **options)
+            except JMMLError as error:
+                (Path(folder) / "refused").write_text(str(error))
+        run_sweep(Project(Path(root)), check(json.loads(text)), **options)
     except JMMLError as error:
         sys.exit(f"error: {error}")
     print(json.dumps(large))
@@ -70,17 +79,19 @@ def project(tmp_path_factory):
 
 
 class Drives:
-    """A driver at work, a process of its own, for :func:`made` ``changes``; with ``hold`` its trials wait."""
+    """A driver at work, a process of its own, for :func:`made` ``changes``; its trials wait until they are let go.
 
-    def __init__(self, project, folder, *, address="auto", resume=None, hold=False, **changes):
-        what, text = ("resume", resume) if resume else ("run", json.dumps(made(**changes)))
+    With ``too_large`` it drives a sweep of these changes first, and keeps in ``refused`` why it could not.
+    """
+
+    def __init__(self, project, folder, *, too_large=None, **changes):
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        if hold:
-            (folder / "hold").touch()
+        (folder / "hold").touch()
+        first = json.dumps(made(**too_large)) if too_large else ""
         self.process = forked.script(
             textwrap.dedent(DRIVE),
-            [what, str(project.root), address, str(folder), text],
+            [str(project.root), str(folder), json.dumps(made(**changes)), first],
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             out=folder / "out",
@@ -148,7 +159,7 @@ def cut_power(node):
 
 def test_a_node_that_joins_is_used_and_one_that_dies_changes_nothing(project, tmp_path, capfd):
     changes = {"name": "moving", "trials": 6}
-    driver = Drives(project, tmp_path / "seen", hold=True, **changes)
+    driver = Drives(project, tmp_path / "seen", **changes)
     driver.until(lambda: driver.places, "a trial on the head")
     state = SweepFolder.of(project, "moving").state()
     assert state.sessions[-1].event["concurrent"] == 1  # the head alone
@@ -177,16 +188,19 @@ def test_a_node_that_joins_is_used_and_one_that_dies_changes_nothing(project, tm
 
 
 def test_two_sweeps_share_a_cluster(project, tmp_path):
-    """Each takes half a CPU for a trial, and half of the two places."""
+    """Each takes half a CPU for a trial, and half of the two places; before, one asks for more than there is."""
     names = ("left", "right")
     shared = {"share": 0.5, "trials": 3, "resources": {"cpus": 0.5}}
     drivers = [
-        Drives(project, tmp_path / name, hold=True, name=name, seed=seed, **shared)
-        for seed, name in enumerate(names)
+        Drives(project, tmp_path / name, too_large=large, name=name, seed=seed, **shared)
+        for seed, (name, large) in enumerate(zip(names, (LARGE, None), strict=True))
     ]
     for driver in drivers:
         driver.until(lambda driver=driver: driver.places, "a trial of either sweep")
     assert nodes.status().users == names
+    refused = (drivers[0].folder / "refused").read_text()
+    assert "a trial asks for 8 CPUs, the largest of 1 node has 1 CPU" in refused
+    assert "\n" not in refused
     for driver in drivers:
         driver.let_go()
     for seed, (driver, name) in enumerate(zip(drivers, names, strict=True)):
@@ -196,15 +210,6 @@ def test_two_sweeps_share_a_cluster(project, tmp_path):
         assert SweepFolder.of(project, name).state().sessions[-1].event["concurrent"] == 1
         assert max(seen["together"] for seen in driver.places) == 1
     until(lambda: nodes.status().users == (), "the cluster is used by nobody")
-
-
-def test_a_trial_that_is_too_large_is_refused_at_once(project, tmp_path):
-    driver = Drives(project, tmp_path / "seen", name="large", resources={"cpus": 8})
-    code, _, err = driver.ends()
-    assert code != 0
-    assert "a trial asks for 8 CPUs, the largest of 1 node has 1 CPU" in err
-    assert err.count("\n") == 1
-    assert not driver.places
 
 
 def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_path, capfd, monkeypatch):
@@ -241,14 +246,13 @@ def test_a_submitted_sweep_needs_no_terminal_and_can_be_stopped(project, tmp_pat
         jobs.status("other")
 
 
-def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_where_there_is_ray(
-    project, tmp_path, monkeypatch
-):
+def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_elsewhere(project, tmp_path, monkeypatch):
     changes = {"name": "beheaded", "trials": 4, "concurrent": 1}
-    driver = Drives(project, tmp_path / "seen", hold=True, **changes)
+    driver = Drives(project, tmp_path / "seen", **changes)
     driver.until(lambda: driver.places, "a trial on the head")
     head = next(node for node in started_nodes.read() if node.role == "head")
-    gcs = [p for p in psutil.Process(head.pid).children(recursive=True) if p.name() == "gcs_server"]
+    members = [psutil.Process(head.pid), *psutil.Process(head.pid).children(recursive=True)]
+    gcs = [p for p in members if p.name() == "gcs_server"]
     gcs[0].send_signal(signal.SIGKILL)
     code, _, err = driver.ends()
     assert code == SweepError.exit_code
@@ -256,9 +260,11 @@ def test_the_end_of_the_head_is_one_line_and_the_sweep_goes_on_where_there_is_ra
     assert "jmml sweep resume beheaded" in line
     monkeypatch.setattr(nodes, "GRACE_SECONDS", 1)  # nothing is left that could end in order
     nodes.down()
-    alone = Drives(project, tmp_path / "elsewhere", address="", resume="beheaded")
-    code, _, err = alone.ends()
-    assert (code, err) == (0, "")
+    until(lambda: not any(process.is_running() for process in members), "the end of all processes")
+    assert started_nodes.read() == []
+    monkeypatch.setattr(SweepSession, "_refit", lambda *_: None)
+    with without_ray():
+        resume_sweep(project, "beheaded", quiet=True, search=fakes.plain)
     addresses = [session.event["address"] for session in SweepFolder.of(project, "beheaded").state().sessions]
     assert [address is None for address in addresses] == [False, True]
     assert outcome(project, "beheaded") == expected(**changes)

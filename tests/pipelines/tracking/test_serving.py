@@ -17,6 +17,7 @@ from mlflow.models import Model
 import jmml
 from jmml.errors import ModelError
 from pipelines.tracking import serving
+from tests import forked
 from tests.pipelines.tracked import CLASSES, fitted, save_model
 
 CHECKOUT = Path(jmml.__file__).parents[1]
@@ -37,11 +38,15 @@ LOAD = """
 import importlib.util, json, os, pathlib, sys
 
 checkout, model, output = map(pathlib.Path, sys.argv[1:])
+for name in [name for name in sys.modules if name.partition(".")[0] in ("cli", "jmml", "pipelines", "tests")]:
+    del sys.modules[name]  # of a process that was forked
 # An editable install of this checkout would hide a missing file: take it off every search path.
 sys.meta_path[:] = [
     f for f in sys.meta_path if "editable" not in getattr(f, "__module__", type(f).__module__)
 ]
 sys.path[:] = [p for p in sys.path if pathlib.Path(p or ".").resolve() != checkout]
+# Nor may one that was forked look where models that its parent loaded keep theirs.
+sys.path[:] = [p for p in sys.path if not pathlib.Path(p or ".", "jmml").is_dir()]
 assert importlib.util.find_spec("jmml") is None, "this checkout can still be seen"
 
 import mlflow.pyfunc
@@ -63,16 +68,22 @@ places = [str(pathlib.Path(m.__file__).resolve()) for m in loaded]
 """
 
 
-def test_a_process_that_never_saw_this_code_predicts_the_same(served: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_process_that_never_saw_this_code_predicts_the_same(
+    served: Path, tmp_path: Path, fresh: bool
+) -> None:
+    """Forked, it has the libraries and forgets this code."""
     np.savez(tmp_path / "inputs.npz", speech=SPEECH, eeg=EEG)
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", LOAD, str(CHECKOUT), str(served), str(tmp_path)],
-        cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    arguments = [str(CHECKOUT), str(served), str(tmp_path)]
+    env = {"PATH": "/usr/bin:/bin", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "HOME": str(tmp_path)}
+    out = tmp_path / "out"
+    if fresh:
+        with out.open("w") as said:
+            command = [sys.executable, "-I", "-c", LOAD, *arguments]
+            code = subprocess.run(command, cwd=tmp_path, env=env, stdout=said, stderr=said).returncode
+    else:
+        code = forked.script(LOAD, arguments, cwd=tmp_path, env=env, out=out, err=out).wait()
+    assert code == 0, out.read_text()
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["cwd"] == str(tmp_path)
     assert len(report["places"]) > 3

@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +20,8 @@ from jmml.errors import TrackingError
 from pipelines.tracking import ui
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace.project import Project
+from tests import forked
+from tests.faults.servers import SERVE
 from tests.pipelines.tracked import free_port, make_lineage, make_project
 
 
@@ -170,9 +174,34 @@ def bare_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
 
 
-@pytest.mark.slow
+class ForkedServer:
+    """In place of the ``subprocess.Popen`` of ``python -m mlflow server``, which takes ten seconds to import."""
+
+    def __init__(
+        self, command: list[str], *, env: dict[str, str], stdout: Any, stderr: Any, **options: Any
+    ) -> None:
+        assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
+        assert options == {"start_new_session": True}
+        log = Path(f"/proc/{os.getpid()}/fd/{stdout.fileno()}")
+        assert stderr is stdout
+        self._process = forked.script(SERVE, command[4:], cwd=Path.cwd(), env=env, out=log, err=log)
+        self.pid, self.poll = self._process.pid, self._process.poll
+
+    def wait(self, timeout: float | None = None) -> int:
+        try:
+            return self._process.wait(timeout)
+        except TimeoutError:
+            raise subprocess.TimeoutExpired("mlflow server", timeout or 0) from None
+
+
+@pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.usefixtures("bare_server")
-def test_the_server_answers_and_stops_when_it_is_told_to(project: Project) -> None:
+def test_the_server_answers_and_stops_when_it_is_told_to(
+    project: Project, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
+    if not fresh:
+        there = SimpleNamespace(Popen=ForkedServer, TimeoutExpired=subprocess.TimeoutExpired)
+        monkeypatch.setattr(ui, "subprocess", there)
     tracker = Tracker.connect(project)
     sweep = tracker.start_sweep("demo", params={}, tags={}, lineage=make_lineage())
     port, said, seen = free_port(), [], {}

@@ -36,6 +36,11 @@ PROGRAM = textwrap.dedent(
     """
     import signal
     import sys
+    from tests import workers as of_ray
+
+    if sys.argv[4] == "ray":
+        of_ray.serve_workers()
+        of_ray.leave_out(*of_ray.LEFT_OUT_HERE)
     from contextlib import ExitStack
     from pathlib import Path
     from pytest import MonkeyPatch

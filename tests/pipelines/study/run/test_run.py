@@ -168,10 +168,11 @@ def test_cells_of_a_block_run_in_one_worker_one_after_another(done):
 def test_one_line_per_block_without_a_terminal(done, console):
     lines = console.file.getvalue().splitlines()
     assert lines[0] == f"study tiny: {CELLS} cells to compute, starting Ray"
-    assert len(lines) == 1 + FOLDS * len(SEEDS)
+    assert lines[1].startswith("2 workers at work, on lab, fold ")
+    assert len(lines) == 2 + FOLDS * len(SEEDS)
     assert lines[-1].startswith(f"{CELLS} of {CELLS} cells; last: lab, fold ")
-    assert "about " in lines[1]
-    assert "left" in lines[1]
+    assert "about " in lines[2]
+    assert "left" in lines[2]
 
 
 def test_the_outcome_for_people_and_for_machines(done):

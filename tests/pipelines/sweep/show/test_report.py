@@ -412,7 +412,14 @@ class TestAnySweep:
         assert set(found.space) - set(found.varying) == {"stage2.epochs"}
         assert searched(found, "stage2.epochs") == "fixed"
 
-    @pytest.mark.parametrize("trials", [2_500, pytest.param(10_000, marks=pytest.mark.long)])
+    def test_with_more_trials_than_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pages, "MAX_ROWS", 20)
+        html = pages.render(record_of(journals.events(26, epochs=3)))
+        assert len(rows(Page(html))) == 20
+        assert "The best 20 of 26 trials" in html
+
+    @pytest.mark.long
+    @pytest.mark.parametrize("trials", [2_500, 10_000])
     def test_of_thousands_of_trials(self, trials: int) -> None:
         html = pages.render(record_of(journals.events(trials, epochs=3)))
         assert len(html) < 8e6
