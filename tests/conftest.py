@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ from tests import compiled
 for name in [*os.environ]:
     if name.startswith(("JMML_", "MLFLOW_", "RAY_", "DVC_")) and name != "JMML_REALDATA":
         del os.environ[name]
+
+# What a shell runs in the background ignores Ctrl-C, and hands that on to all that it starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Set, not defaulted: workers of pytest-xdist inherit the variable of their parent.
 OWN = compiled.own()

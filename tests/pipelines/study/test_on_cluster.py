@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.compute import jobs, nodes
+from pipelines.reporting.wording import many
 from pipelines.study.define.plan import plan
 from pipelines.study.run.folder import StudyFolder
 from tests import forked
@@ -60,7 +61,7 @@ def test_a_submitted_study_needs_no_terminal_can_be_stopped_and_goes_on(
     again = forked.command(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, **there)
     until(lambda: again.poll() is not None, "the end of the study", seconds=LIMIT_S, poll_s=LOOK_S)
     assert again.returncode == 0, (tmp_path / "err").read_text()
-    assert f"{status.total - kept} cells computed, {kept} cached" in (tmp_path / "out").read_text()
+    assert f"{many(status.total - kept, 'cell')} computed, {kept} cached" in (tmp_path / "out").read_text()
     assert f"{kept} of {status.total} cells are kept" in (tmp_path / "err").read_text()
     assert "joining Ray at auto" in (tmp_path / "err").read_text()
     assert folder.status().state == "finished"
