@@ -14,19 +14,22 @@ from __future__ import annotations
 
 import argparse
 import ast
+import ctypes
+import itertools
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +37,7 @@ LIST = Path(__file__).with_suffix(".yaml")
 PRODUCT = ("jmml", "pipelines", "cli")
 LONGEST_S = 900.0  # for the tests of one fault; what hangs for so long is noticed by a person, too
 NOTHING_TO_RUN = 5  # pytest's exit code where no test is selected
+SET_CHILD_SUBREAPER = 36  # of prctl(2)
 HARNESS = (3, 4)  # where it failed itself
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
@@ -104,9 +108,14 @@ class Reach:
             # A helper or conftest stands for the tests beside it and below.
             for helper in (path for path in frontier if self._is_conftest(path)):
                 found |= set(helper.parent.rglob("test_*.py"))
-            rounds.append(sorted(found - seen))
+            rounds.append(sorted(found - seen, key=lambda path: (-self._in_common(path, file), path)))
             seen |= found
         return [found for found in rounds if found]
+
+    def _in_common(self, test: Path, file: str) -> int:
+        """How many folders a file of tests and a module have in common, below their tops."""
+        folders = zip(test.relative_to(self.root / "tests").parts, Path(file).parts, strict=False)
+        return len([*itertools.takewhile(lambda pair: pair[0] == pair[1], folders)])
 
     def _is_conftest(self, path: Path) -> bool:
         return path.name == "conftest.py" and (self.root / "tests") in path.parents
@@ -182,16 +191,30 @@ def _first_failure(root: Path, files: list[Path], *, timeout: float) -> str:
     )
     try:
         out, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise
+    finally:
+        _end_what_is_left()
     if process.returncode in (0, NOTHING_TO_RUN):
         return ""
     if process.returncode in HARNESS:
         raise RuntimeError(f"pytest did not run: {out}")
     found = FIRST_FAILURE.search(out)
     return found[1] if found else (out.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+
+
+def _adopt_orphans() -> None:
+    """Let what descends from this process come to it when its parent dies: clusters, servers."""
+    ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
+
+
+def _end_what_is_left() -> None:
+    """A planted fault may leave anything running."""
+    while left := psutil.Process().children(recursive=True):
+        for process in left:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(
+            left, timeout=1
+        )  # what is ours only since its parent ended, is waited for in the next round
 
 
 def main() -> int:
@@ -213,6 +236,7 @@ def main() -> int:
         for mutant in mutants()
         if mutant.file.startswith(options.folder) and (wanted is None or mutant.number in wanted)
     ]
+    _adopt_orphans()
     for mutant in chosen:
         if str(mutant.number) not in known:
             found = judge(mutant, steps=options.reach, longest_s=options.longest)
