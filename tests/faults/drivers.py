@@ -13,6 +13,7 @@ from pathlib import Path
 ORDER = "JMML_TESTS_ORDER"  # decides which trial reports next
 CHECKPOINTS = "JMML_TESTS_CHECKPOINTS"  # seconds between two checkpoints of a trial
 ASK_S = 0.1  # between two looks whether someone asks to stop
+DRAIN_S = 2.0  # for which a driver that has given its store up asks it once more
 
 
 def alone(words: list[str]) -> None:
@@ -27,7 +28,7 @@ def alone(words: list[str]) -> None:
     from cli.app import main
     from jmml import fingerprint
     from pipelines.compute import signals
-    from pipelines.sweep.execute import trainable
+    from pipelines.sweep.execute import sweep_session, trainable
     from tests.pipelines.sweep.inline import without_ray
 
     sys.argv = ["jmml", *words]
@@ -37,4 +38,5 @@ def alone(words: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(1), without_ray(order=order):
         patch.setattr(trainable, "CHECKPOINT_SECONDS", float(os.environ[CHECKPOINTS]))
         patch.setattr(signals, "ASK_SECONDS", ASK_S)
+        patch.setattr(sweep_session, "DRAIN_ON_LEAVING_S", DRAIN_S)
         main()
