@@ -19,6 +19,7 @@ from jmml.models.one_view import SpeechOnly
 from jmml.task import TaskData, View
 
 _KEYS = {"k": "stage2.k", "r": "stage1.r"}  # of the widths, as the errors of the models name them
+_OF_ROWS = re.compile(r"\b(pairs|rows)\b|samples - 1")  # in an error: there are too few, and more would do
 _SHOWN = 3  # methods that are named
 
 
@@ -49,22 +50,20 @@ def width_problems(
     candidates: Sequence[MethodConfig],
     place: Callable[[int, str], str],
 ) -> list[str]:
-    """Widths of the candidates that the smallest inner fold cannot carry, each with the methods it concerns.
+    """Widths of the candidates that the smallest inner fold cannot carry: a line for each setting that is to be changed,
+    with the first value that is too wide and the methods it concerns.
 
     Parameters
     ----------
     place : where a setting of a candidate, by its number, is written or can be.
     """
-    found: dict[str, tuple[str, list[str]]] = {}
+    found: dict[str, tuple[ModelError, list[str]]] = {}
     for number, config in enumerate(candidates):
         for name in methods:
             if error := _refusal(METHODS[name], config, task, sizes):
-                _, named = found.setdefault(_next_step(error, partial(place, number)), (error.what, []))
+                _, named = found.setdefault(_next_step(error, partial(place, number)), (error, []))
                 named += [] if name in named else [name]
-    return [
-        f"{what} (methods {_named(names)}; smallest inner fold); {fix}"
-        for fix, (what, names) in found.items()
-    ]
+    return [_line(error, names, fix) for fix, (error, names) in found.items()]
 
 
 def _refusal(method: Method, config: MethodConfig, task: TaskData, sizes: Sizes) -> ModelError | None:
@@ -99,7 +98,7 @@ def _begun(method: Method, config: MethodConfig, task: TaskData, sizes: Sizes) -
         other, y_other = second_view(
             method.control, other, y_other, n_classes=classes, k=config.stage2.k, seed=0
         )
-    watched = method.eeg and method.control in (None, "frozen-pairs")
+    watched = method.two_view and method.eeg and method.control in (None, "frozen-pairs")
     probe = (np.zeros((sizes.scored, r)),) * 2 if watched else None
     yield estimator.iter_fit(np.zeros((sizes.speech, r)), other, y, y_other, held_out=probe)
 
@@ -113,15 +112,18 @@ def _rows(view: View, people: Sequence[str]) -> int:
 
 
 def _next_step(error: ModelError, place: Callable[[str], str]) -> str:
-    """What is expected, and which setting to change."""
-    expected = f"expected {error.expected}; " if error.expected else ""
-    width = re.search(r"\b([kr]) = \d", f"{error.what} {error.expected}")
+    """Which setting to change."""
+    text = f"{error.what} {error.expected}"
+    width = re.search(r"\b([kr]) = \d", text)
     if width is None:
-        return f"{expected}{error.fix or 'leave these methods out'}"
+        return error.fix or "leave them out"
     most = re.search(r"\bat most (\d+)", f"{error.fix} {error.expected}")
-    return f"{expected}lower {place(_KEYS[width[1]])}{f' to {most[1]} or less' if most else ''}, or take more data"
+    more = ", or take more data" if _OF_ROWS.search(text) else ""
+    return f"lower {place(_KEYS[width[1]])}{f' to {most[1]} or less' if most else ''}{more}"
 
 
-def _named(names: Sequence[str]) -> str:
+def _line(error: ModelError, names: Sequence[str], fix: str) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
+    whose = f"method{'' if len(names) == 1 else 's'} {', '.join(names[:_SHOWN])}{more}"
+    expected = f"expected {error.expected}; " if error.expected else ""
+    return f"{error.what} ({whose}; smallest inner fold); {expected}{fix}"

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jmml.cell import run_cell
+from jmml.config import MethodConfig, validate
 from jmml.errors import ConfigError, ModelError
 from jmml.methods import METHODS
 from jmml.task import make_inner_split, training_part
@@ -67,7 +70,7 @@ def fails(planned: StudyPlan, method: str) -> str:
             {"method": {"stage1": {"p": 8, "r": 60}}},
             "study tiny: task lab: r = 60 components from 64 samples of 20 features and 5 branches of width 8 "
             "(methods jmml, one-hot; smallest inner fold); expected r of at most 20 (features); lower "
-            "method.stage1.r to 20 or less, or take more data",
+            "method.stage1.r to 20 or less",
         ),
         (
             ["jmml", "one-hot"],
@@ -75,7 +78,7 @@ def fails(planned: StudyPlan, method: str) -> str:
                 "method": {"stage1": {"p": 8, "r": 20}, "stage2": {"k": 17, "lam_c": 0.0}},
                 "tuning": LAST | {"inner_folds": 4},
             },
-            "study tiny: task lab: 32 held-out speech rows and 32 EEG rows (methods jmml; smallest inner fold); "
+            "study tiny: task lab: 32 held-out speech rows and 32 EEG rows (method jmml; smallest inner fold); "
             "expected as many of both, and at least 2 k = 34; lower method.stage2.k, or take more data",
         ),
     ],
@@ -83,6 +86,24 @@ def fails(planned: StudyPlan, method: str) -> str:
 )
 def test_a_width_that_an_inner_fold_cannot_carry_is_one_line(project, methods, changes, line):
     assert refused(project, methods=methods, claim="jmml", **({"tuning": LAST} | changes)) == [line]
+
+
+def test_a_setting_that_many_candidates_have_too_wide_is_one_line(project):
+    task = plan(project, make(tuning=LAST)).tasks["lab"]
+    wide = [validate(MethodConfig, WIDE | {"stage2": {"k": k}}) for k in (14, 3, 10)]
+    assert width_problems(task.data, Sizes(64, 64, 64), ["jmml", "dcca"], wide, lambda _, key: key) == [
+        f"{TOO_FEW} (methods jmml, dcca; smallest inner fold); expected at least 8 k = 112 pairs; lower stage2.k to 8 "
+        "or less, or take more data"
+    ]
+
+
+def test_a_method_that_watches_no_held_out_pairs_needs_none(project, monkeypatch):
+    task = plan(project, make(tuning=LAST)).tasks["lab"]
+    few = Sizes(speech=64, eeg=64, scored=1)
+    assert width_problems(task.data, few, ["jmml"], task.candidates, lambda _, key: key)
+    unwatched = {"jmml": replace(METHODS["jmml"], two_view=False)}
+    monkeypatch.setattr("pipelines.study.define.widths.METHODS", unwatched)
+    assert width_problems(task.data, few, ["jmml"], task.candidates, lambda _, key: key) == []
 
 
 def test_the_smallest_inner_fold_counts(project):
