@@ -115,7 +115,7 @@ def logs(job: str, *, address: str | None = None) -> str:
 def await_start(
     job: str, begun: Callable[[], bool], *, what: str = "sweep", address: str | None = None
 ) -> bool:
-    """Wait until the driver that a job runs has begun its work; whether it has, within ``START_S``.
+    """Wait until the driver that a job runs has begun its work, or has found none to do; whether within ``START_S``.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def await_start(
 
     Raises
     ------
-    SweepError : the job ended without one; the message has the job's own error.
+    SweepError : the job failed, or was stopped, without one; the message has the job's own error.
     """
     until = time.monotonic() + START_S
     while time.monotonic() < until:

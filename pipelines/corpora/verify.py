@@ -54,7 +54,8 @@ class VerifyReport:
         if changed:
             named = "; ".join(f"{c.name}: {c.problems[0]}, {len(c.problems)} in all" for c in changed)
             raise DataError(
-                f"{len(changed)} of {many(len(self.checks), 'corpus', 'corpora')} differ from what was recorded "
+                f"{len(changed)} of {many(len(self.checks), 'corpus', 'corpora')} "
+                f"{'differs' if len(changed) == 1 else 'differ'} from what was recorded "
                 f"({named})",
                 fix="restore them with `dvc checkout`, or record them as they are with `dvc commit`",
             )

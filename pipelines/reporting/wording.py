@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+MANY = 1e15  # from here on the last digits say nothing, and those of a float are not exact
+
 
 def many(count: float, noun: str, several: str = "") -> str:
     """``1 seed``, ``2 seeds``, ``0.5 CPUs``, ``9 people`` (``several``); thousands are set apart by a narrow space."""
-    number = grouped(count) if count == round(count) else f"{count:g}"
+    number = grouped(count) if count < MANY and count == int(count) else f"{count:g}"
     return f"{number} {noun if count == 1 else several or f'{noun}s'}"
 
 

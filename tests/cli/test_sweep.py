@@ -214,7 +214,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(capfd, here, called):
     ("words", "reason"),
     [
         ([], "sweep tiny: was begun and is not finished. Go on with `jmml sweep resume tiny`"),
-        (["--name", "done"], "sweep done: exists already: 1 of 1 trial are done and kept"),
+        (["--name", "done"], "sweep done: exists already: 1 of 1 trial is done and kept"),
         (["--name", "new", "-s", "resources.cpus=640"], "a trial takes 640 CPUs, and there are"),
         (["--name", "new", "-s", "resources.gpus=1"], "a trial takes 1 GPU, and there are 0"),
         (["--name", "new", "--address", "127.0.0.1:1"], "cannot reach the Ray cluster"),

@@ -80,7 +80,7 @@ class Display:
         self._began = self._said = self.clock()
         there = len({key.digest for key in self.plan.cells}) - self.total
         cells = many(there + self.total, "cell")
-        counts = f"{there} of {cells} are kept, {self.total}" if there else cells
+        counts = f"{there} of {cells} {'is' if there == 1 else 'are'} kept, {self.total}" if there else cells
         begins = f"study {self.plan.definition.name}: {counts} to compute"
         if self._bar is not None:
             self.note(begins)

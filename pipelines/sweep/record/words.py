@@ -10,7 +10,8 @@ from pipelines.sweep.record.state import SweepState
 
 def kept(state: SweepState) -> str:
     """``7 of 12 trials are done and kept, best score 0.612 (trial 3)``"""
-    text = f"{state.over} of {many(state.total, 'trial')} are done and kept"
+    verb = "is" if 1 in (state.over, state.total) else "are"
+    text = f"{state.over} of {many(state.total, 'trial')} {verb} done and kept"
     if state.best is not None:
         text += f", best score {state.best.best_score:.3f} (trial {state.best.number})"
     return text

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from pipelines.reporting.wording import many, rough_duration
@@ -20,6 +22,8 @@ def test_an_estimate_is_as_rough_as_it_is_known(seconds: float, text: str) -> No
         ((1, "person", "people"), "1 person"),
         ((9, "person", "people"), "9 people"),
         ((12400, "trial"), "12\N{NARROW NO-BREAK SPACE}400 trials"),
+        ((4e30, "configuration"), "4e+30 configurations"),
+        ((math.inf, "configuration"), "inf configurations"),
     ],
 )
 def test_a_count_agrees_with_its_noun(words, text: str) -> None:

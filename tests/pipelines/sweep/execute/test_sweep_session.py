@@ -213,4 +213,5 @@ def test_gpus_that_are_not_there_are_counted_and_not_asked_for_in_the_settings(m
 
 def test_what_is_kept_is_said():
     assert kept(SweepState(total=3)) == "0 of 3 trials are done and kept"
+    assert kept(SweepState(total=3, over=1)) == "1 of 3 trials is done and kept"
     assert kept(Script().trial(1, [0.25])).endswith("best score 0.250 (trial 1)")
