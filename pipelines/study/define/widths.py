@@ -50,8 +50,8 @@ def width_problems(
     candidates: Sequence[MethodConfig],
     place: Callable[[int, str], str],
 ) -> list[str]:
-    """Widths of the candidates that the smallest inner fold cannot carry: a line for each setting that is to be changed,
-    with the first value that is too wide and the methods it concerns.
+    """Widths of the candidates that the smallest inner fold cannot carry: a line for each setting that is to
+    be changed, with the first value that is too wide and the methods it concerns.
 
     Parameters
     ----------
