@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,18 @@ def run_study(
     """
     planned = plan(project, source, overrides=overrides, workers=workers, recompute=recompute)
     folder = StudyFolder.of(project, planned.definition.name)
-    return _Session(project, planned, folder, workers, recompute, again, address, quiet, console, cell).take()
+    return _Session(
+        project,
+        planned,
+        folder,
+        workers=workers,
+        recompute=recompute,
+        again=again,
+        address=address,
+        quiet=quiet,
+        console=console,
+        cell=cell,
+    ).run()
 
 
 def resume_study(
@@ -143,12 +154,19 @@ def resume_study(
     """
     found = to_resume(project, name, source=source, overrides=overrides, workers=workers)
     check_changes(found, accepted=accept_changes)
-    recompute = found.status.recompute and found.status.state != "finished"
-    session = _Session(
-        project, found.plan, found.folder, found.workers, recompute, False, address, quiet, console, cell
-    )
-    session.began = found.status.began
-    return session.take()
+    return _Session(
+        project,
+        found.plan,
+        found.folder,
+        workers=found.workers,
+        recompute=found.status.recompute and found.status.state != "finished",
+        again=False,
+        address=address,
+        quiet=quiet,
+        console=console,
+        cell=cell,
+        began=found.status.began,
+    ).run()
 
 
 @dataclass
@@ -163,6 +181,7 @@ class _Session:
     project: Project
     plan: StudyPlan
     folder: StudyFolder
+    _: KW_ONLY
     workers: int | None
     recompute: bool
     again: bool
@@ -172,7 +191,7 @@ class _Session:
     cell: Callable[..., CellResult]
     began: float | None = None
 
-    def take(self) -> StudyRun:
+    def run(self) -> StudyRun:
         """Compute, verify and publish."""
         began = time.monotonic()
         stage1_limit()  # a wrong setting is said now, not at the end
