@@ -62,6 +62,9 @@ def test_a_submitted_study_needs_no_terminal_can_be_stopped_and_goes_on(
     until(lambda: again.poll() is not None, "the end of the study", seconds=LIMIT_S, poll_s=LOOK_S)
     assert again.returncode == 0, (tmp_path / "err").read_text()
     assert f"{many(status.total - kept, 'cell')} computed, {kept} cached" in (tmp_path / "out").read_text()
-    assert f"{kept} of {status.total} cells are kept" in (tmp_path / "err").read_text()
+    assert (
+        f"{kept} of {status.total} cells {'is' if kept == 1 else 'are'} kept"
+        in (tmp_path / "err").read_text()
+    )
     assert "joining Ray at auto" in (tmp_path / "err").read_text()
     assert folder.status().state == "finished"
