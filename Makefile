@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PATH := $(abspath $(BIN)):$(PATH)
 export OMP_NUM_THREADS ?= 1
+# Modules are compiled when they are first imported, and that is kept: of all that is installed, most never is imported.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test test-long chaos mutants lint ui clean
 
@@ -16,7 +18,7 @@ install: $(STAMP)  ## build the virtual environment from the lock file
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
