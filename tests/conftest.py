@@ -17,7 +17,7 @@ from tests import compiled
 
 # What a person may have set for work of their own: no test sees it.
 for name in [*os.environ]:
-    if name.startswith(("JMML_", "MLFLOW_", "RAY_", "DVC_")) and name != "JMML_REALDATA":
+    if name.startswith(("JMML_", "MLFLOW_", "RAY_")) and name != "JMML_REALDATA":
         del os.environ[name]
 
 # What a shell runs in the background ignores Ctrl-C, and hands that on to all that it starts.
