@@ -65,7 +65,10 @@ def submit(
     except KeyboardInterrupt:
         has = False
     if json:
-        print_json({"job": job, "name": folder.name, "begun": has})
+        print_json({"job": job, "name": folder.name, "begun": begun()})
+        return
+    if has and not begun():
+        say(f"{folder}: nothing was left to do")
         return
     say(
         f"{folder} has begun"
