@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import psutil
 import pytest
 
 from jmml.errors import SweepError
@@ -147,6 +148,17 @@ class Nodes:
         return found.address
 
 
+def processes_below(folder: Path) -> list[list[str]]:
+    """The command lines of running processes that name a file below a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            words = process.cmdline()
+            if any(f"{folder}/" in word for word in words) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(words)
+    return found
+
+
 @pytest.fixture(scope="session")
 def nodes_of_this_process() -> Iterator[Nodes]:
     from pipelines.compute import nodes
@@ -158,6 +170,7 @@ def nodes_of_this_process() -> Iterator[Nodes]:
         with pytest.MonkeyPatch.context() as patch:
             found.environment(patch)
             nodes.down()
+    assert not processes_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
