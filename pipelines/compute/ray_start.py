@@ -18,7 +18,7 @@ import ray
 
 from jmml.errors import SweepError
 from pipelines.compute.private_ray import no_dumps
-from pipelines.compute.signals import later, termination_as_exit
+from pipelines.workspace.signals import later, termination_as_exit
 
 _LEAVE_SECONDS = 1.0  # for what Ray has started to go by itself
 _SERVICES = ("raylet", "gcs_server")  # without which a session is lost

@@ -16,11 +16,11 @@ import psutil
 from filelock import FileLock, Timeout
 
 from jmml.errors import JMMLError, ProjectError
-from pipelines.compute.signals import termination_as_exit
 from pipelines.reporting.progress import Shown, no_progress, progress_bar, progress_lines
 from pipelines.stages._early import ended, interrupt_raised
 from pipelines.stages._parent import Parent
 from pipelines.workspace.project import Project, keep_out_of_git
+from pipelines.workspace.signals import termination_as_exit
 
 TERMINATED = 128 + signal.SIGTERM
 GRACE_S = 30.0  # in which a stage that was told to end has put away what it had begun

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from jmml.errors import TrackingError
-from pipelines.compute.signals import termination_as_exit
 from pipelines.tracking.run_tags import ERROR
 from pipelines.tracking.tracker import Status, Tracker
+from pipelines.workspace.signals import termination_as_exit
 
 
 def status_of(error: BaseException | None) -> Status:

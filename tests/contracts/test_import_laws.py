@@ -362,6 +362,15 @@ def test_there_is_no_circle_of_files(layer: str) -> None:
     assert circles(arrows(layer)) == set()
 
 
+def test_there_is_no_circle_of_rooms() -> None:
+    rooms: dict[str, set[str]] = {}
+    for name, used in arrows().items():
+        if name != "pipelines":
+            room = name.split(".")[1]
+            rooms.setdefault(room, set()).update({other.split(".")[1] for other in used} - {room})
+    assert circles(rooms) == set()
+
+
 @pytest.mark.parametrize(
     "folder", sorted({path.parent for path in modules()}), ids=lambda p: str(p.relative_to(ROOT))
 )

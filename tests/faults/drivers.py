@@ -27,8 +27,8 @@ def alone(words: list[str]) -> None:
     import jmml
     from cli.app import main
     from jmml import fingerprint
-    from pipelines.compute import signals
     from pipelines.sweep.execute import sweep_session, trainable
+    from pipelines.workspace import signals
     from tests.pipelines.sweep.inline import without_ray
 
     sys.argv = ["jmml", *words]

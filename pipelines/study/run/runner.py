@@ -20,7 +20,6 @@ from jmml.cell import CellResult, run_cell
 from jmml.errors import SweepError, TrackingError
 from pipelines.cache.cells import CellStore, Key
 from pipelines.cache.content import prune
-from pipelines.compute.signals import heeding
 from pipelines.reporting.terminal import PlainConsole
 from pipelines.reporting.wording import many, rough_duration
 from pipelines.study.define.model import StudyDefinition
@@ -36,6 +35,7 @@ from pipelines.tracking.tracker import Tracker
 from pipelines.workspace import lineage
 from pipelines.workspace.environment import stage1_limit
 from pipelines.workspace.project import Project
+from pipelines.workspace.signals import heeding
 from pipelines.workspace.team import share_with_team, stage1_folder
 
 

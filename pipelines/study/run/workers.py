@@ -29,9 +29,9 @@ from pipelines.compute.ray_session import (
 )
 from pipelines.compute.ray_watch import ray_watch
 from pipelines.compute.room import ChangingRoom
-from pipelines.compute.signals import first_interrupt, stop_wanted
 from pipelines.compute.worker import error_line
 from pipelines.study.define.plan import StudyPlan
+from pipelines.workspace.signals import first_interrupt, stop_wanted
 from pipelines.workspace.task import data_bytes
 from pipelines.workspace.team import share_with_team
 

@@ -18,7 +18,6 @@ from rich.console import Console
 from jmml.errors import JMMLError, SweepError, TrackingError
 from jmml.plugins import in_project
 from pipelines.cache.content import prune
-from pipelines.compute.signals import first_interrupt, heeding, stop_wanted
 from pipelines.definitions.spaces import configure, describe
 from pipelines.reporting.terminal import PlainConsole
 from pipelines.reporting.wording import many
@@ -45,6 +44,7 @@ from pipelines.workspace import lineage
 from pipelines.workspace.environment import patience, stage1_limit
 from pipelines.workspace.fingerprint import code_digest
 from pipelines.workspace.project import Project
+from pipelines.workspace.signals import first_interrupt, heeding, stop_wanted
 from pipelines.workspace.team import share_with_team, shared_folder, stage1_folder, this_driver
 
 SCORES = {"mean": "val_uar", "lower-bound": "val_uar_low"}

@@ -24,12 +24,12 @@ import torch
 from ray.tune.search import Searcher
 
 from jmml.task import TaskData
-from pipelines.compute.signals import termination_as_exit
 from pipelines.sweep.decide.driver import Driver
 from pipelines.sweep.execute import sweep_session, trainable, tuning
 from pipelines.sweep.execute.capacity import Capacity
 from pipelines.sweep.execute.progress import Progress
 from pipelines.sweep.execute.trainable import TrialSettings, run_trial
+from pipelines.workspace.signals import termination_as_exit
 
 CPUS = 2
 _this = threading.local()  # .worker: of the thread that runs a trial

@@ -46,7 +46,7 @@ PROGRAM = textwrap.dedent(
     from pytest import MonkeyPatch
     from rich.console import Console
     from jmml.errors import JMMLError
-    from pipelines.compute.signals import termination_as_exit
+    from pipelines.workspace.signals import termination_as_exit
     from pipelines.study.publish import record
     from pipelines.study.run.runner import run_study
     from pipelines.tracking.tracker import Tracker
@@ -199,7 +199,7 @@ def test_a_request_to_stop_and_a_termination_end_a_study(project, tmp_path, undi
         return fakes.quick(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.compute.signals.ASK_SECONDS", 0.0)
+        patch.setattr("pipelines.workspace.signals.ASK_SECONDS", 0.0)
         with pytest.raises(
             Exception, match=r"^study tiny: stopped by \S+; \d+ of 24 cells are kept"
         ) as caught:

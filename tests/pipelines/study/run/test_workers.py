@@ -145,7 +145,7 @@ def test_cells_are_the_same_to_the_last_bit_with_models_of_a_sweep_and_of_other_
 @pytest.mark.usefixtures("without_ray")
 def test_a_request_to_stop_ends_the_work_and_keeps_what_came_back(untouched, monkeypatch):
     planned, back = plan(untouched, ONE_SEED, workers=2), []
-    monkeypatch.setattr("pipelines.compute.signals.ASK_SECONDS", 0.0)
+    monkeypatch.setattr("pipelines.workspace.signals.ASK_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         workers.compute(
             planned,

@@ -10,7 +10,6 @@ import pytest
 
 from jmml.config import MethodConfig
 from jmml.errors import ConfigError, SweepError, TrackingError
-from pipelines.compute import signals
 from pipelines.sweep.definition.reading import check
 from pipelines.sweep.execute import capacity, sweep_session
 from pipelines.sweep.execute.naming import unused
@@ -19,7 +18,7 @@ from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState
 from pipelines.sweep.record.words import kept
 from pipelines.sweep.show.display import Display
-from pipelines.workspace import environment
+from pipelines.workspace import environment, signals
 from tests.pipelines.sweep.projects import definition
 from tests.pipelines.sweep.scripts import Script, bare_project, write_events
 

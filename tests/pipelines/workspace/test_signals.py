@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines.compute import signals
-from pipelines.compute.signals import first_interrupt, later, termination_as_exit
+from pipelines.workspace import signals
+from pipelines.workspace.signals import first_interrupt, later, termination_as_exit
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 
