@@ -85,10 +85,9 @@ def join(
       $ jmml cluster join 10.0.0.5:6379 --token-file ~/cluster.token --cpus 8 --gpus 1
     """
     from pipelines.compute import nodes
-
-    cluster, node = nodes.join(address, token_file=token_file, cpus=cpus, gpus=gpus)
     from pipelines.reporting.wording import many
 
+    cluster, node = nodes.join(address, token_file=token_file, cpus=cpus, gpus=gpus)
     has = f"{many(node.cpus, 'CPU')}, {many(node.gpus, 'GPU')}"
     say(f"{node.ip} joined with {has}; cluster {cluster.address}: {_size(cluster)}")
 
