@@ -347,7 +347,10 @@ def test_submit_hands_the_command_to_the_cluster(capfd, here, called, monkeypatc
 
     def await_start(job, begun, *, what, address):
         assert what == "sweep"
-        waited.append((job, begun.func.__self__.name, *begun.args, address))
+        folder = begun.func.__self__
+        waited.append((job, folder.name, *begun.args, address))
+        if folder.name == "mine":
+            Script(total=1, name="mine").write(here)
         return len(waited) < 3
 
     monkeypatch.setattr(jobs, "submit", submit)
@@ -360,6 +363,7 @@ def test_submit_hands_the_command_to_the_cluster(capfd, here, called, monkeypatc
     assert "sweep mine has begun" in out
     assert "jmml sweep watch mine" in out
     assert "jmml sweep stop mine" in out
+    shutil.rmtree(SweepFolder.of(here, "mine").path)
     run(capfd, "resume", "tiny", "-s", "seed=1", "--accept-changes", "--submit")
     _, out, _ = run(capfd, "extend", "tiny", "-n", "5", "--submit", "--json")
     assert json.loads(out) == {"job": "tiny-0123abcd", "name": "tiny", "begun": False}
