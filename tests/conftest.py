@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -30,13 +31,20 @@ os.environ["NUMBA_CACHE_DIR"] = str(OWN)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The first process of a whole run compiles while its workers collect."""
+    """The first process of a whole run compiles while its workers collect.
+
+    What is imported and collected stays to the end: the garbage collector need not look through it again and
+    again (half the time of collecting).
+    """
+    gc.disable()
     if config.getoption("numprocesses", None):
         subprocess.Popen([sys.executable, "-m", "tests.compiled"], cwd=Path(__file__).parents[1])
 
 
 def pytest_collection_finish() -> None:
     """A whole run waits for what is compiled; a single process goes without."""
+    gc.freeze()
+    gc.enable()
     source = compiled.compiled(wait="PYTEST_XDIST_WORKER" in os.environ)
     if source is not None:
         shutil.copytree(source, OWN, dirs_exist_ok=True)
