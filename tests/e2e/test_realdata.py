@@ -47,8 +47,8 @@ def test_from_recordings_to_a_promoted_model(reproduced: Workspace, nemo_part: P
     assert all(0.25 < uar < 0.75 for uar in scores.values()), scores
 
     carried = ("-s", "stage1.r=int(4,7)", "-s", "stage2.k=int(2,3)")
-    swept = workspace.jmml("sweep", "run", "quick", "-s", "trials=4", *carried)
-    assert swept["trials"]["finished"] + swept["trials"]["stopped"] == 4
+    swept = workspace.jmml("sweep", "run", "quick", "-s", "trials=2", *carried)
+    assert swept["trials"]["finished"] + swept["trials"]["stopped"] == 2
     version = workspace.jmml("model", "register")["version"]
     assert workspace.jmml("model", "promote")["version"] == version
 

@@ -27,7 +27,7 @@ def alone(words: list[str]) -> None:
     import jmml
     from cli.app import main
     from jmml import fingerprint
-    from pipelines.sweep.execute import sweep_session, trainable
+    from pipelines.sweep.execute import artifacts, sweep_session, trainable
     from pipelines.workspace import signals
     from tests.pipelines.sweep.inline import without_ray
 
@@ -39,4 +39,5 @@ def alone(words: list[str]) -> None:
         patch.setattr(trainable, "CHECKPOINT_SECONDS", float(os.environ[CHECKPOINTS]))
         patch.setattr(signals, "ASK_SECONDS", ASK_S)
         patch.setattr(sweep_session, "DRAIN_ON_LEAVING_S", DRAIN_S)
+        patch.setattr(artifacts, "draw", lambda *arguments: None)  # a quarter of the time
         main()

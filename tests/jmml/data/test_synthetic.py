@@ -567,9 +567,26 @@ def test_without_effects_both_corpora_are_at_chance() -> None:
     assert uar(speech_rows(0.0, 1.0), grouped=False) < CHANCE + 0.10
 
 
-@pytest.mark.parametrize("speakers", [4, pytest.param(8, marks=pytest.mark.long)])
-def test_difficulty_lowers_what_can_be_recognised_of_speech(speakers: int) -> None:
-    assert uar(speech_rows(1.0, 3.0, speakers)) + 0.05 < uar(speech_rows(1.0, 1.0, speakers))
+def test_difficulty_is_how_far_speakers_and_their_utterances_lie_apart(monkeypatch) -> None:
+    monkeypatch.setattr(speech, "synthesise", lambda delivery, *arguments: delivery)
+
+    def pitches(speakers: int, utterances: int, difficulty: float) -> np.ndarray:
+        """Semitones above the voice's own F0, for the same draws."""
+        config = SyntheticConfig(difficulty=difficulty)
+        rng = np.random.default_rng(0)
+        drawn = [speech._draw_speaker(rng, 1, difficulty) for _ in range(speakers)]
+        said = [speech._utter(one, "neutral", 0, config, rng)[0] for one in drawn for _ in range(utterances)]
+        return 12 * np.log2([one.f0_hz / drawn[0].f0_hz for one in said])
+
+    for speakers, utterances in ((1, 20), (20, 1)):
+        none, some, more = (pitches(speakers, utterances, d).std() for d in (1e-9, 0.5, 1.0))
+        assert none == pytest.approx(0, abs=1e-6)
+        assert 1.5 * some < more < 3 * some
+
+
+@pytest.mark.long
+def test_difficulty_lowers_what_can_be_recognised_of_speech() -> None:
+    assert uar(speech_rows(1.0, 3.0)) + 0.05 < uar(speech_rows(1.0, 1.0))
 
 
 @pytest.mark.long
