@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import cluster, data, model, predict, results, study, sweep, ui
+from cli import cluster, data, model, predict, protocol, results, study, sweep, ui
 from cli.output import debug_wanted, encode_what_can_be, fail, say, unexpected
 from jmml.errors import JMMLError
 
@@ -43,6 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data.app, name="data")
+app.add_typer(protocol.app, name="protocol")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(study.app, name="study")
 app.add_typer(cluster.app, name="cluster")

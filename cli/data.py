@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.output import JsonFlag, print_json, print_table, say
+from jmml.errors import ProjectError
 
-app = typer.Typer(help="Corpora: add, list, show, verify.", no_args_is_help=True)
+app = typer.Typer(help="Corpora: add, list, show, verify; layouts that are read.", no_args_is_help=True)
 
 
 @app.command()
@@ -20,9 +22,7 @@ def add(
     ],
     adapter: Annotated[
         str | None,
-        typer.Option(
-            help="nemo, emodb, ravdess, deap or table; by default NAME, else recognised by its layout."
-        ),
+        typer.Option(help="Which reader; by default that of NAME, else the one that recognises the layout."),
     ] = None,
     modality: Annotated[
         str | None, typer.Option(help="speech or eeg; needed for feature tables alone.")
@@ -71,6 +71,26 @@ def list_(json: JsonFlag = False) -> None:
         [r.cells() for r in rows],
         left=4,
     )
+
+
+@app.command()
+def adapters(json: JsonFlag = False) -> None:
+    """List the layouts that `jmml data add` reads, those of this project included.
+
+    [bold]Example[/bold]
+
+      $ jmml data adapters
+    """
+    from pipelines.corpora.describe import list_adapters
+    from pipelines.workspace.project import Project
+
+    with suppress(ProjectError):
+        Project.find()  # whose own adapters count
+    rows = list_adapters()
+    if json:
+        print_json([row.as_dict() for row in rows])
+        return
+    print_table(["adapter", "holds", "from", "layout"], [row.cells() for row in rows], left=4)
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from pipelines.workspace.project import Project
 from pipelines.workspace.settings_file import with_corpus
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_LOOKED_AT = 100_000  # entries of a folder that no adapter recognises
+_KINDS = 3
 _LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are not data
 
 
@@ -155,14 +159,25 @@ def _choose_adapter(name: str, source: Path, adapter: str | None) -> str:
     else:
         chosen = name if name in ADAPTERS else detect_adapter(source)
     if chosen is None:
-        empty = source.is_dir() and not any(source.iterdir())
+        found = what_lies_in(source)
         raise CorpusError(
-            "the folder is empty" if empty else "no adapter recognises these files",
+            f"no adapter recognises {found}" if found else "the folder is empty",
             where=source,
-            expected="; ".join(f"{key}: {get_corpus(key).layout}" for key in ADAPTERS),
-            fix="name the adapter with --adapter",
+            expected="one of the layouts that `jmml data adapters` lists",
+            fix="point at the folder that holds one of them, or name the adapter with --adapter",
         )
     return chosen
+
+
+def what_lies_in(path: Path) -> str:
+    """``37 .edf files, 4 folders``: the commonest kinds of files below ``path``, and the folders directly in it."""
+    if path.is_file():
+        return f"a {path.suffix or 'nameless'} file"
+    entries = itertools.islice(path.rglob("*"), _LOOKED_AT)
+    kinds = Counter(entry.suffix.lower() or "nameless" for entry in entries if entry.is_file())
+    folders = sum(entry.is_dir() for entry in path.iterdir())
+    parts = [many(count, f"{kind} file") for kind, count in kinds.most_common(_KINDS)]
+    return ", ".join([*parts, *([many(folders, "folder")] if folders else [])])
 
 
 def _choose_modality(adapter: str, modality: str | None) -> Modality:

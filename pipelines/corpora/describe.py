@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jmml.config import CorpusConfig, LabelSpace, TaskConfig
+from jmml.data.corpora import ADAPTERS
 from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.errors import LabelError
@@ -94,6 +95,30 @@ class CorpusSummary:
         rows += [("manifest", self.digest), ("dvc", self.dvc_hash or "not tracked")]
         width = max(len(label) for label, _ in rows)
         return [f"{label:<{width}}  {text}" for label, text in rows]
+
+
+@dataclass(frozen=True)
+class AdapterEntry:
+    """One line of ``jmml data adapters``; ``added`` by the project or by an installed package."""
+
+    name: str
+    modality: str | None
+    layout: str
+    added: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def cells(self) -> list[str]:
+        """adapter, holds, from, layout."""
+        return [self.name, self.modality or "either", "added" if self.added else "jmml", self.layout]
+
+
+def list_adapters() -> list[AdapterEntry]:
+    """Every adapter that is registered, by name."""
+    shipped = ADAPTERS.own()
+    made = {name: ADAPTERS[name]() for name in sorted(ADAPTERS)}
+    return [AdapterEntry(name, one.modality, one.layout, name not in shipped) for name, one in made.items()]
 
 
 def list_corpora(project: Project) -> list[CorpusEntry]:

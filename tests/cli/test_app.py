@@ -22,6 +22,9 @@ COMMANDS = [
     ("data", "show"),
     ("data", "verify"),
     ("data", "utterance"),
+    ("data", "adapters"),
+    ("protocol",),
+    ("protocol", "audit"),
     ("sweep",),
     ("sweep", "run"),
     ("study",),
@@ -76,6 +79,24 @@ def project_folder(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(json.dumps(small_params().model_dump(mode="json")))
     monkeypatch.setenv("JMML_PROJECT", str(tmp_path))
     return tmp_path
+
+
+def test_adapters_are_listed_inside_and_outside_a_project(capfd, project_folder, monkeypatch):
+    (project_folder / "corpora").mkdir()
+    (project_folder / "corpora" / "lab.py").write_text(
+        "from jmml.data.corpora import register_corpus\n"
+        "from jmml.data.corpora.emodb import EmoDB\n"
+        "@register_corpus('lab')\n"
+        "class Lab(EmoDB):\n"
+        "    layout = 'ours'\n"
+    )
+    rows = {row["name"]: row for row in json.loads(run(capfd, "data", "adapters", "--json")[1])}
+    assert rows["lab"] == {"name": "lab", "modality": "speech", "layout": "ours", "added": True}
+    assert rows["deap"]["modality"] == "eeg"
+    assert not rows["deap"]["added"]
+    monkeypatch.delenv("JMML_PROJECT")
+    monkeypatch.chdir(project_folder.parent)
+    assert "s01.dat" in run(capfd, "data", "adapters")[1]
 
 
 def test_an_utterance_replaces_a_file_only_when_told_to(capfd, project_folder):

@@ -36,6 +36,14 @@ CASES = {
         ("HVLA", "LVHA", "HVLA", "HVHA"),
         "Actor_01/03-01-05-01-02-01-01.wav",
     ),
+    "savee": Case(make.make_savee, ("DC", "JE"), ("LVHA", "HVLA", "HVHA", "LVLA"), "DC/a01.wav"),
+    "tess": Case(
+        make.make_tess, ("OAF", "YAF"), ("LVHA", "HVLA", "HVHA", "LVLA"), "OAF_angry/OAF_back_angry.wav"
+    ),
+    "ased": Case(make.make_ased, ("33", "01"), ("LVLA", "LVHA", "HVHA", "HVLA"), "a5-01-01-01-01.wav"),
+    "cremad": Case(
+        make.make_cremad, ("1001", "1091"), ("LVHA", "HVLA", "HVHA", "LVLA"), "AudioWAV/1001_DFA_ANG_XX.wav"
+    ),
     "deap": Case(
         make.make_deap, ("s01", "s02"), ("HVHA", "LVLA", "HVHA", "LVLA"), "s01.dat", lost=2, channels=32
     ),

@@ -13,6 +13,7 @@ import soundfile
 from jmml.config import Modality
 from jmml.data.corpora._base import FileCorpus, ManifestRow, Recording, field_of
 from jmml.data.features.audio import check_container, load_audio
+from jmml.data.protocol.naming import Naming
 from jmml.errors import RecordingError
 from jmml.files import sha256_file
 
@@ -28,9 +29,13 @@ class Utterance:
 
 
 class SpeechCorpus(FileCorpus[Utterance]):
-    """Base of the speech adapters; a subclass only lists its utterances."""
+    """Base of the speech adapters; a subclass only lists its utterances.
+
+    ``naming`` is how its files are named, where their names say who speaks what.
+    """
 
     modality: Modality = "speech"
+    naming: Naming | None = None
 
     def inspect(self, root: Path, source: Utterance) -> Iterator[ManifestRow | RecordingError]:
         file = root / source.path

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
-from jmml.data.corpora._base import Listing, files_in
+from jmml.data.corpora._coded import CodedCorpus
 from jmml.data.corpora._register import register_corpus
-from jmml.data.corpora._speech import SpeechCorpus, Utterance
-from jmml.errors import RecordingError
-
-# 03a01Fa.wav: speaker 03, text a01, emotion F, version a
-_NAME = re.compile(r"(?P<speaker>\d{2})(?P<text>[a-z]\d{2})(?P<emotion>[A-Z])(?P<version>[a-z]?)")
+from jmml.data.protocol.naming import Naming
 
 
 @register_corpus("emodb")
-class EmoDB(SpeechCorpus):
-    """Files named like ``03a01Fa.wav`` in the root or in ``wav/``; the letter is the German emotion word.
+class EmoDB(CodedCorpus):
+    """Files named like ``03a01Fa.wav``: speaker 03, text a01, emotion F, version a.
 
-    W Wut, L Langeweile, E Ekel, A Angst, F Freude, T Trauer, N neutral. The native label is the letter.
+    The native label is the first letter of the German word: W Wut, L Langeweile, E Ekel, A Angst, F Freude, T Trauer,
+    N neutral.
     """
 
     name = "emodb"
     layout = "files named like 03a01Fa.wav, in the folder or in wav/"
+    example = "03a01Fa.wav"
+    naming = Naming(
+        "emodb", re.compile(r"(?P<person>\d{2})(?P<text>[a-z]\d{2})(?P<label>[A-Z])[a-z]?\.(wav|WAV)")
+    )
     native_labels: Mapping[str, str] = {
         "W": "anger",
         "L": "boredom",
@@ -37,22 +37,3 @@ class EmoDB(SpeechCorpus):
         "T": "sadness",
         "N": "neutral",
     }
-
-    def recognises(self, root: Path) -> bool:
-        return any(_NAME.fullmatch(file.stem) for file in _candidates(root))
-
-    def list_sources(self, root: Path) -> Listing[Utterance]:
-        utterances, problems = [], []
-        for file in _candidates(root):
-            path, name = file.relative_to(root).as_posix(), _NAME.fullmatch(file.stem)
-            if name is None:
-                problems.append(
-                    RecordingError("name not coded as in EmoDB", where=path, expected="03a01Fa.wav")
-                )
-            else:
-                utterances.append(Utterance(path, file.stem, name["speaker"], name["emotion"]))
-        return Listing(utterances, problems if utterances else ())
-
-
-def _candidates(root: Path) -> list[Path]:
-    return files_in(root, suffixes=[".wav"]) + files_in(root / "wav", suffixes=[".wav"])

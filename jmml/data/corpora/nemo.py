@@ -5,6 +5,7 @@ Christop, I. (2024). nEMO: Dataset of Emotional Speech in Polish. LREC-COLING 20
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,11 +14,14 @@ import pandas as pd
 from jmml.data.corpora._base import Listing, files_in
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
+from jmml.data.protocol.naming import Naming
 from jmml.errors import CorpusError, RecordingError
 
 _TABLE = "data.tsv"
 _SAMPLES = "samples"
 _COLUMNS = ("file_id", "emotion", "speaker_id")
+# SB0_anger_12.wav: speaker, emotion, sentence
+_NAME = re.compile(r"(?P<person>[A-Z]{2,3}\d?)_(?P<label>[a-z]+)_(?P<text>\d+)\.wav")
 
 
 @register_corpus("nemo")
@@ -30,6 +34,7 @@ class Nemo(SpeechCorpus):
 
     name = "nemo"
     layout = "data.tsv (file_id, emotion, speaker_id, tab-separated) beside samples/*.wav"
+    naming = Naming("nemo", _NAME)
     native_labels: Mapping[str, str] = {
         "anger": "anger",
         "fear": "fear",

@@ -13,10 +13,14 @@ from pathlib import Path
 from jmml.data.corpora._base import Listing, files_in
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
+from jmml.data.protocol.naming import Naming
 from jmml.errors import RecordingError
 
 # 03-01-05-01-02-01-12.wav: modality, vocal channel, emotion, intensity, statement, repetition, actor
-_NAME = re.compile(r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<emotion>\d\d)-\d\d-\d\d-\d\d-(?P<actor>\d\d)")
+_NAME = re.compile(
+    r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<label>\d\d)-\d\d-(?P<text>\d\d)-\d\d-(?P<person>\d\d)(\.wav)?",
+    re.IGNORECASE,
+)
 _FOLDER = re.compile(r"Actor_(\d\d)")
 
 
@@ -31,6 +35,7 @@ class Ravdess(SpeechCorpus):
 
     name = "ravdess"
     layout = "files named like 03-01-05-01-02-01-12.wav, in the folder or in Actor_XX folders"
+    naming = Naming("ravdess", _NAME)
     native_labels: Mapping[str, str] = {
         "01": "neutral",
         "02": "calm",
@@ -62,15 +67,15 @@ class Ravdess(SpeechCorpus):
                 videos += 1
             elif name["channel"] != "01":
                 songs += 1
-            elif folder is not None and folder[1] != name["actor"]:
+            elif folder is not None and folder[1] != name["person"]:
                 # A speaker under two names would sit on both sides of a speaker-independent split.
                 problems.append(
                     RecordingError(
-                        f"the name says actor {name['actor']}, the folder says {folder[1]}", where=path
+                        f"the name says actor {name['person']}, the folder says {folder[1]}", where=path
                     )
                 )
             else:
-                utterances.append(Utterance(path, file.stem, name["actor"], name["emotion"]))
+                utterances.append(Utterance(path, file.stem, name["person"], name["label"]))
         notes = [f"{songs} songs (vocal channel 02) left out"] if songs else []
         if videos:
             notes.append(f"{videos} sound tracks of video (modality 01 or 02) left out")

@@ -141,8 +141,8 @@ REFUSED = {
     "name that is a path": ("../x", None, {}, CorpusError, "cannot name a corpus"),
     "taken name": ("old", None, {}, CorpusError, "there is a corpus 'old' already"),
     "missing folder": ("mine", gone, {}, CorpusError, "no such file or folder"),
-    "empty folder": ("mine", empty, {}, CorpusError, "the folder is empty; expected deap: .*table: "),
-    "foreign files": ("mine", foreign, {}, CorpusError, "no adapter recognises these files; expected deap: "),
+    "empty folder": ("mine", empty, {}, CorpusError, "the folder is empty; expected one of the layouts that"),
+    "foreign files": ("mine", foreign, {}, CorpusError, r"no adapter recognises 1 \.\w+ file; expected one of"),
     "unknown adapter": (
         "mine", None, {"adapter": "ravdes"}, CorpusError, "unknown corpus adapter 'ravdes'; did you mean"
     ),

@@ -49,6 +49,35 @@ def make_ravdess(root: Path) -> Path:
     return root
 
 
+def _make_coded(root: Path, *paths: str, rate: int = 16000) -> Path:
+    for number, path in enumerate(paths):
+        write_wav(root / f"{path}.wav", rate=rate, seed=number)
+    return root
+
+
+def make_savee(root: Path) -> Path:
+    return _make_coded(root, "DC/a01", "DC/n01", "JE/h02", "JE/sa01", rate=44100)
+
+
+def make_tess(root: Path) -> Path:
+    names = (
+        "OAF_angry/OAF_back_angry",
+        "OAF_neutral/OA_bite_neutral",
+        "YAF_happy/YAF_back_happy",
+        "YAF_sad/YAF_back_sad",
+    )
+    return _make_coded(root, *names, rate=24414)
+
+
+def make_ased(root: Path) -> Path:
+    return _make_coded(root, "a5-01-01-01-01", "n1-02-01-02-33", "h3-01-02-01-01", "S4-01-01-02-33")
+
+
+def make_cremad(root: Path) -> Path:
+    names = ("1001_DFA_ANG_XX", "1001_IEO_NEU_XX", "1091_DFA_HAP_XX", "1091_IEO_SAD_LO")
+    return _make_coded(root / "AudioWAV", *names).parent
+
+
 def deap_arrays(trials: int = 3, samples: int = 640, seed: int = 0) -> dict[str, np.ndarray]:
     """One subject: microvolts, and ratings of 1..9 away from the midpoint."""
     rng = np.random.default_rng(seed)

@@ -1,0 +1,95 @@
+"""`jmml protocol`: train and test parts, and what they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.output import JsonFlag, print_json, print_table, say
+from jmml.errors import ProjectError
+
+if TYPE_CHECKING:
+    from pipelines.workspace.project import Project
+
+app = typer.Typer(help="Protocols: audit train and test lists.", no_args_is_help=True)
+LEAK = 1  # exit code where a test part shares what it must not
+
+
+@app.callback()
+def protocol() -> None:
+    """Train and test parts, and what they share."""
+
+
+@app.command()
+def audit(
+    folds: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDS", help="A table, or a folder with a list per part.", show_default=False
+        ),
+    ],
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="A corpus of this project, or an adapter: who speaks what in which file."),
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="How the files are named, such as '{speaker}_{text:d}_{label:a}.wav'.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a field; repeatable."),
+    ] = None,
+    disjoint: Annotated[
+        str, typer.Option(help="What a test part may not share: person, text, session, device; with commas.")
+    ] = "person",
+    json: JsonFlag = False,
+) -> None:
+    """Audit train and test lists without training anything; exit code 1 where there is a leak.
+
+    Read are CSV, Parquet, JSON Lines, JSON and plain lists, one table or a folder with a file per part and fold. Files
+    and recordings that both sides have are always a leak.
+
+    [bold]Examples[/bold]
+
+      $ jmml protocol audit ravdess.csv
+
+      $ jmml protocol audit lists/ --pattern '{speaker}_{text:d}_{label:a}.wav' --disjoint person,text
+
+      $ jmml protocol audit folds.csv --corpus nemo --map part=usage --json
+    """
+    from pipelines.corpora.audit import audit as audit_lists
+
+    found = audit_lists(
+        folds,
+        project=_project_here() if corpus is not None else None,
+        corpus=corpus,
+        pattern=pattern,
+        columns=_pairs(columns or []),
+        disjoint=[name.strip() for name in disjoint.split(",") if name.strip()],
+    )
+    if json:
+        print_json(found.as_dict())
+    else:
+        print_table(*found.table(), title=found.title)
+        for line in found.lines():
+            say(line)
+    raise typer.Exit(LEAK if found.leaks else 0)
+
+
+def _project_here() -> Project | None:
+    """The project, where there is one: lists are audited anywhere."""
+    from pipelines.workspace.project import Project
+
+    try:
+        return Project.find()
+    except ProjectError:
+        return None
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    wrong = next((word for word in words if "=" not in word), None)
+    if wrong is not None:
+        raise typer.BadParameter(f"'{wrong}' is not FIELD=COLUMN", param_hint="--map")
+    return dict(word.split("=", 1) for word in words)

@@ -1,0 +1,319 @@
+"""Train and test lists as people publish them: one table, or a folder with a file per part and fold.
+
+Read are CSV (commas, semicolons or tabs), Parquet, JSON Lines, JSON, plain lists of paths, and the splits of a project.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from jmml.data.protocol.columns import guess, part_of
+from jmml.errors import ProtocolError
+
+SUFFIXES = (
+    ".jsonl",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".lst",
+    ".parquet",
+    ".json",
+)  # of one list in two formats the first counts
+_SEPARATORS = ",;\t|"
+_FOLD = re.compile(r"(?:fold|cv|split|session|part)[ _-]?(\d+)", re.IGNORECASE)
+_WIDE = re.compile(r"(?:fold|cv|split)[ _-]?(\d+)", re.IGNORECASE)
+_EXPECTED = (
+    "a table with the columns path and part (train, test), and fold where there are several; or a folder of files "
+    "named like x_train_fold_1.csv and x_test_fold_1.csv"
+)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Rows of all folds.
+
+    Attributes
+    ----------
+    frame : one row per sample and fold; ``fold`` and ``part`` (train, valid, test), and of the other
+        :data:`~jmml.data.protocol.columns.FIELDS` those that were found. Text in NFC; missing values are None.
+    columns : field -> the column it was read from.
+    notes : remarks on what was not read.
+    """
+
+    frame: pd.DataFrame
+    columns: Mapping[str, str]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def folds(self) -> list[str]:
+        return list(dict.fromkeys(self.frame["fold"]))
+
+
+def read_lists(path: Path, columns: Mapping[str, str] | None = None) -> Lists:
+    """The lists in a file or folder.
+
+    Parameters
+    ----------
+    columns : field -> column where :func:`~jmml.data.protocol.columns.guess` would be wrong.
+
+    Raises
+    ------
+    ProtocolError : no such file, nothing that can be read as lists, a part of another name, no test part.
+    """
+    if not path.exists():
+        raise ProtocolError("no such file or folder", where=path, expected=_EXPECTED)
+    lists = _folder(path, columns or {}) if path.is_dir() else _one_table(path, columns or {})
+    for fold in lists.folds:
+        parts = set(lists.frame.loc[lists.frame["fold"] == fold, "part"])
+        for part in ("train", "test"):
+            if part not in parts:
+                raise ProtocolError(f"fold {fold} has no {part} part", where=path, expected=_EXPECTED)
+    plain = lists.frame.astype(object)  # whatever pandas makes of text
+    return replace(lists, frame=plain.where(plain.notna(), None))
+
+
+def _one_table(path: Path, columns: Mapping[str, str]) -> Lists:
+    table = _read(path)
+    chosen = guess(table.columns, columns, where=path)
+    wide = [
+        column
+        for column in table.columns
+        if _WIDE.fullmatch(column) and all(map(_is_part, table[column].unique()))
+    ]
+    if wide:
+        pieces = [
+            _fields(table, {**chosen, "part": column}, path).assign(fold=_WIDE.fullmatch(column)[1])  # type: ignore[index]
+            for column in wide
+        ]
+        return Lists(pd.concat(pieces, ignore_index=True), {**chosen, "part": ", ".join(wide)})
+    if "part" in chosen and "fold" not in chosen and not any(map(_is_part, table[chosen["part"]].unique())):
+        chosen["fold"] = chosen.pop("part")  # "split" is the number of a fold as often as the name of a part
+    if "part" in chosen:
+        frame = _fields(table, chosen, path)
+        return Lists(frame if "fold" in frame else frame.assign(fold="1"), chosen)
+    if "fold" in chosen:
+        return Lists(_each_fold_once(_fields(table, chosen, path), path), chosen)
+    raise ProtocolError(
+        f"no column says what is trained on and what tested; columns: {', '.join(map(str, table.columns[:12]))}",
+        where=path,
+        expected=_EXPECTED,
+        fix="name it with --map part=COLUMN or --map fold=COLUMN",
+    )
+
+
+def _folder(path: Path, columns: Mapping[str, str]) -> Lists:
+    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES and file.is_file()]
+    best: dict[Path, Path] = {}
+    for file in files:
+        rank = SUFFIXES.index(file.suffix.lower())
+        other = best.get(file.with_suffix(""))
+        if other is None or rank < SUFFIXES.index(other.suffix.lower()):
+            best[file.with_suffix("")] = file
+    parts = {file: part for file in best.values() if (part := _part_in(file.relative_to(path))) is not None}
+    if not parts:
+        if len(best) == 1:
+            return _one_table(next(iter(best.values())), columns)
+        raise ProtocolError(
+            f"none of {len(files)} lists says in its name which part it is" if files else "holds no list",
+            where=path,
+            expected=_EXPECTED,
+        )
+    pieces: list[pd.DataFrame] = []
+    shown: dict[str, str] = {}
+    for file, part in parts.items():
+        table = _read(file)
+        chosen = guess(table.columns, columns, where=file)
+        if "path" not in chosen and "person" not in chosen:
+            raise ProtocolError(
+                f"no column names the files; columns: {', '.join(map(str, table.columns[:12]))}",
+                where=file,
+                fix="name it with --map path=COLUMN",
+            )
+        wanted = {name: column for name, column in chosen.items() if name not in ("part", "fold")}
+        shown |= wanted
+        fold = _FOLD.search(file.relative_to(path).as_posix())
+        pieces.append(_fields(table, wanted, file).assign(part=part, fold=fold[1] if fold else "1"))
+    left = len(best) - len(parts)
+    notes = [f"{left} other files were not read: their names say no part"] if left else []
+    frame = pd.concat(pieces, ignore_index=True).sort_values("fold", key=_numbers_first, kind="stable")
+    return Lists(frame.reset_index(drop=True), shown, notes)
+
+
+def _part_in(path: Path) -> str | None:
+    """The part that the name of a file says, or else of the folder it lies in."""
+    for name in (path.stem, *reversed(path.parts[:-1])):
+        found = {part for word in re.split(r"[^a-z]+", name.casefold()) if word and (part := part_of(word))}
+        if len(found) == 1:
+            return found.pop()
+    return None
+
+
+def _each_fold_once(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
+    """Where each sample has the number of the fold that tests it: the others train that fold."""
+    names = sorted(set(frame["fold"]), key=_number)
+    if len(names) < 2:
+        raise ProtocolError(
+            f"all samples are of fold {names[0]}, so that nothing is trained on",
+            where=where,
+            expected=_EXPECTED,
+        )
+    tested = frame["fold"]
+    return pd.concat(
+        [
+            frame.assign(fold=name, part=["test" if one == name else "train" for one in tested])
+            for name in names
+        ],
+        ignore_index=True,
+    )
+
+
+def _fields(table: pd.DataFrame, chosen: Mapping[str, str], where: Path) -> pd.DataFrame:
+    """The chosen columns under the names of their fields, cleaned; parts under their own names."""
+    frame = pd.DataFrame({name: table[column].map(_clean) for name, column in chosen.items()}, dtype=object)
+    for name in ("part", "fold"):
+        if name in frame and frame[name].isna().any():
+            at = int(frame[name].isna().to_numpy().argmax()) + 1
+            raise ProtocolError(f"sample {at} has no {name}", where=where)
+    if "part" in frame:
+        parts = {value: part_of(value) for value in frame["part"].unique()}
+        unknown = [value for value, part in parts.items() if part is None]
+        if unknown:
+            raise ProtocolError(
+                f"'{unknown[0]}' in column '{chosen['part']}' is not a part",
+                where=where,
+                expected="train, valid or test",
+                fix="name another column with --map part=COLUMN",
+            )
+        frame["part"] = frame["part"].map(parts)
+    return frame
+
+
+def _is_part(value: object) -> bool:
+    return part_of(str(value)) is not None
+
+
+def _clean(value: Any) -> str | None:
+    if value is None or value != value:
+        return None
+    return unicodedata.normalize("NFC", str(value)).strip() or None
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() else (1 << 62, name)
+
+
+def _numbers_first(names: pd.Series) -> pd.Series:
+    order = {name: rank for rank, name in enumerate(sorted(set(names), key=_number))}
+    return names.map(order)
+
+
+# Files ----------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """A file as a table of text."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            return pd.read_parquet(path).rename(columns=str)
+        text = path.read_text(encoding="utf-8-sig")
+        if not text.strip():
+            raise ProtocolError("is empty", where=path, expected=_EXPECTED)
+        if suffix == ".jsonl":
+            return _records(
+                (
+                    _object(line, path, number)
+                    for number, line in enumerate(text.splitlines(), 1)
+                    if line.strip()
+                ),
+                path,
+            )
+        if suffix == ".json":
+            return _json(json.loads(text), path)
+        return _delimited(text, path)
+    except UnicodeDecodeError:
+        raise ProtocolError("is not UTF-8 text", where=path, expected=_EXPECTED) from None
+    except (ValueError, RecursionError, csv.Error, pa.ArrowException) as error:
+        raise ProtocolError(f"cannot be read as a table ({error})", where=path, expected=_EXPECTED) from None
+
+
+def _delimited(text: str, path: Path) -> pd.DataFrame:
+    """A table with a header, or paths alone, with a label behind each where there is one."""
+    first = text.split("\n", 1)[0]
+    separator = max(_SEPARATORS, key=first.count)
+    plain = first.count(separator) == 0
+    header = next(csv.reader([first], delimiter=separator))
+    if not guess(column.strip() for column in header):
+        rows = [
+            (line.split() if plain else next(csv.reader([line], delimiter=separator)))[:2]
+            for line in text.splitlines()
+            if line.strip()
+        ]
+        width = max(len(row) for row in rows)
+        return pd.DataFrame(rows, columns=["path", "label"][:width], dtype=object)
+    twice = next((column for column in header if header.count(column) > 1), None)
+    if twice is not None:
+        raise ProtocolError(f"column '{twice}' stands twice", where=path)
+    table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
+    return table.rename(columns=lambda column: str(column).strip())
+
+
+def _object(line: str, path: Path, number: int) -> dict[str, Any]:
+    found = json.loads(line)
+    if not isinstance(found, dict):
+        raise ProtocolError(
+            "is not an object", where=f"{path} line {number}", expected='{"wav": ..., "emo": ...}'
+        )
+    return found
+
+
+def _json(found: Any, path: Path) -> pd.DataFrame:
+    if isinstance(found, dict) and isinstance(found.get("speech"), list):
+        return _splits_of_project(found, path)
+    if isinstance(found, dict):
+        found = [{"key": key, **value} for key, value in found.items() if isinstance(value, dict)]
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise ProtocolError(
+            "is not a list of objects", where=path, expected='[{"wav": ..., "emo": ...}, ...]'
+        )
+    return _records(found, path)
+
+
+def _records(records: Iterable[dict[str, Any]], path: Path) -> pd.DataFrame:
+    rows = list(records)
+    if not rows:
+        raise ProtocolError("holds no sample", where=path, expected=_EXPECTED)
+    wanted = [column for column in dict.fromkeys(key for row in rows for key in row) if column]
+    flat = {
+        column: [row.get(column) if not isinstance(row.get(column), dict | list) else None for row in rows]
+        for column in wanted
+    }
+    return pd.DataFrame(flat, dtype=object)
+
+
+def _splits_of_project(found: dict[str, Any], path: Path) -> pd.DataFrame:
+    """``splits.json`` of a project: the people of each fold, speech and EEG apart."""
+    try:
+        rows = [
+            {"fold": f"{modality} {int(fold['index'])}", "part": part, "person": str(person)}
+            for modality in ("speech", "eeg")
+            for fold in found.get(modality, [])
+            for part in ("train", "test")
+            for person in fold[part]
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise ProtocolError(
+            "is not a split", where=path, expected='{"speech": [{"index": 0, "train": [...], "test": [...]}]}'
+        ) from None
+    return pd.DataFrame(rows, columns=["fold", "part", "person"], dtype=object)

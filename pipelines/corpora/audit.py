@@ -1,0 +1,343 @@
+"""``jmml protocol audit``: what the train and test parts of someone's lists share, without training anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from jmml.data.corpora import ADAPTERS
+from jmml.data.protocol.columns import field_of
+from jmml.data.protocol.lists import Lists, read_lists
+from jmml.data.protocol.naming import Naming, naming_of
+from jmml.data.protocol.overlap import KEYS, SELECTING, Overlap, overlaps
+from jmml.errors import ProtocolError, nearest
+from pipelines.corpora.scan import open_corpus, read_manifest, scan
+from pipelines.reporting.progress import progress_bar
+from pipelines.reporting.wording import many
+from pipelines.workspace.project import Project
+
+ALWAYS = (
+    "path",
+    "content",
+    "recording",
+)  # one of these on both sides is a leak, whatever the protocol asks for
+WORDS = {
+    "person": ("person", "people"),
+    "text": ("text", "texts"),
+    "session": ("session", "sessions"),
+    "recording": ("recording", "recordings"),
+    "device": ("device", "devices"),
+    "path": ("file", "files"),
+    "content": ("recording of equal bytes", "recordings of equal bytes"),
+}
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found.
+
+    Attributes
+    ----------
+    sources : key -> what told its values.
+    disjoint : keys that may not be shared.
+    found : every key of every fold.
+    """
+
+    where: str
+    samples: int
+    sources: Mapping[str, str]
+    disjoint: Sequence[str]
+    found: Sequence[Overlap]
+    notes: Sequence[str]
+
+    @property
+    def leaks(self) -> list[Overlap]:
+        """Keys that must be disjoint and are not, in a test part."""
+        return [one for one in self.found if one.part == "test" and one.key in self.disjoint and one.shared]
+
+    def as_dict(self) -> dict[str, Any]:
+        rows = [{**one._asdict(), "names": list(one.names), "share": one.share} for one in self.found]
+        return {
+            **{key: value for key, value in asdict(self).items() if key != "found"},
+            "disjoint": list(self.disjoint),
+            "leak": bool(self.leaks),
+            "overlaps": rows,
+        }
+
+    @property
+    def title(self) -> str:
+        folds = len({one.fold for one in self.found})
+        return f"{self.where}: {many(folds, 'fold')}, {many(self.samples, 'sample')}"
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows: one per fold, with shared of all values and the share of samples for every key."""
+        keys = [key for key in KEYS if any(one.key == key for one in self.found)]
+        rows: dict[str, list[str]] = {}
+        for one in self.found:
+            if one.part == "test":
+                row = rows.setdefault(one.fold, [one.fold, str(one.samples)])
+                row.append(f"{one.shared} of {one.values} ({one.share:.0%})")
+        return ["fold", "tested", *(f"{WORDS[key][1]} shared" for key in keys)], list(rows.values())
+
+    def lines(self) -> list[str]:
+        """Where the values are from, every leak, and what else one should know."""
+        told = [f"{WORDS[key][1]} from {source}" for key, source in self.sources.items()]
+        lines = [f"read: {'; '.join(told)}"]
+        for one in self.leaks:
+            verb = "is" if one.shared == 1 else "are"
+            lines.append(
+                f"leak: fold {one.fold}: {one.shared} of {_counted(one.values, one.key)} of the test part "
+                f"{verb} in {self._others(one.fold)} too ({one.share:.1%} of its samples): {_some(one.names)}"
+            )
+        lines += [f"note: {note}" for note in (*self._shared_by_design(), *self._selection(), *self.notes)]
+        names = " and ".join(WORDS[key][1] for key in self.disjoint if key in self.sources)
+        lines.append(
+            f"{many(len({one.fold for one in self.leaks}), 'fold')} with a leak"
+            if self.leaks
+            else f"no leak: {names} are disjoint in every fold"
+        )
+        return lines
+
+    def _others(self, fold: str) -> str:
+        """What the test part of a fold is held against."""
+        parted = any(one.part == SELECTING and one.fold == fold for one in self.found)
+        return "the training or validation part" if parted else "the training part"
+
+    def _shared_by_design(self) -> list[str]:
+        """Keys that the protocol lets both sides have, and how many samples have them."""
+        notes = []
+        for key in KEYS:
+            rows = [one for one in self.found if one.key == key and one.part == "test" and one.shared]
+            if not rows or key in self.disjoint:
+                continue
+            samples, total = sum(one.shared_samples for one in rows), sum(one.samples for one in rows)
+            labelled = [one.with_label for one in rows if one.with_label is not None]
+            also = f", {sum(labelled) / total:.1%} with the same label" if labelled else ""
+            stricter = ",".join((*(one for one in self.disjoint if one not in ALWAYS), key))
+            notes.append(
+                f"{samples / total:.1%} of the test samples have a {WORDS[key][0]} that is trained on{also}; "
+                f"--disjoint {stricter} counts it as a leak"
+            )
+        return notes
+
+    def _selection(self) -> list[str]:
+        rows = [
+            one for one in self.found if one.part == SELECTING and one.key in self.disjoint and one.shared
+        ]
+        return [
+            f"fold {one.fold}: {one.shared} of {_counted(one.values, one.key)} of the validation part are in training "
+            "too, so that selection sees a better score than the test"
+            for one in rows
+        ]
+
+
+def audit(
+    path: Path,
+    *,
+    project: Project | None = None,
+    corpus: str | None = None,
+    pattern: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    disjoint: Sequence[str] = ("person",),
+) -> Audit:
+    """Read lists, find out who speaks what in them, and compare the parts of every fold.
+
+    Parameters
+    ----------
+    path : file or folder of :func:`~jmml.data.protocol.lists.read_lists`.
+    corpus : a corpus of the project, whose manifest tells people and contents; or an adapter, whose files tell by
+        their names.
+    pattern : of :func:`~jmml.data.protocol.naming.naming_of`, for lists of other names.
+    columns : field -> column of the lists.
+    disjoint : keys that no test part may share; files, recordings and equal contents are always among them.
+
+    Raises
+    ------
+    ProtocolError : the lists cannot be read; no one can tell the people; a key of ``disjoint`` is not known.
+    """
+    asked = [_key(name) for name in disjoint]
+    lists = read_lists(path, columns)
+    frame, notes = lists.frame, list(lists.notes)
+    sources = {key: f"column {lists.columns[key]}" for key in KEYS if key in frame and key in lists.columns}
+    if corpus is not None and project is not None and corpus in project.params.corpora:
+        frame, more = _of_corpus(frame, project, corpus)
+        for key in ("person", "content"):
+            sources[key] = f"corpus {corpus}"
+        notes += more
+        corpus = project.corpus(corpus).adapter
+    if "path" in frame:
+        naming = _naming(frame, corpus, pattern, needed="person" not in frame)
+        if naming is not None:
+            frame, read = _of_names(frame, naming)
+            sources |= dict.fromkeys(read, f"file names as in {naming.name}")
+    unknown = [key for key in asked if key not in frame]
+    if unknown:
+        raise ProtocolError(
+            f"nothing tells the {WORDS[unknown[0]][1]} of these samples",
+            where=path,
+            expected=f"a column (--map {unknown[0]}=COLUMN), file names (--pattern '{{{unknown[0]}}}_{{label}}.wav') "
+            "or a corpus (--corpus NAME)",
+        )
+    wanted = tuple(key for key in KEYS if key in asked or key in ALWAYS)
+    found = overlaps(frame, [key for key in KEYS if key in frame])
+    return Audit(
+        where=str(path),
+        samples=_samples(frame),
+        sources={key: sources.get(key, "the lists") for key in KEYS if key in frame},
+        disjoint=wanted,
+        found=found,
+        notes=[*notes, *_remarks(lists, frame, asked)],
+    )
+
+
+def _key(name: str) -> str:
+    key = field_of(name)
+    if key not in KEYS:
+        raise ProtocolError(f"'{name}' is not a key; {nearest(name, KEYS)}", where="--disjoint")
+    return key
+
+
+def _samples(frame: pd.DataFrame) -> int:
+    return int(frame["path"].nunique()) if "path" in frame else len(frame)
+
+
+def _naming(frame: pd.DataFrame, corpus: str | None, pattern: str | None, *, needed: bool) -> Naming | None:
+    """How the files are named: as someone says, else as in the corpus whose names all of them have."""
+    if pattern is not None:
+        return naming_of(pattern)
+    known = {name: naming for name in ADAPTERS if (naming := getattr(ADAPTERS[name](), "naming", None))}
+    paths = list(dict.fromkeys(frame["path"].dropna()))
+    if corpus is not None:
+        if corpus not in known:
+            if corpus in ADAPTERS and not needed:
+                return None
+            raise ProtocolError(
+                f"there is no corpus '{corpus}' here, and no adapter whose file names tell who speaks; "
+                f"{nearest(corpus, known)}",
+                fix="describe the names with --pattern",
+            )
+        return known[corpus] if needed or known[corpus].covers(paths) else None
+    fitting = [naming for naming in known.values() if naming.covers(paths)]
+    if len(fitting) > 1 and needed:
+        raise ProtocolError(
+            f"the files could be of {' or '.join(naming.name for naming in fitting)}",
+            fix="say which with --corpus",
+        )
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _of_names(frame: pd.DataFrame, naming: Naming) -> tuple[pd.DataFrame, list[str]]:
+    """Fields that file names tell and no column; those fields."""
+    paths = frame["path"].dropna().unique()
+    fields = {path: naming.fields(path) for path in paths}
+    strange = [path for path, found in fields.items() if found is None]
+    if strange:
+        raise ProtocolError(
+            f"{len(strange)} of {many(len(paths), 'file')} are not named as in {naming.name}, such as '{strange[0]}'",
+            fix="correct --corpus or --pattern",
+        )
+    aliases = getattr(ADAPTERS[naming.name](), "aliases", {}) if naming.name in ADAPTERS else {}
+    told = {name for found in fields.values() for name in found or {}}
+    new = [name for name in (*KEYS, "label") if name in told and name not in frame]
+    columns = {name: [(fields.get(path) or {}).get(name) for path in frame["path"]] for name in new}
+    if "person" in columns:
+        columns["person"] = [aliases.get(person, person) for person in columns["person"]]
+    return _with(frame, columns), [name for name in new if name in KEYS]
+
+
+def _of_corpus(frame: pd.DataFrame, project: Project, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """People and contents of the samples that a corpus of the project has."""
+    if "path" not in frame:
+        raise ProtocolError("these lists name no files", fix="leave --corpus out")
+    config = project.corpus(name)
+    manifest = read_manifest(project, name)
+    if manifest is None:
+        corpus = open_corpus(name, config.adapter, config.modality)
+        with progress_bar(f"read {name}", "file") as progress:
+            manifest = scan(
+                name, corpus, project.corpus_dir(name), skip_bad=config.skip_bad, progress=progress
+            )
+    rows: dict[str, list[tuple[str, str]]] = {}
+    told = manifest.frame[["path", "id", "group", "content_hash"]]
+    for place, identity, group, content in told.itertuples(index=False, name=None):
+        for key in dict.fromkeys((place, PurePosixPath(place).name, identity)):
+            rows.setdefault(key, []).append((group, content))
+    matched = {path: _row_of(path, rows) for path in frame["path"].dropna().unique()}
+    missing = [path for path, row in matched.items() if row is None]
+    if len(missing) == len(matched):
+        raise ProtocolError(f"no file of the lists is in corpus '{name}', such as '{missing[0]}'")
+    notes = (
+        [f"{len(missing)} of {many(len(matched), 'file')} are not in corpus {name}, such as {missing[0]}"]
+        if missing
+        else []
+    )
+    found = [matched.get(path) or (None, None) for path in frame["path"]]
+    columns = {"person": [person for person, _ in found], "content": [content for _, content in found]}
+    return _with(frame, columns), notes
+
+
+def _with(frame: pd.DataFrame, columns: Mapping[str, list[str | None]]) -> pd.DataFrame:
+    more = {name: pd.Series(values, index=frame.index, dtype=object) for name, values in columns.items()}
+    return frame.assign(**more)
+
+
+def _row_of(path: str, rows: Mapping[str, list[tuple[str, str]]]) -> tuple[str, str] | None:
+    """Person and content of the recording that a path of a list means: by its whole place, its name, or its id."""
+    pure = PurePosixPath(path)
+    for key in (path, *("/".join(pure.parts[n:]) for n in range(1, len(pure.parts))), pure.stem):
+        if len(found := rows.get(key, [])) == 1:
+            return found[0]
+    return None
+
+
+def _remarks(lists: Lists, frame: pd.DataFrame, asked: Sequence[str]) -> list[str]:
+    """What is odd about lists besides what their parts share."""
+    notes = []
+    for key in asked:
+        unknown = int(frame[key].isna().sum())
+        if unknown:
+            notes.append(f"{many(unknown, 'row')} without {WORDS[key][0]} cannot be shown to be disjoint")
+        plain = frame[key].dropna().drop_duplicates()
+        alike = plain.groupby(plain.str.casefold().str.split().str.join(" ")).agg(list)
+        for names in alike[alike.map(len) > 1]:
+            notes.append(
+                f"{_some(sorted(names))} differ in case or blanks alone: one {WORDS[key][0]} or several?"
+            )
+    if "path" not in frame:
+        return notes
+    keys = ["fold", "part", "path"]
+    twice = frame[frame.duplicated(keys) & frame["path"].notna()]
+    if len(twice):
+        first = twice.iloc[0]
+        notes.append(
+            f"{many(len(twice), 'repeated row')} in one part, such as {first['path']} in fold {first['fold']}"
+        )
+    tested = frame[frame["part"] == "test"].drop_duplicates(keys)
+    if len(lists.folds) > 1:
+        often = int((tested["path"].value_counts() > 1).sum())
+        never = frame["path"].nunique() - tested["path"].nunique()
+        if often:
+            notes.append(f"{many(often, 'file')} tested in more than one fold")
+        if never:
+            notes.append(f"{many(never, 'file')} tested in no fold")
+    if "label" in frame:
+        for fold, rows in frame.groupby("fold", sort=False):
+            trained = set(rows.loc[rows["part"] == "train", "label"].dropna())
+            only = sorted(set(rows.loc[rows["part"] == "test", "label"].dropna()) - trained)
+            if only:
+                notes.append(f"fold {fold} tests {_some(only)}, which it never trains")
+    return notes
+
+
+def _counted(count: int, key: str) -> str:
+    return many(count, *WORDS[key])
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
