@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from jmml.data.corpora import ADAPTERS
-from jmml.data.protocol.columns import field_of
+from jmml.data.listing.columns import field_of
+from jmml.data.listing.naming import Naming, naming_of
 from jmml.data.protocol.lists import Lists, read_lists
-from jmml.data.protocol.naming import Naming, naming_of
 from jmml.data.protocol.overlap import KEYS, SELECTING, Overlap, overlaps
 from jmml.errors import ProtocolError, nearest
 from pipelines.corpora.scan import open_corpus, read_manifest, scan
@@ -152,7 +152,7 @@ def audit(
     path : file or folder of :func:`~jmml.data.protocol.lists.read_lists`.
     corpus : a corpus of the project, whose manifest tells people and contents; or an adapter, whose files tell by
         their names.
-    pattern : of :func:`~jmml.data.protocol.naming.naming_of`, for lists of other names.
+    pattern : of :func:`~jmml.data.listing.naming.naming_of`, for lists of other names.
     columns : field -> column of the lists.
     disjoint : keys that no test part may share; files, recordings and equal contents are always among them.
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from jmml.data.corpora._base import Listing, files_in
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
-from jmml.data.protocol.naming import Naming
+from jmml.data.listing.naming import Naming
 from jmml.errors import RecordingError
 
 DEPTH = 3  # folders below the corpus in which files may lie

@@ -13,7 +13,7 @@ import soundfile
 from jmml.config import Modality
 from jmml.data.corpora._base import FileCorpus, ManifestRow, Recording, field_of
 from jmml.data.features.audio import check_container, load_audio
-from jmml.data.protocol.naming import Naming
+from jmml.data.listing.naming import Naming
 from jmml.errors import RecordingError
 from jmml.files import sha256_file
 

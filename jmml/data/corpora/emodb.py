@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from jmml.data.corpora._coded import CodedCorpus
 from jmml.data.corpora._register import register_corpus
-from jmml.data.protocol.naming import Naming
+from jmml.data.listing.naming import Naming
 
 
 @register_corpus("emodb")

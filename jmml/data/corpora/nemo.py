@@ -14,7 +14,7 @@ import pandas as pd
 from jmml.data.corpora._base import Listing, files_in
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
-from jmml.data.protocol.naming import Naming
+from jmml.data.listing.naming import Naming
 from jmml.errors import CorpusError, RecordingError
 
 _TABLE = "data.tsv"

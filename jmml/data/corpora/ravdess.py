@@ -13,7 +13,7 @@ from pathlib import Path
 from jmml.data.corpora._base import Listing, files_in
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
-from jmml.data.protocol.naming import Naming
+from jmml.data.listing.naming import Naming
 from jmml.errors import RecordingError
 
 # 03-01-05-01-02-01-12.wav: modality, vocal channel, emotion, intensity, statement, repetition, actor

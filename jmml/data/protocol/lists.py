@@ -5,32 +5,20 @@ Read are CSV (commas, semicolons or tabs), Parquet, JSON Lines, JSON, plain list
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from jmml.data.protocol.columns import guess, part_of
+from jmml.data.listing.columns import guess, part_of
+from jmml.data.listing.tables import SUFFIXES, read_text
 from jmml.errors import ProtocolError
 
-SUFFIXES = (
-    ".jsonl",
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".lst",
-    ".parquet",
-    ".json",
-)  # of one list in two formats the first counts
-_SEPARATORS = ",;\t|"
 _FOLD = re.compile(r"(?:fold|cv|split|session|part)[ _-]?(\d+)", re.IGNORECASE)
 _WIDE = re.compile(r"(?:fold|cv|split)[ _-]?(\d+)", re.IGNORECASE)
 _EXPECTED = (
@@ -46,7 +34,7 @@ class Lists:
     Attributes
     ----------
     frame : one row per sample and fold; ``fold`` and ``part`` (train, valid, test), and of the other
-        :data:`~jmml.data.protocol.columns.FIELDS` those that were found. Text in NFC; missing values are None.
+        :data:`~jmml.data.listing.columns.FIELDS` those that were found. Text in NFC; missing values are None.
     columns : field -> the column it was read from.
     notes : remarks on what was not read.
     """
@@ -65,7 +53,7 @@ def read_lists(path: Path, columns: Mapping[str, str] | None = None) -> Lists:
 
     Parameters
     ----------
-    columns : field -> column where :func:`~jmml.data.protocol.columns.guess` would be wrong.
+    columns : field -> column where :func:`~jmml.data.listing.columns.guess` would be wrong.
 
     Raises
     ------
@@ -84,7 +72,8 @@ def read_lists(path: Path, columns: Mapping[str, str] | None = None) -> Lists:
 
 
 def _one_table(path: Path, columns: Mapping[str, str]) -> Lists:
-    table = _read(path)
+    table = _of_project(path) if path.suffix.lower() == ".json" else None
+    table = read_text(path) if table is None else table
     chosen = guess(table.columns, columns, where=path)
     wide = [
         column
@@ -132,7 +121,7 @@ def _folder(path: Path, columns: Mapping[str, str]) -> Lists:
     pieces: list[pd.DataFrame] = []
     shown: dict[str, str] = {}
     for file, part in parts.items():
-        table = _read(file)
+        table = read_text(file)
         chosen = guess(table.columns, columns, where=file)
         if "path" not in chosen and "person" not in chosen:
             raise ProtocolError(
@@ -218,92 +207,14 @@ def _numbers_first(names: pd.Series) -> pd.Series:
     return names.map(order)
 
 
-# Files ----------------------------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """A file as a table of text."""
-    suffix = path.suffix.lower()
+def _of_project(path: Path) -> pd.DataFrame | None:
+    """``splits.json`` of a project: the people of each fold, speech and EEG apart; None for other JSON."""
     try:
-        if suffix == ".parquet":
-            return pd.read_parquet(path).rename(columns=str)
-        text = path.read_text(encoding="utf-8-sig")
-        if not text.strip():
-            raise ProtocolError("is empty", where=path, expected=_EXPECTED)
-        if suffix == ".jsonl":
-            return _records(
-                (
-                    _object(line, path, number)
-                    for number, line in enumerate(text.splitlines(), 1)
-                    if line.strip()
-                ),
-                path,
-            )
-        if suffix == ".json":
-            return _json(json.loads(text), path)
-        return _delimited(text, path)
-    except UnicodeDecodeError:
-        raise ProtocolError("is not UTF-8 text", where=path, expected=_EXPECTED) from None
-    except (ValueError, RecursionError, csv.Error, pa.ArrowException) as error:
-        raise ProtocolError(f"cannot be read as a table ({error})", where=path, expected=_EXPECTED) from None
-
-
-def _delimited(text: str, path: Path) -> pd.DataFrame:
-    """A table with a header, or paths alone, with a label behind each where there is one."""
-    first = text.split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=first.count)
-    plain = first.count(separator) == 0
-    header = next(csv.reader([first], delimiter=separator))
-    if not guess(column.strip() for column in header):
-        rows = [
-            (line.split() if plain else next(csv.reader([line], delimiter=separator)))[:2]
-            for line in text.splitlines()
-            if line.strip()
-        ]
-        width = max(len(row) for row in rows)
-        return pd.DataFrame(rows, columns=["path", "label"][:width], dtype=object)
-    twice = next((column for column in header if header.count(column) > 1), None)
-    if twice is not None:
-        raise ProtocolError(f"column '{twice}' stands twice", where=path)
-    table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
-    return table.rename(columns=lambda column: str(column).strip())
-
-
-def _object(line: str, path: Path, number: int) -> dict[str, Any]:
-    found = json.loads(line)
-    if not isinstance(found, dict):
-        raise ProtocolError(
-            "is not an object", where=f"{path} line {number}", expected='{"wav": ..., "emo": ...}'
-        )
-    return found
-
-
-def _json(found: Any, path: Path) -> pd.DataFrame:
-    if isinstance(found, dict) and isinstance(found.get("speech"), list):
-        return _splits_of_project(found, path)
-    if isinstance(found, dict):
-        found = [{"key": key, **value} for key, value in found.items() if isinstance(value, dict)]
-    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise ProtocolError(
-            "is not a list of objects", where=path, expected='[{"wav": ..., "emo": ...}, ...]'
-        )
-    return _records(found, path)
-
-
-def _records(records: Iterable[dict[str, Any]], path: Path) -> pd.DataFrame:
-    rows = list(records)
-    if not rows:
-        raise ProtocolError("holds no sample", where=path, expected=_EXPECTED)
-    wanted = [column for column in dict.fromkeys(key for row in rows for key in row) if column]
-    flat = {
-        column: [row.get(column) if not isinstance(row.get(column), dict | list) else None for row in rows]
-        for column in wanted
-    }
-    return pd.DataFrame(flat, dtype=object)
-
-
-def _splits_of_project(found: dict[str, Any], path: Path) -> pd.DataFrame:
-    """``splits.json`` of a project: the people of each fold, speech and EEG apart."""
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or not isinstance(found.get("speech"), list):
+        return None
     try:
         rows = [
             {"fold": f"{modality} {int(fold['index'])}", "part": part, "person": str(person)}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jmml.data.protocol.naming import naming_of
-from jmml.errors import ProtocolError
+from jmml.data.listing.naming import naming_of
+from jmml.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_other_names_are_told_apart(pattern, path) -> None:
     ],
 )
 def test_a_pattern_that_cannot_be_meant(pattern, said) -> None:
-    with pytest.raises(ProtocolError, match=said) as caught:
+    with pytest.raises(DataError, match=said) as caught:
         naming_of(pattern)
     assert pattern in str(caught.value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from jmml.errors import ProtocolError, nearest
+from jmml.errors import DataError, nearest
 
 # Field -> names of columns that mean it, in lower case, without blanks, hyphens and underscores.
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -53,18 +53,18 @@ def guess(
 
     Raises
     ------
-    ProtocolError : an unknown field, or a column that is not there.
+    DataError : an unknown field, or a column that is not there.
     """
     present = list(columns)
     chosen: dict[str, str] = {}
     for name, column in (wanted or {}).items():
         field = field_of(name)
         if field is None:
-            raise ProtocolError(
+            raise DataError(
                 f"unknown field '{name}'; {nearest(name, FIELDS)}", where=f"--map {name}={column}"
             )
         if column not in present:
-            raise ProtocolError(
+            raise DataError(
                 f"no column '{column}'; {nearest(column, present)}",
                 where=where,
                 fix=f"correct --map {name}={column}",

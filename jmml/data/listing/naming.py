@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from jmml.data.protocol.columns import FIELDS, field_of
-from jmml.errors import ProtocolError, nearest
+from jmml.data.listing.columns import FIELDS, field_of
+from jmml.errors import DataError, nearest
 
 _FIELD = re.compile(r"\{(?P<name>[^{}:]*)(?::(?P<shape>[^{}]*))?\}")
 _SHAPES = {"": r"[^/]+?", "d": r"\d+", "a": r"[^\W\d_]+"}
@@ -21,7 +21,7 @@ class Naming:
     Attributes
     ----------
     name : of the corpus, or the pattern itself, for messages.
-    expression : regular expression; its named groups are fields of :data:`~jmml.data.protocol.columns.FIELDS`, others
+    expression : regular expression; its named groups are fields of :data:`~jmml.data.listing.columns.FIELDS`, others
         are ignored.
     folders : whether it covers the path below the corpus, with forward slashes, instead of the file name.
     """
@@ -52,7 +52,7 @@ def naming_of(pattern: str) -> Naming:
 
     Raises
     ------
-    ProtocolError : an unknown field or shape, a field that stands twice, braces that do not match, no field at all.
+    DataError : an unknown field or shape, a field that stands twice, braces that do not match, no field at all.
 
     Example
     -------
@@ -69,18 +69,18 @@ def naming_of(pattern: str) -> Naming:
             continue
         name = field_of(found["name"])
         if name is None:
-            raise ProtocolError(
+            raise DataError(
                 f"unknown field '{found['name']}'; {nearest(found['name'], FIELDS)}",
                 where=f"pattern '{pattern}'",
                 fix="write {} for what means nothing",
             )
         if name in seen:
-            raise ProtocolError(f"the field '{name}' stands twice", where=f"pattern '{pattern}'")
+            raise DataError(f"the field '{name}' stands twice", where=f"pattern '{pattern}'")
         seen.add(name)
         parts.append(f"(?P<{name}>{shape})")
     parts.append(_literal(pattern[position:], pattern))
     if not seen:
-        raise ProtocolError(
+        raise DataError(
             "names no field",
             where=f"pattern '{pattern}'",
             expected="for example '{speaker}_{text}_{label}.wav'",
@@ -92,7 +92,7 @@ def naming_of(pattern: str) -> Naming:
 
 def _literal(text: str, pattern: str) -> str:
     if "{" in text or "}" in text:
-        raise ProtocolError(
+        raise DataError(
             "the braces do not match", where=f"pattern '{pattern}'", expected="{field} or {field:shape}"
         )
     return r"[^/]*".join(re.escape(part) for part in text.split("*"))
@@ -102,7 +102,7 @@ def _shape(shape: str, pattern: str) -> str:
     if shape.isdecimal() and int(shape):
         return f"[^/]{{{int(shape)}}}"
     if shape not in _SHAPES:
-        raise ProtocolError(
+        raise DataError(
             f"unknown shape ':{shape}'",
             where=f"pattern '{pattern}'",
             expected=":d (digits), :a (letters) or a number of characters",
