@@ -269,6 +269,8 @@ class TestFigures:
         figure = charts.budget(record)
         assert figure is not None
         assert "minutes of work" in figure.panels[1]
+        ticks = [float(label) for label in re.findall(r">([\d.]+)</text>", figure.panels[1])]
+        assert 0.5 < max(ticks) / (record.state.seconds / 60) <= 1
         assert figure.panels[1].count('class="resumed"') == 1
 
     def test_pareto_front(self) -> None:
@@ -355,6 +357,20 @@ class TestAnySweep:
         assert "The outer fold was opened 3 times: " in page.text
         assert "What was refitted is trial 2;" in page.text
         assert "broke off" in page.text
+
+    @pytest.mark.parametrize(
+        ("opened", "said"),
+        [
+            (1, "opened once. No trial saw it."),
+            (2, "opened twice: after the first"),
+            (3, "opened 3 times: after the"),
+        ],
+    )
+    def test_that_opened_the_outer_fold_again(self, opened: int, said: str) -> None:
+        refit: Event = {"e": "refit", "t": EVENTS[-1]["t"] + 1, **journals.refit({}, trial=2, opened=opened)}
+        text = rendered([*EVENTS, refit]).text
+        assert f"The outer fold was {said}" in text
+        assert ("No trial saw it" in text) == (opened == 1)
 
     def test_with_scores_that_are_no_numbers(self) -> None:
         events = [*EVENTS[:3]]
