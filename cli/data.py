@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table, say
+from cli.output import JsonFlag, pairs, print_json, print_table, say
 from jmml.errors import ProjectError
 
 app = typer.Typer(help="Corpora: add, list, show, verify; layouts that are read.", no_args_is_help=True)
@@ -31,23 +31,60 @@ def add(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable recordings out; each is listed.")
     ] = False,
+    table: Annotated[
+        Path | None, typer.Option(help="A table that names the recordings, their speakers and labels.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="How the files are named, such as '{speaker}_{text:d}_{label:a}.wav'.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a field; repeatable."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what is understood of a table or names; write nothing.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Check a corpus, copy it into the project and put it under DVC.
 
-    Nothing is written unless every recording can be read.
+    Nothing is written unless every recording can be read. Recordings in a layout of their own are described by a table
+    (CSV, TSV, Parquet, JSON Lines; its columns are guessed, or named with --map) or by the names of the files.
 
     [bold]Examples[/bold]
 
       $ jmml data add nemo ~/corpora/nEMO --use
 
+      $ jmml data add ours ~/corpora/ours --table labels.csv --map label=emotion_2 --dry-run
+
+      $ jmml data add calls ~/calls --pattern '{speaker}/{session}/*_{label}.flac'
+
       $ jmml data add lab-eeg ~/lab/features.parquet --adapter table --modality eeg
     """
     from pipelines.corpora.add import add as add_corpus
+    from pipelines.corpora.add import preview
+    from pipelines.corpora.describing import Description
     from pipelines.workspace.project import Project
 
+    described = Description(table, pattern, pairs(columns or [], option="--map"))
+    project = Project.find()
+    if dry_run:
+        seen = preview(name, path, adapter=adapter, description=described)
+        if json:
+            print_json(seen.as_dict())
+            return
+        for line in seen.lines():
+            say(line)
+        return
     result = add_corpus(
-        Project.find(), name, path, adapter=adapter, modality=modality, use=use, skip_bad=skip_bad
+        project,
+        name,
+        path,
+        adapter=adapter,
+        modality=modality,
+        use=use,
+        skip_bad=skip_bad,
+        description=described,
     )
     if json:
         print_json(result.as_dict())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import JsonFlag, print_json, print_table, say
+from cli.output import JsonFlag, pairs, print_json, print_table, say
 from jmml.errors import ProjectError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def audit(
         project=_project_here() if corpus is not None else None,
         corpus=corpus,
         pattern=pattern,
-        columns=_pairs(columns or []),
+        columns=pairs(columns or [], option="--map"),
         disjoint=[name.strip() for name in disjoint.split(",") if name.strip()],
     )
     if json:
@@ -86,10 +86,3 @@ def _project_here() -> Project | None:
         return Project.find()
     except ProjectError:
         return None
-
-
-def _pairs(words: list[str]) -> dict[str, str]:
-    wrong = next((word for word in words if "=" not in word), None)
-    if wrong is not None:
-        raise typer.BadParameter(f"'{wrong}' is not FIELD=COLUMN", param_hint="--map")
-    return dict(word.split("=", 1) for word in words)

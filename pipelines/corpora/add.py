@@ -7,15 +7,18 @@ import re
 import shutil
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from jmml.config import CorpusConfig, Modality, validate
 from jmml.data.corpora import ADAPTERS, detect_adapter, get_corpus
+from jmml.data.corpora.files import FilesCorpus
 from jmml.data.labels import map_labels
-from jmml.errors import CorpusError, ProjectError, nearest
+from jmml.data.listing.recordings import FILE, Recordings
+from jmml.errors import CorpusError, DataError, ProjectError, nearest
 from jmml.files import atomic_folder, atomic_path
+from pipelines.corpora.describing import Description, Preview, copy_described, understood
 from pipelines.corpora.dvc_record import errors_reported, track
 from pipelines.corpora.scan import admit, open_corpus
 from pipelines.reporting.progress import progress_bar
@@ -42,6 +45,7 @@ class AddResult:
     dvc_hash: str
     used: bool
     notes: tuple[str, ...] = ()
+    understood: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,6 +57,7 @@ class AddResult:
         )  # fmt: skip
         return [
             f"{self.name}: {what}, read as '{self.adapter}', in {self.path} (DVC {self.dvc_hash})",
+            *self.understood,
             *(f"note: {note}" for note in self.notes),
             f"next: {use}; `git add {self.path}.dvc params.yaml`, then `dvc repro`",
         ]
@@ -67,6 +72,7 @@ def add(
     modality: str | None = None,
     use: bool = False,
     skip_bad: bool = False,
+    description: Description | None = None,
 ) -> AddResult:
     """Bring a corpus into the project: check it, copy it to data/raw/NAME, track it, enter it in params.yaml.
 
@@ -80,6 +86,8 @@ def add(
     modality : needed for feature tables alone; other adapters know it.
     use : make it the task's corpus for its modality; its labels must then fit the task's label space.
     skip_bad : leave unreadable recordings out, here and in every later stage, instead of refusing the corpus.
+    description : a table, a pattern of names or columns, for recordings in no layout that an adapter knows; they are
+        copied alone, with a table of what was understood.
 
     Raises
     ------
@@ -92,9 +100,10 @@ def add(
     in_place = source.resolve() == target.resolve()
     _check_name(project, name, source, in_place=in_place)
     _refuse_links(project, target)
-    chosen = _choose_adapter(name, source, adapter)
+    recordings = _described(name, source, adapter, description or Description())
+    chosen = _choose_adapter(name, source, adapter) if recordings is None else FilesCorpus.name
     reads = _choose_modality(chosen, modality)
-    corpus = open_corpus(name, chosen, reads)
+    corpus = open_corpus(name, chosen, reads) if recordings is None else FilesCorpus(recordings)
     with progress_bar(f"check {name}", "file") as progress:
         manifest = admit(name, corpus, source, skip_bad=skip_bad, progress=progress)
     place = target.relative_to(project.root).as_posix()
@@ -104,9 +113,15 @@ def add(
     if use:
         map_labels(manifest.frame, chosen, project.params.task.label_space, where=name)
     with errors_reported(), ExitStack() as undo:
-        if not in_place:
-            _copy(source, target)
+        if recordings is not None and in_place:
+            table = target / FILE
+            undo.callback(_put_back, table, table.read_bytes() if table.exists() else None)
+        elif not in_place:
             undo.callback(shutil.rmtree, target, ignore_errors=True)
+        if recordings is not None:
+            copy_described(source, target, recordings, in_place=in_place)
+        elif not in_place:
+            _copy(source, target)
         dvc_hash = _track(project, target, undo)
         with atomic_path(project.params_path) as temporary:
             temporary.write_text(params_text, encoding="utf-8")
@@ -121,7 +136,58 @@ def add(
         dvc_hash=dvc_hash,
         used=use,
         notes=(*manifest.notes, *(f"left out {bad}" for bad in manifest.skipped)),
+        understood=()
+        if recordings is None
+        else tuple(understood(replace(recordings, notes=[], problems=[]))),
     )
+
+
+def preview(name: str, path: Path, *, adapter: str | None = None, description: Description) -> Preview:
+    """What :func:`add` would take for what; nothing is written.
+
+    Raises
+    ------
+    CorpusError, DataError : as :func:`add`; or an adapter reads the files and there is nothing to guess.
+    """
+    source = Path(path).expanduser().absolute()
+    recordings = _described(name, source, adapter, description)
+    if recordings is None:
+        chosen = _choose_adapter(name, source, adapter)
+        raise CorpusError(
+            f"is read as '{chosen}', where nothing is guessed", where=source, fix="leave --dry-run out"
+        )
+    return Preview(name, recordings)
+
+
+def _described(name: str, source: Path, adapter: str | None, description: Description) -> Recordings | None:
+    """What is said of the recordings, where someone says it or no adapter knows them; None where one does."""
+    if adapter not in (None, FilesCorpus.name):
+        if description:
+            raise CorpusError(
+                f"--table, --pattern and --map describe files, not '{adapter}'", fix="leave one out"
+            )
+        return None
+    if description or (adapter == FilesCorpus.name and source.is_dir()):
+        return description.read(source)
+    if name in ADAPTERS or detect_adapter(source) is not None or not source.is_dir():
+        return None
+    try:
+        return description.read(source)
+    except DataError as error:
+        found = what_lies_in(source)
+        raise CorpusError(
+            f"no adapter recognises {found}" if found else "the folder is empty",
+            where=source,
+            expected="one of the layouts that `jmml data adapters` lists, or a table or names that describe the files",
+            fix=error.fix,
+        ) from None
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_bytes(content)
 
 
 def _check_name(project: Project, name: str, source: Path, *, in_place: bool) -> None:

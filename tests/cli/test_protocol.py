@@ -56,4 +56,4 @@ def test_names_of_files_by_a_pattern_or_an_adapter(lists) -> None:
 def test_a_column_without_its_field_is_wrong_usage(lists) -> None:
     code, out = run(lists, "--map", "who")
     assert code == 2
-    assert "FIELD=COLUMN" in out
+    assert "is not KEY=VALUE" in out

@@ -44,6 +44,7 @@ CASES = {
     "cremad": Case(
         make.make_cremad, ("1001", "1091"), ("LVHA", "HVLA", "HVHA", "LVLA"), "AudioWAV/1001_DFA_ANG_XX.wav"
     ),
+    "files": Case(make.make_files, ("ann", "bob"), ("LVHA", "HVLA", "HVHA", "LVLA"), "ann/0.wav"),
     "deap": Case(
         make.make_deap, ("s01", "s02"), ("HVHA", "LVLA", "HVHA", "LVLA"), "s01.dat", lost=2, channels=32
     ),

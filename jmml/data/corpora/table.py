@@ -17,6 +17,7 @@ import pyarrow as pa
 from jmml.config import Modality
 from jmml.data.corpora._base import Manifest, ManifestRow, Progress, Recording, check_root, files_in
 from jmml.data.corpora._register import register_corpus
+from jmml.data.features.audio import AUDIO
 from jmml.data.table import INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError
 
@@ -46,7 +47,8 @@ class TableCorpus:
     def recognises(self, root: Path) -> bool:
         if root.is_file():
             return root.suffix.lower() in _SUFFIXES
-        return len(files_in(root, suffixes=_SUFFIXES)) == 1
+        # A table beside recordings is about them.
+        return len(files_in(root, suffixes=_SUFFIXES)) == 1 and not _has_audio(root)
 
     def scan(self, root: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
         """See :meth:`jmml.data.corpora.Corpus.scan`; a table is usable as a whole or not at all."""
@@ -69,6 +71,10 @@ class TableCorpus:
     def read(self, root: Path, row: Any) -> Recording:
         """Always a :class:`CorpusError`: a table holds no signals."""
         raise CorpusError("a table holds features, no recordings", where=root, fix="load it with read_table")
+
+
+def _has_audio(root: Path) -> bool:
+    return any(file.suffix.lower() in AUDIO for file in root.rglob("*"))
 
 
 def find_table(root: Path) -> Path:

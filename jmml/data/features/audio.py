@@ -15,6 +15,10 @@ import soundfile as sf
 
 from jmml.errors import RecordingError
 
+# What libsndfile reads, by the suffixes in use.
+AUDIO = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".rf64", ".caf",
+)  # fmt: skip
 MIN_DURATION_S = 0.2
 MIN_SAMPLE_RATE_HZ = 8000.0
 SILENCE_PEAK = 1e-4  # -80 dB re full scale; the last bit of 16-bit PCM is at -90 dB

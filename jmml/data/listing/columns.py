@@ -19,6 +19,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
                   "conversationid", "trial", "trialid"),
     "device": ("device", "microphone", "mic", "channelid", "headset"),
     "label": ("label", "emotion", "emo", "class", "target", "category"),
+    "valence": ("valence", "val", "pleasure"),
+    "arousal": ("arousal", "act", "activation"),
+    "dominance": ("dominance", "dom"),
+    "start_s": ("starts", "start", "onset", "begin", "starttime"),
+    "end_s": ("ends", "end", "offset", "stop", "endtime"),
+    "gender": ("gender", "sex"),
+    "language": ("language", "lang"),
     "fold": ("fold", "foldid", "cv", "cvfold"),
     "part": ("part", "split", "set", "subset", "partition", "usage"),
 }  # fmt: skip

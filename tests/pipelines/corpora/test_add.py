@@ -11,6 +11,7 @@ import soundfile
 from dvc.repo import Repo
 
 from jmml.config import load_params
+from jmml.data.manifest import Manifest
 from jmml.errors import (
     ConfigError,
     CorpusError,
@@ -22,8 +23,9 @@ from jmml.errors import (
     UnsafeFileError,
 )
 from pipelines.corpora import add as adding
-from pipelines.corpora.add import add
+from pipelines.corpora.add import add, preview
 from pipelines.corpora.describe import show
+from pipelines.corpora.describing import Description
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
 from tests.pipelines.corpora.conftest import state, write_ravdess
@@ -326,3 +328,104 @@ def test_without_dvc_the_next_step_is_named(project: Project, corpus: Path) -> N
 def test_a_folder_around_the_project_cannot_be_added(project: Project) -> None:
     with pytest.raises(CorpusError, match="contains the project"):
         add(project, "mine", project.root.parent)
+
+
+# Recordings that no adapter knows -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Four recordings of two people in folders of their own, and what does not belong to them."""
+    root = tmp_path / "own"
+    for number, (person, emotion) in enumerate(
+        (("ann", "joy"), ("ann", "sad"), ("bob", "joy"), ("bob", "sad"))
+    ):
+        file = root / person / f"{person}_{emotion}_{number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, np.random.default_rng(number).uniform(-0.1, 0.1, 2400), 8000)
+    (root / "notebook.ipynb").write_text("{}" * 1000)
+    (root / "README.md").write_text("made by us")
+    return root
+
+
+def test_names_of_files_describe_a_corpus_and_only_what_is_used_is_copied(
+    project: Project, own: Path
+) -> None:
+    described = Description(pattern="{speaker}_{label}_{}.wav")
+    seen = preview("own", own, description=described)
+    assert seen.lines()[1:4] == [
+        "understood: person, label: file names ({speaker}_{label}_{}.wav)",
+        "found: 4 recordings of 2 people; joy 2, sad 2",
+        "row: path ann/ann_joy_0.wav, person ann, label joy",
+    ]
+    assert not (project.raw_dir / "own").exists()
+    result = add(project, "own", own, description=described, use=True)
+    assert (result.adapter, result.samples, result.groups) == ("files", 4, 2)
+    there = project.raw_dir / "own"
+    assert sorted(path.name for path in there.rglob("*") if path.is_file()) == [
+        "README.md", "ann_joy_0.wav", "ann_sad_1.wav", "bob_joy_2.wav", "bob_sad_3.wav", "recordings.csv",
+    ]  # fmt: skip
+    assert (there / "recordings.csv").read_text().splitlines()[:2] == [
+        "path,speaker,label", "ann/ann_joy_0.wav,ann,joy",
+    ]  # fmt: skip
+    fresh = Project(project.root)
+    assert show(fresh, "own").classes == {"HVHA": 2, "LVLA": 2}
+    ingest(fresh, "own")
+    assert len(Manifest.load(fresh.manifest_path("own"))) == 4
+
+
+def test_a_table_beside_them_is_found_and_said(project: Project, own: Path) -> None:
+    rows = [
+        f"{path.name};{path.parent.name};{path.stem.split('_')[1]};3,5" for path in sorted(own.rglob("*.wav"))
+    ]
+    (own / "labels.csv").write_text("\n".join(["Datei;Wer;Emotion;Dauer", *rows]))
+    with pytest.raises(
+        CorpusError, match=r"no adapter recognises 4 \.wav files.*3 folders|no adapter recognises"
+    ):
+        add(project, "own", own)
+    described = Description(columns={"file": "Datei", "speaker": "Wer"})
+    result = add(project, "own", own, description=described)
+    assert "understood: person: column Wer; label: column Emotion" in result.lines()
+    assert result.groups == 2
+
+
+def test_guesses_alone_are_enough_where_they_fit(project: Project, own: Path) -> None:
+    rows = [f"{path.relative_to(own)},{path.parent.name},joy" for path in sorted(own.rglob("*.wav"))]
+    (own / "labels.csv").write_text("\n".join(["file,speaker,emotion", *rows]))
+    assert add(project, "own", own).adapter == "files"
+
+
+def test_described_where_it_lies(project: Project, own: Path) -> None:
+    there = project.raw_dir / "own"
+    shutil.copytree(own, there)
+    add(project, "own", there, description=Description(pattern="{speaker}_{label}_{}.wav"))
+    assert (there / "recordings.csv").exists()
+    assert (there / "notebook.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("description", "adapter", "error"),
+    [
+        (Description(table=Path("gone.csv")), None, "gone.csv: no such table. Check --table"),
+        (Description(pattern="{speaker}-{label}.wav"), None, "none of 4 files is named like"),
+        (Description(pattern="{speaker}_{label}_{}.wav"), "emodb", "describe files, not 'emodb'"),
+        (Description(), None, r"no adapter recognises 4 \.wav files, .*2 folders; .*--pattern"),
+    ],
+)
+def test_a_description_that_does_not_fit_writes_nothing(
+    project: Project, own: Path, description: Description, adapter: str | None, error: str
+) -> None:
+    before = state(project.root)
+    with pytest.raises(DataError, match=error):
+        add(project, "own", own, description=description, adapter=adapter)
+    assert state(project.root) == before
+
+
+def test_a_failure_takes_the_table_back(project: Project, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = project.raw_dir / "own"
+    shutil.copytree(own, there)
+    before = state(project.root)
+    monkeypatch.setattr("pipelines.corpora.add.track", lambda *words: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        add(project, "own", there, description=Description(pattern="{speaker}_{label}_{}.wav"))
+    assert state(project.root) == before

@@ -78,6 +78,17 @@ def make_cremad(root: Path) -> Path:
     return _make_coded(root / "AudioWAV", *names).parent
 
 
+def make_files(root: Path) -> Path:
+    rows = ["path,speaker,label"]
+    for number, (speaker, label) in enumerate(
+        (("ann", "angry"), ("ann", "calm"), ("bob", "happy"), ("bob", "sad"))
+    ):
+        write_wav(root / speaker / f"{number}.wav", seed=number)
+        rows.append(f"{speaker}/{number}.wav,{speaker},{label}")
+    (root / "recordings.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
 def deap_arrays(trials: int = 3, samples: int = 640, seed: int = 0) -> dict[str, np.ndarray]:
     """One subject: microvolts, and ratings of 1..9 away from the midpoint."""
     rng = np.random.default_rng(seed)

@@ -232,5 +232,7 @@ def test_a_wrong_modality_is_refused(adapter: str) -> None:
 
 @pytest.mark.parametrize("name", ["atlantis", ""])
 def test_unknown_adapter_lists_the_valid_ones(name: str) -> None:
-    with pytest.raises(CorpusError, match="ased, cremad, deap, emodb, nemo, ravdess, savee, table, tess"):
+    with pytest.raises(
+        CorpusError, match="ased, cremad, deap, emodb, files, nemo, ravdess, savee, table, tess"
+    ):
         get_corpus(name)
