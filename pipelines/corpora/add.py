@@ -176,9 +176,10 @@ def _described(name: str, source: Path, adapter: str | None, description: Descri
     except DataError as error:
         found = what_lies_in(source)
         raise CorpusError(
-            f"no adapter recognises {found}" if found else "the folder is empty",
+            f"no adapter recognises {found} (`jmml data adapters` lists the layouts), and {error.what}"
+            if found
+            else "the folder is empty",
             where=source,
-            expected="one of the layouts that `jmml data adapters` lists, or a table or names that describe the files",
             fix=error.fix,
         ) from None
 

@@ -120,14 +120,16 @@ def describe(
         found = _by_names(root, files, naming)
     else:
         found = _by_table(root, files, table, columns or {}, naming)
-    for needed in ("person", "label"):
+    for needed, what in (("person", "who speaks"), ("label", "which emotion it is")):
         if needed not in found.frame and not (
             needed == "label" and {"valence", "arousal"} <= set(found.frame)
         ):
+            beside = "" if table is None else f" of {table.name}"
             raise DataError(
-                f"nothing says {'who speaks' if needed == 'person' else 'which emotion it is'}",
+                f"nothing says {what}",
                 where=table or root,
-                expected=f"a column of that (--map {needed}=COLUMN) or names of files that say it (--pattern)",
+                fix=f"name the column{beside} with --map {needed}=COLUMN, or how the files are named: "
+                "--pattern '{speaker}_{text}_{label}.wav'",
             )
     return found
 

@@ -146,7 +146,7 @@ def test_links_lead_nowhere_else(tmp_path: Path) -> None:
         ("what,who\nx,y\n", {"table": True}, "none of 2 rows names a file here, such as 'what'"),
         ("file,speaker,label\nmissing.wav,a,joy\n", {"table": True}, "none of 1 rows names a file here, such as 'mi"),
         ("file,speaker,label\n", {"table": True}, "no rows"),
-        ("file,label\na.wav,joy\n", {}, "nothing says who speaks; expected .*--map person=COLUMN"),
+        ("file,label\na.wav,joy\n", {}, r"says who speaks\. Name the column of t\.csv with --map person=COLUMN"),
         ("file,speaker\na.wav,ann\n", {}, "nothing says which emotion it is"),
         ("file,speaker,valence\na.wav,ann,3\n", {}, "nothing says which emotion it is"),
         ("file,speaker,valence,arousal\na.wav,ann,high,3\n", {}, "'high' in row 1 is not a number"),
