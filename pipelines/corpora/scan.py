@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from jmml.config import Modality
+from jmml.data.copies import fingerprint, together
 from jmml.data.corpora import Corpus, get_corpus
 from jmml.data.corpora.table import TableCorpus
 from jmml.data.manifest import Manifest
@@ -17,6 +19,7 @@ from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 
 SHOWN = 3
+SAID = ("group", "label", "valence", "arousal")  # what one recording cannot be twice
 
 
 def open_corpus(name: str, adapter: str, modality: Modality) -> Corpus:
@@ -46,7 +49,8 @@ def scan(
 def admit(
     name: str, corpus: Corpus, root: Path, *, skip_bad: bool = False, progress: Progress | None = None
 ) -> Manifest:
-    """The manifest of a corpus whose every recording was read to its end: none is silent, cut off or not finite.
+    """The manifest of a corpus whose every recording was read to its end: none is silent, cut off or not finite, and
+    none is there again under another person or label.
 
     Raises
     ------
@@ -56,25 +60,61 @@ def admit(
     if isinstance(corpus, TableCorpus):
         return manifest  # its rows were read already
     usable = np.ones(len(manifest), dtype=bool)
-    problems = []
+    problems: list[str] = []
+    prints = []
     for number, row in enumerate(manifest.frame.itertuples(index=False)):
+        heard = np.zeros(0, dtype=np.uint32)
         try:
-            corpus.read(root, row)
+            recording = corpus.read(root, row)
+            if corpus.modality == "speech":
+                heard = fingerprint(recording.signal[0], recording.sample_rate_hz)
         except RecordingError as error:
             usable[number] = False
             problems.append(str(error))
+        prints.append(heard)
         if progress is not None:
             progress(number + 1, len(manifest))
-    if problems and not (skip_bad and usable.any()):
+    _refuse(
+        name, problems, f"of {many(len(manifest), 'recording')} cannot be used", skip_bad and usable.any()
+    )
+    again = [group for group in together(prints, manifest.frame["content_hash"]) if usable[group].all()]
+    torn = [group for group in again if _told_apart(manifest.frame.iloc[group])]
+    doubles = [_again(manifest.frame.iloc[group]) for group in torn]
+    usable[[place for group in torn for place in group]] = False
+    _refuse(name, doubles, "recordings are there again as another person or label", skip_bad and usable.any())
+    same = sum(len(group) - 1 for group in again) - sum(len(group) - 1 for group in torn)
+    notes = [f"{many(same, 'recording')} there again as the same person and label"] if same else []
+    return replace(
+        manifest,
+        frame=manifest.frame[usable].reset_index(drop=True),
+        skipped=[*manifest.skipped, *problems, *doubles],
+        notes=[*manifest.notes, *notes],
+    )
+
+
+def _refuse(name: str, problems: list[str], what: str, skippable: bool | np.bool) -> None:
+    if problems and not skippable:
         raise RecordingError(
-            f"{len(problems)} of {many(len(manifest), 'recording')} cannot be used: {'; '.join(problems[:SHOWN])}"
+            f"{len(problems)} {what}: {'; '.join(problems[:SHOWN])}"
             + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""),
             where=name,
             fix="repair or remove them, or leave them out (`jmml data add --skip-bad`, or skip_bad: true in its "
             "corpora entry)",
         )
-    frame = manifest.frame[usable].reset_index(drop=True)
-    return replace(manifest, frame=frame, skipped=[*manifest.skipped, *problems])
+
+
+def _told_apart(rows: pd.DataFrame) -> bool:
+    """Whether rows name different people, labels or ratings."""
+    return any(rows[key].nunique(dropna=False) > 1 for key in SAID)
+
+
+def _again(rows: pd.DataFrame) -> str:
+    """``x/1 (ann, joy) is y/7 (bob, joy)``."""
+    said = [
+        f"{row.id} ({', '.join(str(word) for word in (row.group, row.label) if word is not None)})"
+        for row in rows.itertuples()
+    ]
+    return " is ".join(said)
 
 
 def read_manifest(project: Project, name: str) -> Manifest | None:

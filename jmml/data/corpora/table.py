@@ -24,6 +24,8 @@ from jmml.errors import CorpusError, DataError
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _TEXT = ("id", "recording", "group", "label")
 _RATINGS = ("valence", "arousal")
+_TELLING = 4  # different values from which two equal rows are no chance
+_SHOWN = 3
 _UNIT = re.compile(r"(?P<name>.*\S)\s*\[(?P<unit>[^\[\]]+)\]")
 _LAYOUT = (
     "one .csv, .tsv or .parquet file with the columns id, group, label (or valence and arousal) and features"
@@ -55,6 +57,7 @@ class TableCorpus:
         path = find_table(root)
         table = read_table(path, self.name, self.modality or "speech")
         hashes = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in table.X]
+        _refuse_copies(table, hashes, path)
         index = zip(table.index.itertuples(index=False), hashes, strict=True)
         rows = [
             ManifestRow(
@@ -71,6 +74,32 @@ class TableCorpus:
     def read(self, root: Path, row: Any) -> Recording:
         """Always a :class:`CorpusError`: a table holds no signals."""
         raise CorpusError("a table holds features, no recordings", where=root, fix="load it with read_table")
+
+
+def _refuse_copies(table: FeatureTable, hashes: list[str], path: Path) -> None:
+    """One row under two people's names is on both sides of a split; few features may be equal by chance."""
+    first: dict[str, int] = {}
+    torn = [
+        (first[content], place)
+        for place, content in enumerate(hashes)
+        if first.setdefault(content, place) != place
+        and _told_apart(table.index.iloc[[first[content], place]])
+    ]
+    torn = [(a, b) for a, b in torn if len(np.unique(table.X[a])) >= _TELLING]
+    if torn:
+        shown = "; ".join(
+            f"{table.index['id'].iloc[b]} ({table.index['group'].iloc[b]}) is {table.index['id'].iloc[a]} "
+            f"({table.index['group'].iloc[a]})"
+            for a, b in torn[:_SHOWN]
+        )
+        raise DataError(
+            f"{len(torn)} rows are there again as another person or label: {shown}", where=path,
+            fix="keep the one that is right, or none",
+        )  # fmt: skip
+
+
+def _told_apart(rows: pd.DataFrame) -> bool:
+    return any(rows[key].nunique(dropna=False) > 1 for key in ("group", "label", *_RATINGS))
 
 
 def _has_audio(root: Path) -> bool:

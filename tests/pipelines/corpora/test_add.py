@@ -433,3 +433,56 @@ def test_a_failure_takes_the_table_back(project: Project, own: Path, monkeypatch
     with pytest.raises(ZeroDivisionError):
         add(project, "own", there, description=Description(pattern="{speaker}_{label}_{}.wav"))
     assert state(project.root) == before
+
+
+# Copies ---------------------------------------------------------------------------------------------------------
+
+
+def sound(seed: int, rate: int = 16000) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-0.3, 0.3, rate)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x, lambda x: 0.2 * x, lambda x: x[3000:]], ids=["bytes", "gain", "cut"]
+)
+def test_a_recording_of_two_people_is_refused_or_left_out_for_both(
+    project: Project, tmp_path: Path, change
+) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    for number, person in enumerate("abcd"):
+        soundfile.write(root / f"{person}_joy.wav", sound(number), 16000)
+    soundfile.write(root / "e_joy.wav", change(sound(0)), 16000)
+    described = Description(pattern="{speaker}_{label}.wav")
+    with pytest.raises(
+        RecordingError,
+        match=r"1 recordings are there again as another person or label: a_joy \(a, joy\) is e_joy \(e, joy\)",
+    ):
+        add(project, "own", root, description=described)
+    result = add(project, "own", root, description=described, skip_bad=True)
+    assert (result.samples, result.groups) == (3, 3)
+    assert "left out a_joy (a, joy) is e_joy (e, joy)" in result.notes
+
+
+def test_a_recording_twice_of_one_person_is_noted(project: Project, tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    for name, seed in (("a_joy_1", 0), ("a_joy_2", 0), ("b_joy_1", 1)):
+        soundfile.write(root / f"{name}.wav", sound(seed), 16000)
+    result = add(project, "own", root, description=Description(pattern="{speaker}_{label}_{}.wav"))
+    assert result.samples == 3
+    assert result.notes == ("1 recording there again as the same person and label",)
+
+
+def test_equal_rows_of_a_table_under_two_names_are_refused(project: Project, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(6, 12)), columns=[f"f{n}" for n in range(12)])
+    frame = pd.concat([frame, frame], ignore_index=True)
+    frame.insert(0, "id", [f"u{n}" for n in range(12)])
+    frame.insert(1, "group", list("aabbcc") + list("xxyyzz"))
+    frame.insert(2, "label", ["anger", "calm"] * 6)
+    frame.to_csv(tmp_path / "features.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"6 rows are there again as another person or label: u6 \(x\) is u0 \(a\); "
+    ):
+        add(project, "lab", tmp_path / "features.csv", modality="speech")
