@@ -51,7 +51,7 @@ class JMMLError(Exception):
             line += f"; expected {expected}"
         if fix is not None:
             line = f"{line.rstrip(' .')}. {fix[:1].upper()}{fix[1:]}"
-        super().__init__(printable(" ".join(line.split())))
+        super().__init__(_one_line(line))
 
     @property
     def lines(self) -> list[str]:
@@ -61,6 +61,11 @@ class JMMLError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions cross process borders (joblib, Ray); the default would lose the keyword parts.
         return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _one_line(text: str) -> str:
+    """What a terminal may have: names and values of others may hold line ends and escape sequences."""
+    return printable(" ".join(text.split()))
 
 
 def _rebuild(cls: type[JMMLError], args: tuple[str, ...], state: dict[str, object]) -> JMMLError:
@@ -85,7 +90,7 @@ class ConfigError(JMMLError):
     @property
     def lines(self) -> list[str]:
         prefix = "" if self.where is None else f"{self.where}: "
-        return [" ".join(f"{prefix}{problem}".split()) for problem in self.problems]
+        return [_one_line(f"{prefix}{problem}") for problem in self.problems]
 
 
 class DataError(JMMLError):
@@ -111,7 +116,7 @@ class RecordingError(DataError):
 
     @property
     def lines(self) -> list[str]:
-        return self.problems or super().lines
+        return [_one_line(problem) for problem in self.problems or ()] or super().lines
 
 
 class LabelError(DataError):

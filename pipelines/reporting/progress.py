@@ -10,6 +10,7 @@ from typing import Protocol
 
 from tqdm import tqdm
 
+from jmml.printable import printable
 from pipelines.reporting.wording import rough_duration
 
 Progress = Callable[[int, int], None]
@@ -28,7 +29,9 @@ class Shown(Protocol):
 @contextmanager
 def progress_bar(label: str, unit: str) -> Iterator[Shown]:
     """A bar with the time left; nothing where standard error is not a terminal."""
-    with tqdm(desc=label, unit=unit, disable=None, leave=False, file=sys.stderr, bar_format=BAR) as bar:
+    with tqdm(
+        desc=printable(label), unit=unit, disable=None, leave=False, file=sys.stderr, bar_format=BAR
+    ) as bar:
         began = time.monotonic()
 
         def show(done: int, total: int, left_s: float | None = None) -> None:
@@ -80,4 +83,4 @@ def _left(done: int, total: int, elapsed_s: float, left_s: float | None) -> str:
 
 
 def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

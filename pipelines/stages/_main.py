@@ -16,6 +16,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from jmml.errors import JMMLError, ProjectError
+from jmml.printable import printable
 from pipelines.reporting.progress import Shown, no_progress, progress_bar, progress_lines
 from pipelines.stages._early import ended, interrupt_raised
 from pipelines.stages._parent import Parent
@@ -46,14 +47,14 @@ def main(stage: Callable[..., str], argv: list[str] | None = None) -> int:
         with interrupt_raised():
             project = Project.find()
             with termination_as_exit(), _ended_with(parent, name), _one_writer(project, name, **options):
-                print(f"{name}: {stage(project, **options)}")
+                print(printable(f"{name}: {stage(project, **options)}"))
     except (JMMLError, OSError) as error:
         if os.environ.get("JMML_DEBUG") == "1":
             raise
         failure = error if isinstance(error, JMMLError) else _from_os(error)
         during = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         for line in failure.lines:
-            print(f"error: {line}{during}", file=sys.stderr)
+            print(printable(f"error: {line}{during}"), file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:
         _say(ended(name, signal.SIGINT))
@@ -125,7 +126,7 @@ def _end_children() -> None:
 
 def _say(line: str) -> None:
     with suppress(OSError):  # nobody listens any more
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 def _from_os(error: OSError) -> JMMLError:

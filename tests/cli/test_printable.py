@@ -166,6 +166,20 @@ def test_the_platform_has_one_kind_of_console(path: Path) -> None:
         assert "Console" not in calls(path.read_text())
 
 
+@pytest.mark.parametrize(
+    "path",
+    sorted([*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "jmml").rglob("*.py")]),
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_what_the_platform_prints_is_printable(path: Path) -> None:
+    printed = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
+    ]
+    assert not [call for call in printed if not call.startswith("print(printable(")]
+
+
 # What the terminal cannot show -----------------------------------------------------------------------------
 
 

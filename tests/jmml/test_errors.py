@@ -8,6 +8,7 @@ import pytest
 
 from jmml import errors
 from jmml.errors import ConfigError, DataError, JMMLError, ProjectError, RecordingError, nearest
+from jmml.printable import printable
 
 CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, JMMLError)]
 
@@ -55,3 +56,26 @@ def test_nearest_suggests_or_lists():
 @pytest.mark.parametrize("what", ["is not a file", "is not a file.", "is not a file..."])
 def test_a_message_that_ends_with_a_full_stop_gets_no_second_one(what):
     assert str(ProjectError(what, fix="make one")) == "is not a file. Make one"
+
+
+HOSTILE = "take \x1b[31m\x9b2J\u202e\r\nerror: forged"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(
+            cls(HOSTILE, where=HOSTILE, expected=HOSTILE, fix=HOSTILE)
+            for cls in CLASSES
+            if cls is not ConfigError
+        ),
+        ConfigError([HOSTILE], where=HOSTILE),
+        ConfigError([HOSTILE, HOSTILE], where=HOSTILE),
+        RecordingError.of([HOSTILE, HOSTILE]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_line_of_any_error_is_one_line_that_a_terminal_shows(error):
+    for line in [str(error), *error.lines]:
+        assert line == printable(line)
+        assert "take \N{SYMBOL FOR ESCAPE}[31m" in line

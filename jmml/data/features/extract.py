@@ -27,6 +27,7 @@ from jmml.data.table import INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError, RecordingError
 from jmml.fingerprint import fingerprint, source_of
 from jmml.plugins import in_project
+from jmml.printable import printable
 
 SHOWN_PROBLEMS = 3
 MAX_BATCH = 16
@@ -165,7 +166,7 @@ def _gather(
     own_bar = progress if progress is None or isinstance(progress, bool) else False
     with tqdm(
         total=len(frame),
-        desc=f"{corpus} features",
+        desc=printable(f"{corpus} features"),
         unit="recording",
         file=sys.stderr,
         disable=None if own_bar is None else not own_bar,

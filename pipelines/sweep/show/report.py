@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jmml.errors import SweepError, TrackingError
 from jmml.files import atomic_path
+from jmml.printable import printable
 from pipelines.sweep.record.folder import SweepFolder
 from pipelines.sweep.record.history import Record
 from pipelines.sweep.show.page import render
@@ -17,7 +18,7 @@ ARTIFACT = "report.html"
 
 
 def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
 
 
 def write_report(

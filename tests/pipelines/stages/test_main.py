@@ -63,6 +63,30 @@ def test_notes_say_where_in_the_work(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == "error: class 'a' is absent (fold 1)\n"
 
 
+HOSTILE = "take \x1b[31m\nerror: forged"
+SHOWN = "take \N{SYMBOL FOR ESCAPE}[31m\N{SYMBOL FOR LINE FEED}error: forged"
+
+
+def test_escape_sequences_from_outside_reach_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    def split(project: Project) -> str:
+        return HOSTILE
+
+    noted = DataError("no rows")
+    noted.add_note(HOSTILE)
+    settings = ConfigError([f"{HOSTILE}: unknown key"], where=HOSTILE)
+    in_error = SHOWN.replace("\N{SYMBOL FOR LINE FEED}", " ")
+    for stage, code, shown in (
+        (split, 0, SHOWN),
+        (failing(noted), 4, SHOWN),
+        (failing(settings), 3, in_error),
+    ):
+        assert main(stage, []) == code
+        out, err = capsys.readouterr()
+        assert "\x1b" not in out + err
+        assert (out + err).count("\n") == 1
+        assert shown in out + err
+
+
 def test_the_system_refusing_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(failing(OSError(28, "No space left on device", "data/x")), []) == 10
     assert capsys.readouterr().err.startswith("error: data/x: No space left on device. ")
