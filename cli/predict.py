@@ -44,14 +44,14 @@ def predict(
     if json:
         print_json(result.as_dict())
         return
-    from rich.text import Text
+    from pipelines.reporting.terminal import plain_text
 
     out = console()
     out.print(f"{result.model} ({result.method}, {result.label_space})", style="dim", soft_wrap=True)
     for item in result.predictions:
         words = f" ({item.meaning})" if item.meaning != item.emotion else ""
         score = f"  {item.emotion}{words}  {item.probabilities[item.emotion]:.2f}"
-        out.print(Text.assemble((str(item.file), "bold"), score), soft_wrap=True)
+        out.print(plain_text((str(item.file), "bold"), score), soft_wrap=True)
         block = "#" if out.options.ascii_only else "█"
         for name, value in sorted(item.probabilities.items(), key=lambda pair: -pair[1]):
-            out.print(Text.assemble(f"  {name:<10} {value:5.2f}  ", (block * round(30 * value), "cyan")))
+            out.print(plain_text(f"  {name:<10} {value:5.2f}  ", (block * round(30 * value), "cyan")))

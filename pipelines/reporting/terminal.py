@@ -29,11 +29,15 @@ class PlainConsole(Console):
     """Rich's console that reads no markup, no emoji names and no colours into text, and shows control characters.
 
     Rich keeps the text of what it draws apart from what it sends to move the cursor or change the colour. The text
-    alone is made printable, after its layout, which that does not change.
+    alone is made printable: before its layout, so that the end of a line in a name ends none here, and once more after
+    it, for what came in as Rich's own objects.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -44,6 +48,12 @@ class PlainConsole(Console):
                 yield segment._replace(text=_END_OF_LINE.join(map(printable, lines)))
 
 
+def plain_text(*parts: str | tuple[str, str], style: str = "", **options: Any) -> Text:
+    """One line in which each part may have a style of its own; line ends in it are shown, as in all text."""
+    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
+    return Text.assemble(*((printable(text), own) for text, own in pairs), style=style, **options)
+
+
 # Tables ---------------------------------------------------------------------------------------------------
 
 
@@ -51,11 +61,12 @@ def plain_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, left: int = 1
 ) -> Table:
     """The first ``left`` columns flush left, the others (numbers) flush right; long texts are folded."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = None if title is None else printable(title)
+    table = Table(title=shown, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < left else "right")
+        table.add_column(printable(column), justify="left" if number < left else "right")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*map(printable, row))
     return table
 
 
@@ -63,7 +74,7 @@ def plain_table(
 class Column:
     """One column; those of a high ``rank`` are the first to go where there is no room, rank 0 never goes.
 
-    ``short`` is the same in less room, for narrow terminals.
+    ``short`` is the same in less room, for narrow terminals. Cells that are text are made printable.
     """
 
     heading: str
@@ -71,6 +82,11 @@ class Column:
     rank: int
     justify: Literal["left", "right"] = "right"
     short: Column | None = None
+
+    def __post_init__(self) -> None:
+        cells = [cell if isinstance(cell, Text) else printable(cell) for cell in self.cells]
+        object.__setattr__(self, "heading", printable(self.heading))
+        object.__setattr__(self, "cells", cells)
 
     @property
     def width(self) -> int:
@@ -102,7 +118,7 @@ def fitted(columns: Sequence[Column], width: int, below: str = "") -> Renderable
     dropped = ", ".join(column.heading for place, column in enumerate(columns) if place not in kept)
     missing = f"no room for {dropped}" if dropped else ""
     foot = "; ".join(text for text in (below, missing) if text)
-    return Group(shown, Text(foot, style="dim")) if foot else shown
+    return Group(shown, plain_text(foot, style="dim")) if foot else shown
 
 
 def _shortened(columns: Sequence[Column], width: int) -> list[Column]:
@@ -126,7 +142,7 @@ def labelled(rows: Iterable[tuple[str, str]]) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(min_width=LABEL - 2, no_wrap=True)
     for label, text in rows:
-        grid.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
+        grid.add_row(plain_text(label, style="dim"), plain_text(text, overflow="fold"))
     return grid
 
 

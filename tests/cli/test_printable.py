@@ -28,7 +28,8 @@ from tests.pipelines.sweep.scripts import Script, bare_project
 
 ROOT = Path(__file__).parents[2]
 # Markup that Rich would swallow, markup it would fail at, and what a terminal would obey.
-HOSTILE = "take [final]x[/b] :smile: \x1b[2J\x1b]0;t\x07\x9b31m\u202egnp\r"
+FORGED = "error: forged"  # as a line of its own, it would be taken for one of ours
+HOSTILE = f"take [final]x[/b] :smile: \x1b[2J\x1b]0;t\x07\x9b31m\u202egnp\r\n{FORGED}"
 OBEYED = ("\x1b", "\x07", "\x9b", "\u202e", "\r", "\x00")
 
 
@@ -54,6 +55,7 @@ LISTS = {("data", "list"), ("sweep", "list"), ("study", "list"), ("model", "list
 
 def assert_harmless(text: str) -> None:
     assert not [code for code in OBEYED if code in text], repr(text)
+    assert not [line for line in text.splitlines() if line.strip().startswith(FORGED)], text
     assert "Traceback" not in text
 
 
@@ -143,8 +145,7 @@ def test_a_console_makes_text_printable_and_keeps_its_own_colours() -> None:
     file = io.StringIO()
     console = PlainConsole(file=file, force_terminal=True, color_system="standard", width=200)
     console.print(HOSTILE, style="bold")
-    kept = HOSTILE.translate(dict.fromkeys(map(ord, "\a\r")))  # Rich drops these itself
-    assert file.getvalue() == f"\x1b[1m{printable(kept)}\x1b[0m\n"
+    assert file.getvalue() == f"\x1b[1m{printable(HOSTILE)}\x1b[0m\n"
 
 
 def calls(source: str) -> set[str]:
@@ -155,7 +156,14 @@ def calls(source: str) -> set[str]:
 @pytest.mark.parametrize("path", sorted((ROOT / "cli").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_commands_print_in_one_way(path: Path) -> None:
     if path != ROOT / "cli" / "output.py":
-        assert not calls(path.read_text()) & {"print", "typer.echo", "typer.secho", "rich.print", "Console"}
+        assert not calls(path.read_text()) & {
+            "print",
+            "typer.echo",
+            "typer.secho",
+            "rich.print",
+            "Console",
+            "Text",
+        }
 
 
 @pytest.mark.parametrize(
@@ -163,7 +171,7 @@ def test_commands_print_in_one_way(path: Path) -> None:
 )
 def test_the_platform_has_one_kind_of_console(path: Path) -> None:
     if path != ROOT / "pipelines" / "reporting" / "terminal.py":
-        assert "Console" not in calls(path.read_text())
+        assert not calls(path.read_text()) & {"Console", "Text", "Text.assemble", "Text.from_markup"}
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from types import TracebackType
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.text import Text
 
 from jmml.cell import CellResult
+from jmml.printable import printable
 from pipelines.cache.cells import Key
 from pipelines.reporting.progress import LATEST_S
+from pipelines.reporting.terminal import plain_text
 from pipelines.reporting.wording import many, rough_duration
 from pipelines.study.define.plan import StudyPlan
 
@@ -28,7 +29,7 @@ class _Bar(Progress):
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
         if self.below:
-            yield Text(self.below, style="dim", no_wrap=True, overflow="ellipsis")
+            yield plain_text(self.below, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class Display:
@@ -74,7 +75,7 @@ class Display:
                 console=console,
                 transient=True,
             )
-            self._bar.add_task(plan.definition.name, total=self.total, left=self._ray, last="")
+            self._bar.add_task(plan.definition.name, total=self.total, left=printable(self._ray), last="")
 
     def __enter__(self) -> Display:
         self._began = self._said = self.clock()

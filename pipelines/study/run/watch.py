@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console, RenderableType
-from rich.text import Text
+from rich.console import Console, Group, RenderableType
 
 from jmml.errors import ProjectError
 from pipelines.reporting.follow import await_start, follow
+from pipelines.reporting.terminal import plain_text
 from pipelines.reporting.wording import many
 from pipelines.study.publish.summary import FILE, Summary, folder_of, read
 from pipelines.study.run.folder import Status, StudyFolder
@@ -46,7 +46,7 @@ class Watcher:
         lines = [f"study {self.folder.name}  {self._driver()}", self._cells(now)]
         if now.state == "publishing" and not self.over:
             lines.append(PUBLISHING)
-        return Text("\n".join(lines))
+        return Group(*map(plain_text, lines))
 
     def end(self) -> str:
         """How the study ended, in a line."""

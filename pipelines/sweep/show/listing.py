@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.text import Text
-
 from jmml.errors import JMMLError
-from pipelines.reporting.terminal import Column
+from pipelines.reporting.terminal import Column, plain_text
 from pipelines.reporting.wording import grouped
 from pipelines.sweep.record.folder import SweepFolder, status
 from pipelines.sweep.record.state import OVER, SweepState
@@ -68,7 +66,7 @@ def columns(sweeps: Sequence[Listed]) -> list[Column]:
     """The list as columns; a team and a driver where there is one."""
     cells = [
         Column("sweep", [sweep.name for sweep in sweeps], 0, "left"),
-        Column("status", [Text(s.status, style=STYLES.get(s.status, "")) for s in sweeps], 0, "left"),
+        Column("status", [plain_text(s.status, style=STYLES.get(s.status, "")) for s in sweeps], 0, "left"),
         Column("user", [sweep.user for sweep in sweeps], 2, "left"),
         Column("team", [sweep.team or "" for sweep in sweeps], 5, "left"),
         Column("trials", [sweep.trials_text() for sweep in sweeps], 1, "left"),

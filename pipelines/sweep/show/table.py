@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import RenderableType
-from rich.text import Text
 
 from pipelines.definitions.spaces import show
-from pipelines.reporting.terminal import Column, fitted
+from pipelines.reporting.terminal import Column, fitted, plain_text
 from pipelines.reporting.wording import duration, magnitude, many
 from pipelines.sweep.record.state import SweepState, Trial
 from pipelines.sweep.record.words import now_ms
@@ -43,7 +42,7 @@ def _columns(state: SweepState, trials: Sequence[Trial], now: int, at_work: bool
     states = ["waiting" if t.status == "running" and not at_work else t.status for t in trials]
     columns = [
         Column("trial", [f"{t.number}{'*' if t is best else ''}" for t in trials], 0),
-        Column("state", [Text(text, style=STYLES[text]) for text in states], 0, "left"),
+        Column("state", [plain_text(text, style=STYLES[text]) for text in states], 0, "left"),
         Column("epoch", [f"{t.epoch}/{t.epochs}" if t.epoch else "stage 1" for t in trials], 2),
         Column("val_uar", uars, 3, short=Column("uar", uars, 3)),
         Column("best", [_score(t.best_score) for t in trials], 0),

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from pipelines.definitions.spaces import describe
-from pipelines.reporting.terminal import LABEL, curve, labelled
+from pipelines.reporting.terminal import LABEL, curve, labelled, plain_text
 from pipelines.reporting.wording import duration, grouped, many
 from pipelines.sweep.record.overview import TrialOverview
 from pipelines.sweep.record.state import SweepState
@@ -58,7 +57,7 @@ def view(
         texts.append(("now", doing))
     parts.append(labelled(texts))
     if driver:
-        parts.append(Text(driver, style="dim"))
+        parts.append(plain_text(driver, style="dim"))
     room = max(20, width - LABEL)  # of a text, which is folded at spaces: now and then a line more
     left = height - 2 - len(below) - sum(1 + len(text) * 11 // (10 * room) for _, text in texts)
     if left > CURVE_HEIGHT + 8 and len(state.curve) > 1:
@@ -69,7 +68,7 @@ def view(
         parts.append("")
         hidden = len(state.trials) - len(rows)
         parts.append(table(state, rows, width=width, now=now, hidden=hidden, at_work=at_work))
-    parts += [Text(text, style="yellow") for text in below]
+    parts += [plain_text(text, style="yellow") for text in below]
     return Group(*parts)
 
 
@@ -79,12 +78,12 @@ def _progress(overview: TrialOverview, status: str, width: int) -> RenderableTyp
     total = max(state.total, 1)
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
-        Text(state.name, style="bold", no_wrap=True, overflow="ellipsis"),
+        plain_text(state.name, style="bold", no_wrap=True, overflow="ellipsis"),
         ProgressBar(
             total=total, completed=overview.over, width=max(4, min(40, width - len(state.name) - 40))
         ),
-        Text(f"{grouped(overview.over)} of {many(state.total, 'trial')}", no_wrap=True),
-        Text(status, style=STYLES.get(status, ""), no_wrap=True),
+        plain_text(f"{grouped(overview.over)} of {many(state.total, 'trial')}", no_wrap=True),
+        plain_text(status, style=STYLES.get(status, ""), no_wrap=True),
     )
     return grid
 
@@ -126,4 +125,4 @@ def _curve(state: SweepState, elapsed: float, width: int, plain: bool) -> list[R
     end = f"{duration(elapsed)}, {many(state.over, 'trial')}"
     foot = f"{'':{left}}best {score_name(state)} so far"
     foot += f"{end:>{max(len(end) + 2, width - len(foot))}}"
-    return [*(Text(text, style="green", no_wrap=True) for text in drawn), Text(foot, style="dim")]
+    return [*(plain_text(text, style="green", no_wrap=True) for text in drawn), plain_text(foot, style="dim")]

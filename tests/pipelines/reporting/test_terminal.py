@@ -7,7 +7,15 @@ import io
 import pytest
 from rich.console import Console
 
-from pipelines.reporting.terminal import Column, PlainConsole, curve, fitted, plain_table
+from pipelines.reporting.terminal import (
+    Column,
+    PlainConsole,
+    curve,
+    fitted,
+    labelled,
+    plain_table,
+    plain_text,
+)
 from pipelines.reporting.wording import magnitude
 
 
@@ -49,3 +57,35 @@ def test_a_plain_table_folds_what_is_long_and_shows_what_it_is_given():
     assert lines[0].strip() == "Scores"
     assert any("a [bold] name" in line and line.rstrip().endswith("0.5") for line in lines)
     assert sum(line.count("x") for line in lines) == 40
+
+
+FORGED = "n\nerror: forged\x1b[2J"
+SHOWN = "n\N{SYMBOL FOR LINE FEED}error: forged\N{SYMBOL FOR ESCAPE}[2J"
+
+
+@pytest.mark.parametrize("make", [Console, PlainConsole])
+@pytest.mark.parametrize(
+    "what",
+    [
+        plain_table(["name", "UAR"], [[FORGED, 0.5]]),
+        plain_table([FORGED, "UAR"], [["a", 0.5]]),
+        plain_table(["name " * 8, "UAR"], [["a", 0.5]], title=FORGED),
+        fitted([Column("name", [FORGED], 0), Column("UAR", [plain_text("0.5")], 0)], 60),
+        fitted([Column(FORGED, ["a"], 0, "left")], 60),
+        fitted([Column("name", [FORGED], 0)], 60, FORGED),
+        labelled([(FORGED, "text"), ("label", FORGED)]),
+        plain_text("a ", (FORGED, "bold")),
+    ],
+)
+def test_the_end_of_a_line_in_a_text_ends_no_line(make, what):
+    console = make(file=io.StringIO(), width=60)
+    console.print(what)
+    shown = console.file.getvalue()
+    assert SHOWN in shown
+    assert not [line for line in shown.splitlines() if line.strip().startswith("error")]
+
+
+def test_what_is_printed_in_one_piece_is_one_line():
+    console = PlainConsole(file=io.StringIO(), width=60)
+    console.print(FORGED, soft_wrap=True)
+    assert console.file.getvalue() == f"{SHOWN}\n"
