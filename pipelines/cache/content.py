@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -79,6 +79,8 @@ class ContentStore:
                 raise DataError(
                     "the cell is not the one its folder is named after", where=path, **self.damaged
                 )
+            for file in filter(_leads_out, record["files"]):
+                raise DataError(f"{file} is not in its folder", where=path, **self.damaged)
             for file, expected in record["files"].items() if files else ():
                 if sha256_file(path / file) != expected:
                     raise DataError(f"{file} was changed", where=path, **self.damaged)
@@ -197,6 +199,12 @@ def _entries(folder: Path) -> Iterable[tuple[float, int, Path]]:
             with suppress(OSError):
                 size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
                 yield path.stat().st_mtime, size, path
+
+
+def _leads_out(file: str) -> bool:
+    """Whether the name of an entry's file leads out of the entry."""
+    name = PurePosixPath(file)
+    return name.is_absolute() or ".." in name.parts
 
 
 def _name(record: Mapping[str, Any]) -> str:

@@ -58,7 +58,10 @@ class ModelStore(ContentStore):
         path = self.path(key.digest)
         record = self.record(key.digest, files=False)
         for name, expected in record["files"].items():
-            content = (path / name).read_bytes()
+            try:
+                content = (path / name).read_bytes()
+            except OSError as error:
+                raise DataError(f"{name} cannot be read", where=path, **self.damaged) from error
             if hashlib.sha256(content).hexdigest() != expected:
                 raise DataError(f"{name} was changed", where=path, **self.damaged)
             file = target / Path(name).relative_to(MODEL)

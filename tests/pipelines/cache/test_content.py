@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from filelock import Timeout
 
 from jmml.config import digest
 from jmml.errors import DataError
+from pipelines.cache import content
 from pipelines.cache.content import ContentStore, prune
 
 PARTS = {"what": "a"}
@@ -72,6 +74,20 @@ def test_whatever_is_changed_in_a_manifest_is_noticed(store: ContentStore, entry
     assert store.record(entry) == record
 
 
+@pytest.mark.parametrize("file", ["../file", "deep/../../../file", "/etc/hostname"])
+def test_a_manifest_that_leads_out_of_its_folder_is_damaged(store: ContentStore, file: str) -> None:
+    """Also one with the right digest and seal: whoever copies an entry writes to the names that it gives."""
+    store.put({"parts": PARTS}, fill())
+    (store.folder / "file").write_text("content")
+    path = store.path(NAME) / store.manifest
+    record = json.loads(path.read_text())
+    record["files"] = {file: record["files"]["deep/file"]}
+    path.write_text(json.dumps(record | {"seal": content._seal(record)}))
+    for files in (True, False):
+        with pytest.raises(DataError, match=f"{file} is not in its folder"):
+            store.record(NAME, files=files)
+
+
 def test_what_fails_while_it_is_written_leaves_what_was_there(store: ContentStore) -> None:
     def fails(folder: Path) -> None:
         (folder / "half").touch()
@@ -112,6 +128,17 @@ def test_those_used_last_are_kept(store: ContentStore) -> None:
     one = sum(path.stat().st_size for path in store.path(names[0]).rglob("*") if path.is_file())
     assert prune(store.folder, 2 * one) == one
     assert [store.state(name) for name in names] == ["", None, ""]
+
+
+@pytest.mark.parametrize(("minutes", "left"), [(59, True), (61, False)])
+def test_what_another_is_writing_is_left_for_an_hour(store: ContentStore, minutes: int, left: bool) -> None:
+    half = store.path(NAME).with_name(f".{NAME}.half")
+    half.mkdir(parents=True)
+    (half / "file").touch()
+    then = time.time() - 60 * minutes
+    os.utime(half, (then, then))
+    assert prune(store.folder, 10**9) == 0
+    assert (half / "file").exists() == left
 
 
 def test_the_newest_first_and_damaged_ones_left_out(store: ContentStore) -> None:

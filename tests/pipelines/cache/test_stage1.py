@@ -90,6 +90,15 @@ def test_memory_holds_the_models_used_last(tmp_path, monkeypatch):
     assert kept.take_counts() == counts(computed=3, loaded=3)
 
 
+def test_a_model_that_is_used_stays_in_memory_and_one_that_is_not_makes_room(tmp_path, monkeypatch):
+    kept = store(tmp_path, models=2)
+    made = model()
+    for key in "abac":
+        kept.obtain({key: lambda: made})
+    monkeypatch.setattr(kept, "_load", lambda name: pytest.fail("was read again although it was used"))
+    kept.obtain({"a": never, "c": never})
+
+
 def test_results_of_other_code_or_libraries_are_not_shared(tmp_path):
     store(tmp_path).obtain({"a": model})
     other = store(tmp_path, code="two")

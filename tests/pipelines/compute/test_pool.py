@@ -168,6 +168,25 @@ def test_what_had_come_back_is_handed_over_when_the_work_is_broken_off():
     assert 5 <= len(back) < 24
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_handed_over_at_the_end_goes_to_the_job_that_it_is_of(seed):
+    """The first of a block, whose worker has brought two and has two to go."""
+
+    def check():
+        if back:
+            raise KeyboardInterrupt
+
+    back, several = {}, 0
+    for number in range(10):
+        back.clear()
+        with pytest.raises(KeyboardInterrupt):
+            done(squares, check=check, finished=back.__setitem__, seed=10 * seed + number)
+        assert back == {(block, job): 100 + block * job for block, job in back}
+        assert all((block, job - 1) in back for block, job in back if job)
+        several += len(back) > 1
+    assert several  # something had come back besides the first
+
+
 def test_an_error_of_the_receiver_is_the_one_that_is_raised():
     def full(job, result):
         raise OSError(28, "No space left on device")

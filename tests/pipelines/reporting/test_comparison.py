@@ -113,3 +113,10 @@ def test_terminals_have_the_reference_in_the_heading() -> None:
 def test_every_column_can_be_shown_of_a_row_that_lacks_all_figures() -> None:
     (cells,) = ComparisonTable.of([{"method": "jmml", "reference": None}], tuple(COLUMNS)).cells()
     assert set(cells) == {"JMML", "–", ""}
+
+
+def test_the_speakers_are_those_of_the_tests_where_there_are_tests() -> None:
+    rows = [row("raw", 0.5, people=9), row("jmml", 0.48, -0.02, people=5), row("mlp", 0.53, 0.03, people=6)]
+    assert ComparisonTable.of(rows, TESTS).groups == 6
+    assert ComparisonTable.of(rows[:1], TESTS).groups == 9
+    assert ComparisonTable.of([{"method": "raw"}], TESTS).groups is None

@@ -8,6 +8,7 @@ import os
 import threading
 
 import pytest
+import yaml
 from rich.console import Console
 
 from jmml.errors import ConfigError, ModelError, ProjectError, SweepError
@@ -18,6 +19,7 @@ from pipelines.study.run.folder import Progress, StudyFolder
 from pipelines.study.run.folder import begun as listed
 from pipelines.study.run.runner import resume_study, run_study
 from pipelines.study.run.watch import results, watch
+from pipelines.workspace.project import Project
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, make
 from tests.waiting import until
@@ -164,6 +166,20 @@ def test_what_has_changed_is_said_and_refused_unless_it_is_accepted(computed, mo
     check_changes(found, accepted=True)
     with pytest.raises(ConfigError, match="did you mean 'seeds'"):
         to_resume(computed, "tiny", overrides=["sedes=0"])
+
+
+def test_another_device_is_a_change_and_another_of_the_same_kind_is_none(computed):
+    """Its cells have other names: those that are there would be computed again without a word."""
+
+    def on(device):
+        text = {**yaml.safe_load(computed.params_path.read_text()), "device": device}
+        computed.params_path.write_text(yaml.safe_dump(text))
+        return Project(computed.root)
+
+    begun(on("cpu"))
+    assert to_resume(on("cuda:1"), "tiny").changes == ["device: cpu -> cuda"]
+    begun(on("cuda"))
+    assert to_resume(on("cuda:1"), "tiny").changes == []
 
 
 def test_the_workers_are_those_of_before_unless_others_are_wanted(computed):

@@ -339,6 +339,24 @@ def test_a_member_that_fails_after_an_exchange_does_not_change_it_when_the_drive
     assert [e for e in journal.read(tmp_path / "journal") if e["e"] == "mutate"] == changes
 
 
+def test_a_trial_that_goes_on_from_a_rung_has_not_been_attempted_twice(tmp_path):
+    space = {"stage2.lr": {"loguniform": [1e-4, 1e-2]}, "stage2.lam_c": {"uniform": [0.0, 2.0]}}
+    driver = opened(
+        tmp_path / "journal", define("pbt", trials=8, space=space, pbt={"interval": 2}), concurrent=8
+    )
+    for number in range(1, 9):
+        driver.started(number, dict(driver.next().configuration))
+        for epoch in (1, 2):
+            driver.reported(number, epoch, {"score": number / 20, "points": {"val_uar": number / 20}})
+        driver.rested(number, 2)
+    first = driver.next()
+    assert first.segment.start == 2
+    assert driver.started(first.number, dict(first.configuration)).attempts == 1
+    driver.again(first.number, first.configuration)  # now its worker died
+    again = next(found for found in iter(driver.next, None) if found.number == first.number)
+    assert driver.started(again.number, dict(again.configuration)).attempts == 2
+
+
 def test_a_sweep_whose_every_trial_fails_stops_early_with_the_first_error(tmp_path):
     driver = opened(tmp_path / "journal", define("random"))
     for number in (1, 2):

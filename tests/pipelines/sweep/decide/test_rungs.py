@@ -92,6 +92,15 @@ def test_the_worst_quarter_is_replaced_by_copies_of_the_best(population):
     assert rungs.verdict(script.state, 5, 8) == Segment(2, 4, 5)
 
 
+def test_no_copy_is_made_of_a_member_that_has_failed(population):
+    """After its report at the rung, for instance as its worker died over and over: its checkpoint may be gone."""
+    _, script, rungs = population
+    script.end(8, "failed", error="WorkerDiedError")
+    assert [(change.number, change.source) for change in rungs.changes(script.state, 2)] == [(1, 7), (2, 7)]
+    script.end(7, "failed", error="WorkerDiedError")
+    assert rungs.changes(script.state, 2) == []
+
+
 def test_every_rung_has_draws_of_its_own(population):
     _, script, rungs = population
     for number in range(1, 9):  # as good at the next rung as at the first

@@ -230,3 +230,20 @@ def test_a_copy_of_a_trial_goes_on_from_that_one_and_fails_where_its_checkpoint_
     assert [values["epoch"] for values in reports] == [3]
     run(settings, segment=Segment(start=2, source=8))
     assert "the checkpoint of trial 8 at epoch 2 is not there" in reports[-1][ERROR]
+
+
+@pytest.mark.parametrize(("own", "begins_at"), [(1, 2), (2, 2), (3, 3)])
+def test_what_a_trial_left_before_its_rung_does_not_count_and_what_it_left_after_does(
+    reports, settings, own, begins_at
+):
+    """A worker that was killed leaves the trial's own checkpoint, whatever became of the trial at the rung since."""
+    save_checkpoint(settings.checkpoints / "003", Run(start=own).state())
+    save_checkpoint(settings.checkpoints / "007-000002", ({"w": np.array([7.0])}, {"epoch": 2}))
+    seen = []
+
+    def search(folds, method, *, state, **options):
+        seen.append((state[1]["epoch"], state[0]["w"].tolist()))
+        return Run(epochs=4, start=state[1]["epoch"])
+
+    run(settings, segment=Segment(start=2, source=7), search=search)
+    assert seen == [(begins_at, [7.0] if begins_at == 2 else [3.0])]
