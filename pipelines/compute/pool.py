@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, Generic, Protocol, TypeVar
 
 import ray
@@ -18,7 +17,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from jmml.errors import SweepError
 from jmml.plugins import in_project
-from pipelines.compute.worker import ctrl_c_ignored, prepare_worker
+from pipelines.compute.worker import Origin, ctrl_c_ignored, prepare_worker
 
 RETRIES = 1  # of a block whose worker died
 POLL_S = 0.3
@@ -195,7 +194,7 @@ class RayWorkers:
     """
 
     def __init__(self, body: Body, shared: Mapping[str, Any], *, code: str, gpus: float = 0.0) -> None:
-        self._body, self._origin, self._gpus = in_project(body), (version("jmml"), code), gpus
+        self._body, self._origin, self._gpus = in_project(body), Origin.here(code), gpus
         self._shared = {name: ray.put(value) for name, value in shared.items()}
         self._idle: list[Any] = []
         self._at_work: dict[Any, Any] = {}
@@ -248,11 +247,8 @@ class _Worker:
         yield from in_a_worker(*arguments)
 
 
-def in_a_worker(
-    body: Body, origin: tuple[str, str], seed: int, shared: Any, jobs: Sequence[Any]
-) -> Iterator[Any]:
-    """Body of a worker: compute a block, after making sure that its code and release are those of the driver."""
-    release, code = origin
-    prepare_worker(seed, release, code=code)
+def in_a_worker(body: Body, origin: Origin, seed: int, shared: Any, jobs: Sequence[Any]) -> Iterator[Any]:
+    """Body of a worker: compute a block, after making sure that it has the driver's code and libraries."""
+    prepare_worker(seed, origin)
     with ctrl_c_ignored():
         yield from body(shared, jobs)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from jmml.config import MethodConfig
 from jmml.errors import SweepError
 from pipelines.definitions.spaces import Configuration, configure, describe
+from pipelines.reporting.wording import many
 from pipelines.sweep.decide.proposals import Search, SpaceExhausted
 from pipelines.sweep.decide.schedule import build_rungs
 from pipelines.sweep.decide.segments import WHOLE, Segment, Verdict
@@ -26,7 +27,7 @@ from pipelines.sweep.record.journal import Journal
 from pipelines.sweep.record.state import SweepState, Trial
 
 SYNC_SECONDS = 1.0
-FAILURES = 3  # in a row from the start: the settings are wrong, not the configuration
+FAILURES = 3  # from the first trial on: the settings are wrong, not the configuration
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,7 @@ class Driver:
 
         Raises
         ------
-        SweepError : every trial so far has failed, and there were enough to say that all will.
+        SweepError : the first trials have all failed, which says that all will.
         """
         trial = self.state.trials[number]
         self._out.pop(number, None)
@@ -278,21 +279,16 @@ class Driver:
         self.search.tell(trial.number, trial.values(cost=self.definition.objective.cost is not None))
 
     def _give_up_if_all_fail(self) -> None:
-        if self.state.best is None and self.state.over >= self._enough:
-            first = min(
-                (t for t in self.state.trials.values() if t.status == "failed"), key=lambda t: t.number
-            )
-            raise SweepError(
-                f"all {self.state.over} trials so far have failed; trial {first.number} "
-                f"({describe(first.configuration)}): {first.error}",
-                where=f"sweep {self.state.name}",
-                fix=f"fix the cause, then start a new sweep; see `jmml sweep show {self.state.name}`",
-            )
-
-    @property
-    def _enough(self) -> int:
-        """So many failures and no success say that every trial will fail."""
-        return min(self.state.total, max(FAILURES, self.concurrent))
+        """By the number of trials, and by none that runs beside them: the same on any number of workers."""
+        trials = [self.state.trials.get(number) for number in range(1, min(self.state.total, FAILURES) + 1)]
+        if any(trial is None or trial.status != "failed" or trial.best_score is not None for trial in trials):
+            return
+        first = self.state.trials[1]
+        raise SweepError(
+            f"the first {many(len(trials), 'trial')} failed; trial 1 ({describe(first.configuration)}): {first.error}",
+            where=f"sweep {self.state.name}",
+            fix=f"fix the cause, then start a new sweep; see `jmml sweep show {self.state.name}`",
+        )
 
     def again(self, number: int, configuration: Configuration) -> None:
         """A trial's worker died and nobody took the trial over: it will run again."""

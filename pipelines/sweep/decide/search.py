@@ -66,6 +66,8 @@ _DECIDING = (  # what is followed of the imports of this module and of those nam
     "pipelines.sweep.execute.trainable",
     "pipelines.sweep.decide",
     "pipelines.sweep.definition.choices",
+    "pipelines.sweep.definition.model",
+    "pipelines.sweep.record.state",
     "pipelines.definitions.spaces",
 )
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from jmml.errors import JMMLError, SweepError, TrackingError
 from jmml.plugins import in_project
 from pipelines.cache.content import prune
+from pipelines.compute.worker import Origin
 from pipelines.definitions.spaces import configure, describe
 from pipelines.reporting.terminal import PlainConsole
 from pipelines.reporting.wording import many
@@ -42,7 +43,6 @@ from pipelines.tracking import runs
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace import lineage
 from pipelines.workspace.environment import patience, stage1_limit
-from pipelines.workspace.fingerprint import code_digest
 from pipelines.workspace.project import Project
 from pipelines.workspace.signals import first_interrupt, heeding, stop_wanted
 from pipelines.workspace.team import share_with_team, shared_folder, stage1_folder, this_driver
@@ -230,7 +230,7 @@ class SweepSession:
             threads=max(1, int(definition.resources.cpus)),
             stage1=stage1_folder(self.project),
             checkpoints=checkpoints,
-            code=code_digest(),
+            origin=Origin.here(),
         )
         with first_interrupt() as interrupted:
             while not driver.finished:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from jmml.models.progress import Progress
 from jmml.search import Folds, load_checkpoint, prepare_folds, save_checkpoint
 from jmml.task import TaskData
 from pipelines.cache.stage1 import Stage1Store
-from pipelines.compute.worker import PlaceError, error_line, prepare_worker
+from pipelines.compute.worker import Origin, PlaceError, error_line, prepare_worker
 from pipelines.definitions.spaces import configure
 from pipelines.sweep.decide.segments import Segment
 from pipelines.sweep.execute.keys import CONFIGURATION, ERROR, FATAL, METRIC, NUMBER, PAYLOAD, SEGMENT, TIME
@@ -58,7 +57,7 @@ class TrialSettings:
     threads: int
     stage1: Path | None
     checkpoints: Path
-    code: str
+    origin: Origin
 
 
 def run_trial(config: dict[str, Any], *, training: TaskData, settings: TrialSettings) -> None:
@@ -69,7 +68,7 @@ def run_trial(config: dict[str, Any], *, training: TaskData, settings: TrialSett
     A failure of the trial itself is its last report; only the death of the worker is left to Tune, which retries.
     """
     try:
-        prepare_worker(settings.seed, version("jmml"), code=settings.code, threads=settings.threads)
+        prepare_worker(settings.seed, settings.origin, threads=settings.threads)
         _search(config, training, settings)
     except PlaceError as error:
         tune.report({ERROR: str(error), FATAL: True})

@@ -8,7 +8,6 @@ import random
 import signal
 from collections import Counter
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ import pytest
 from jmml.errors import ModelError, SweepError
 from pipelines.compute import pool
 from pipelines.compute.pool import Block, JobError, RayWorkers, work_through
-from pipelines.compute.worker import PlaceError
+from pipelines.compute.worker import Origin, PlaceError
 from pipelines.workspace.fingerprint import code_digest
 from tests.pipelines.compute.workers_here import DiedError, WorkersHere
 
@@ -241,5 +240,5 @@ def test_on_ray_workers_are_used_again_replaced_and_ended(tmp_path, capsys):
 
 def test_a_worker_with_other_code_does_nothing():
     with pytest.raises(PlaceError, match="is not that of the driver"):
-        next(pool.in_a_worker(squares, (version("jmml"), "0" * 64), 0, 1, ((1, 1),)))
-    assert list(pool.in_a_worker(squares, (version("jmml"), code_digest()), 0, 1, ((1, 1),))) == [2]
+        next(pool.in_a_worker(squares, Origin.here("0" * 64), 0, 1, ((1, 1),)))
+    assert list(pool.in_a_worker(squares, Origin.here(), 0, 1, ((1, 1),))) == [2]

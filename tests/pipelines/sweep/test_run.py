@@ -320,9 +320,7 @@ def test_when_all_trials_fail_the_first_error_is_shown(project, tracker):
         sweep(project, planned, search=fakes.always_fails)
     assert caught.value.exit_code == 9
     text = str(caught.value)
-    assert (
-        "all 3 trials so far have failed; trial 1 (stage1.p=5 stage2.epochs=4): ValueError: bad p=5" in text
-    )
+    assert "the first 3 trials failed; trial 1 (stage1.p=5 stage2.epochs=4): ValueError: bad p=5" in text
     assert "second line" not in text
     run = newest(tracker)
     assert run.info.status == "FAILED"

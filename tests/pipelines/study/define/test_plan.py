@@ -57,6 +57,15 @@ def test_every_method_is_given_the_same_candidates(project):
     assert plan(project, make(method={"stage2": {"epochs": 7}})).tasks["lab"].candidates == task.candidates
 
 
+def test_candidates_are_drawn_with_the_seed_of_the_tuning_alone(project):
+    def drawn(**changes):
+        tuning = {"trials": 4, "space": {"stage2.lr": {"loguniform": [1e-3, 1e-2]}}, **changes.pop("tuning", {})}
+        return plan(project, make(tuning=tuning, **changes)).tasks["lab"].candidates
+
+    assert drawn(seeds=[0, 1]) == drawn(seeds=[7])
+    assert drawn(tuning={"seed": 1}) != drawn(tuning={"seed": 2})
+
+
 def test_the_defaults_are_not_drawn_twice(project):
     p = project.params.method.stage1.p
     tuning = {"trials": 3, "space": {"stage1.p": {"choice": [p, p + 1, p + 2]}}}

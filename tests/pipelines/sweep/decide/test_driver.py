@@ -363,9 +363,7 @@ def test_a_sweep_whose_every_trial_fails_stops_early_with_the_first_error(tmp_pa
         driver.started(number, dict(driver.next().configuration))
         driver.ended(number, error=f"ValueError: number {number}")
     driver.started(3, dict(driver.next().configuration))
-    with pytest.raises(
-        SweepError, match=r"all 3 trials so far have failed; trial 1 \(.*\): ValueError: number 1"
-    ):
+    with pytest.raises(SweepError, match=r"the first 3 trials failed; trial 1 \(.*\): ValueError: number 1"):
         driver.ended(3, error="ValueError: number 3")
 
 
@@ -438,14 +436,36 @@ def test_a_trial_without_a_score_that_is_a_number_has_failed(tmp_path, scores):
     assert told == [(1, None)]
 
 
-def test_as_many_trials_as_run_at_a_time_must_fail_before_a_sweep_is_given_up(tmp_path):
-    driver = opened(tmp_path / "journal", define("random"), concurrent=5)
-    for number in range(1, 6):
+@pytest.mark.parametrize("scheduler", ["none", "asha", "hyperband"])
+@pytest.mark.parametrize(
+    ("failing", "given_up"), [((1, 2, 3), True), ((2, 3, 4), False), ((1, 3, 4, 5), False)]
+)
+def test_a_sweep_is_given_up_for_its_first_trials_on_any_number_of_workers(
+    tmp_path, scheduler, failing, given_up
+):
+    definition = define("random", scheduler=scheduler)
+    outcomes = []
+    for workers in (1, 2, 5):
+        path = tmp_path / str(workers)
+        begin(path, definition)
+        fails = dict.fromkeys(failing, 0)
+        if given_up:
+            with pytest.raises(SweepError, match="the first 3 trials failed"):
+                drive(path, definition, seed=workers, workers=workers, fails=fails, checkpoints={})
+        else:
+            drive(path, definition, seed=workers, workers=workers, fails=fails, checkpoints={})
+            outcomes.append(outcome(path))
+    assert all(found == outcomes[0] for found in outcomes)
+
+
+def test_a_score_before_the_failure_is_a_sign_of_life(tmp_path):
+    driver = opened(tmp_path / "journal", define("random"))
+    for number in (1, 2, 3, 4):
         driver.started(number, dict(driver.next().configuration))
-    for number in (5, 4, 2, 3):
-        driver.ended(number, error=f"ValueError: number {number}")
-    with pytest.raises(SweepError, match=r"all 5 trials so far have failed; trial 1 .*number 1"):
-        driver.ended(1, error="ValueError: number 1")
+        if number == 3:
+            driver.reported(3, 1, {"score": 0.5, "points": {}})
+        driver.ended(number, error="ValueError")
+    assert driver.state.counts() == {"failed": 4}
 
 
 def test_what_was_at_work_when_a_driver_leaves_comes_first_in_the_next_turn(tmp_path):

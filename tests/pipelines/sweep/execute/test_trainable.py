@@ -13,11 +13,11 @@ import torch
 from jmml.config import MethodConfig
 from jmml.errors import ModelError
 from jmml.search import load_checkpoint, save_checkpoint
+from pipelines.compute.worker import Origin
 from pipelines.sweep.decide.segments import WHOLE, Segment
 from pipelines.sweep.execute import trainable
 from pipelines.sweep.execute.keys import ERROR, FATAL, PAYLOAD, SEGMENT
 from pipelines.sweep.execute.trainable import TrialSettings, checkpoint_epochs, run_trial
-from pipelines.workspace.fingerprint import code_digest
 
 CONFIG = {"number": 3, "configuration": {"stage2.k": 2}, SEGMENT: WHOLE}
 
@@ -78,7 +78,7 @@ def settings(tmp_path, monkeypatch):
         threads=1,
         stage1=None,
         checkpoints=tmp_path / "checkpoints",
-        code=code_digest(),
+        origin=Origin.here(),
     )
     monkeypatch.setattr(trainable, "_kept", {"s": ("folds", Store())})
     return settings
@@ -110,7 +110,7 @@ def test_a_failure_is_the_last_report(reports, settings):
     run(settings, search=lambda *args, **options: Run(fail=2))
     assert [sorted(report) for report in reports] == [["epoch", PAYLOAD, "score"], [ERROR]]
     assert reports[-1][ERROR] == "stage2: diverged"
-    run(settings, code="another")
+    run(settings, origin=Origin.here("another"))
     assert "is not that of the driver" in reports[-1][ERROR]
     assert reports[-1][FATAL]  # the machine is at fault: no trial is taken for failed
     run(settings, search=lambda *args, **options: iter([1 / 0]))
