@@ -6,13 +6,15 @@ each result names the rows that every fitted object saw.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from jmml.config import MethodConfig, MethodName, Modality
+from jmml.config import MethodConfig, MethodName, Modality, validate
 from jmml.data.splits import Split
 from jmml.errors import ProtocolError
 from jmml.evaluation.evidence import evidence_frame
@@ -67,7 +69,7 @@ def run_fold(
     split: Split,
     fold: int,
     method: MethodName,
-    config: MethodConfig | None = None,
+    config: MethodConfig | Mapping[str, Any] | None = None,
     *,
     seed: int = 0,
     device: str = "cpu",
@@ -80,7 +82,8 @@ def run_fold(
     task, split : what :func:`jmml.task.make_task` and :func:`jmml.task.make_split` return.
     fold : 0 to ``len(split) - 1``.
     method : a row of :data:`jmml.methods.METHODS`: ``jmml``, a peer such as ``raw``, a control such as ``one-hot``.
-    config : both stages, the peers' settings and the classifier; the defaults of ``params.yaml`` if left out.
+    config : both stages, the peers' settings and the classifier, also as a dictionary; the defaults of ``params.yaml``
+        if left out.
     seed : of every random part of the model; equal arguments give equal bits on a CPU.
     device : ``cpu``, ``cuda`` or ``cuda:N``.
     memo : a dictionary that shares stage-1 models between the methods of a fold and seed, to save time.
@@ -95,6 +98,7 @@ def run_fold(
     ------
     ProtocolError : an unknown method or fold, or a part that was fitted on somebody of the outer fold.
     ModelError : the method needs EEG and the task has none, or the configuration does not suit the data.
+    ConfigError : a dictionary with unknown or invalid settings.
 
     Example
     -------
@@ -109,7 +113,7 @@ def run_fold(
     >>> 0 <= result.metrics["test_uar"] <= 1
     True
     """
-    config = MethodConfig() if config is None else config
+    config = config if isinstance(config, MethodConfig) else validate(MethodConfig, dict(config or {}))
     recogniser = fit_fold(task, split, fold, method, config, seed=seed, device=device, memo=memo)
     return evaluate_fold(recogniser, task, split, fold)
 

@@ -372,8 +372,26 @@ class EmotionRecogniser:
 
     # ------------------------------------------------------------------ persistence
 
-    def save(self, folder: Path) -> None:
-        """Write ``recogniser.json``, one safetensors file per network and one skops file per classifier."""
+    def save(self, folder: Path | str) -> None:
+        """Write ``recogniser.json``, one safetensors file per network and one skops file per classifier.
+
+        A model that is there is replaced as a whole.
+
+        Raises
+        ------
+        ModelError : the folder holds something else.
+        """
+        folder = Path(folder)
+        if (
+            folder.exists()
+            and not (folder / "recogniser.json").is_file()
+            and (not folder.is_dir() or any(folder.iterdir()))
+        ):
+            raise ModelError(
+                "holds something else than a model",
+                where=folder,
+                expected="an empty or a new folder, or a model's",
+            )
         with atomic_folder(folder) as target:
             for modality, model in self.stage1.items():
                 save_state(target, f"jec_ssl_{modality}", *model.state())
@@ -397,8 +415,9 @@ class EmotionRecogniser:
             (target / "recogniser.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu") -> EmotionRecogniser:
+    def load(cls, folder: Path | str, *, device: str = "cpu") -> EmotionRecogniser:
         """Read what :meth:`save` wrote; predictions are bit-identical to those of the saved model."""
+        folder = Path(folder)
         path = folder / "recogniser.json"
         try:
             card = json.loads(path.read_text())

@@ -173,6 +173,13 @@ def make_task(
     (('HVHA', 'HVLA', 'LVHA', 'LVLA'), (32, 80), (32, 32), True)
     """
     tables = [speech] if eeg is None else [speech, eeg]
+    for table in tables:
+        if not isinstance(table, FeatureTable):
+            raise DataError(
+                f"{type(table).__name__} is not a feature table",
+                expected="what extract_features returned",
+                fix="extract_features(load_corpus(path))",
+            )
     if eeg is not None and speech.corpus == eeg.corpus:
         raise ProtocolError(
             f"speech and EEG are both named '{speech.corpus}'", fix="load one of them under another name"
@@ -209,7 +216,8 @@ def make_task(
 def _check_current(table: FeatureTable, params: Params) -> None:
     wanted = getattr(params.features, table.modality).model_dump(mode="json")
     if table.extractor != "external" and table.settings != wanted:
-        names = [name for name in wanted if table.settings.get(name) != wanted[name]]
+        every = dict.fromkeys((*wanted, *table.settings))
+        names = [name for name in every if table.settings.get(name) != wanted.get(name)]
         raise DataError(
             f"features were extracted with another {', '.join(names)}",
             where=table.corpus,

@@ -107,8 +107,9 @@ def load_corpus(
         raise CorpusError(
             "no adapter recognises these files",
             where=root,
-            expected="; ".join(f"{key}: {get_corpus(key).layout}" for key in ADAPTERS),
-            fix="name the adapter",
+            expected=f"a layout of {', '.join(sorted(ADAPTERS))}",
+            fix="name the adapter; `jmml data adapters` describes them, and those of a project's own are known after "
+            "jmml.plugins.use_project(folder)",
         )
     reader = get_corpus(chosen, modality)
     if reader.modality is None:
@@ -164,6 +165,12 @@ def extract_features(
     ['a', '01', 'anger', 210.0]
     >>> folder.cleanup()
     """
+    if not isinstance(corpus, LoadedCorpus):
+        raise CorpusError(
+            f"{type(corpus).__name__} is not a corpus",
+            expected="what load_corpus returned",
+            fix="extract_features(load_corpus(path))",
+        )
     if corpus.reader.name == "table":
         table = read_table(corpus.root, corpus.name, corpus.modality)
     else:

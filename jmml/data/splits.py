@@ -225,9 +225,9 @@ def _count(groups: Groups, y: Labels, where: object) -> tuple[list[str], npt.NDA
     names, group_code = np.unique([str(group) for group in groups], return_inverse=True)
     classes, class_code = np.unique([str(label) for label in y], return_inverse=True)
     if len(names) < 2:
-        only = f"only one group ('{names[0]}')" if len(names) else "no group"
         raise ProtocolError(
-            f"{only}: nothing can be left out",
+            ("no group" if not names.size else f"only one group ('{names[0]}')")
+            + ": nothing can be left out",
             where=where,
             expected="at least two speakers or subjects",
             fix="add recordings of other people",

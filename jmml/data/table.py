@@ -102,8 +102,13 @@ class FeatureTable:
         h.update(np.ascontiguousarray(self.X, dtype="<f4").tobytes())
         return h.hexdigest()[:16]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write as Parquet (index columns, then one float column per feature), atomically."""
+        path = Path(path)
+        if path.is_dir():
+            raise DataError(
+                "is a folder", where=path, expected="the name of a file, such as features.parquet"
+            )
         arrow = pa.Table.from_pandas(self.to_frame(), preserve_index=False)
         meta = {
             "corpus": self.corpus,
@@ -119,7 +124,7 @@ class FeatureTable:
             pq.write_table(arrow, temporary)
 
     @classmethod
-    def load(cls, path: Path) -> FeatureTable:
+    def load(cls, path: Path | str) -> FeatureTable:
         """Read what :meth:`save` wrote; :class:`DataError` for anything else."""
         try:
             arrow = pq.read_table(path)

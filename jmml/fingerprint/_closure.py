@@ -99,6 +99,10 @@ class _Closure:
             return
         found = form_of(name)
         self.parts[name] = _sha256(*found.statements)
+        above = name.rpartition(".")[0]
+        if above and name.partition(".")[0] != "jmml" and source_of(above) is not None:
+            # It is run first; what it hands on is followed by name, and the packages of jmml do nothing else.
+            self.parts.setdefault(f"{above}/", _sha256(*form_of(above).statements))
         for one in found.imports:
             if not one.typing_only:
                 self._follow(one)
@@ -111,6 +115,9 @@ class _Closure:
         top = one.module.partition(".")[0]
         if top in sys.stdlib_module_names:
             return
+        if top not in self.own and _is_local(top):
+            self.own.add(top)
+            self.followed = (*self.followed, top)
         if top not in self.own:
             if top not in CARRY:
                 self.libraries.add(top)
@@ -127,10 +134,12 @@ class _Closure:
         """A name of a module: where a package only hands it on, what it was imported from."""
         path = source_of(module)
         if path is not None and path.name == "__init__.py" and not _below(module, self.without):
-            for one in form_of(module).imports:
-                if one.names is not None and name in one.names:
+            form = form_of(module)
+            handed_on = [one for one in form.imports if one.names is not None and name in one.names]
+            if handed_on and name not in form.defines:
+                for one in handed_on:  # several where another takes the place of one that is missing
                     self._follow(Import(one.module, (name,)))
-                    return
+                return
         self.add(module)
 
     def _add_package(self, folder: Path, package: str) -> None:
@@ -138,10 +147,12 @@ class _Closure:
             self.add(package if path.stem == "__init__" else f"{package}.{path.stem}")
         for path in sorted(folder.glob("*/__init__.py")):
             self.add(f"{package}.{path.parent.name}")
+            if package.partition(".")[0] != "jmml":
+                self._add_package(path.parent, f"{package}.{path.parent.name}")
 
     def _add_files(self, folder: Path, name: str) -> None:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix not in (".py", ".pyc") and not path.name.startswith("."):
+            if path.is_file() and path.suffix not in (".py", ".pyc"):
                 key = f"{name}/{path.relative_to(folder).as_posix()}"
                 self.parts[key] = hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -181,7 +192,7 @@ def source_of(name: str) -> Path | None:
         return None
     first = Path(loaded)
     if not rest:
-        return first
+        return first if first.is_file() else None
     if first.name != "__init__.py":
         return None
     below = first.parent.joinpath(*rest)
@@ -191,9 +202,16 @@ def source_of(name: str) -> Path | None:
     return None
 
 
+@cache
+def _is_local(top: str) -> bool:
+    """Whether a module is a file of somebody's own, in no folder of installed distributions."""
+    path = source_of(top)
+    return path is not None and not {"site-packages", "dist-packages"} & set(path.parts)
+
+
 def forget() -> None:
     """Read everything anew from now on: where modules have been edited, or others stand under the same names."""
-    for read in (fingerprint, form_of, source_of, _errors_of):
+    for read in (fingerprint, form_of, source_of, _errors_of, _is_local):
         read.cache_clear()
 
 

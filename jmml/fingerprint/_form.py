@@ -31,8 +31,8 @@ _BUILT_IN = frozenset(
 )
 _TYPES_ONLY = frozenset(("__future__", "typing", "typing_extensions", "collections.abc", "numpy.typing"))
 _READS_ANNOTATIONS = frozenset(("__annotations__", "get_type_hints", "get_annotations", "signature"))
-_READS_FILES = frozenset(("__file__", "importlib.resources"))
-_LOOKING = ("__doc__", *_READS_ANNOTATIONS, "__file__", "importlib")
+_READS_FILES = frozenset(("__file__", "importlib.resources", "pkgutil.get_data", "get_data"))
+_LOOKING = ("__doc__", "getdoc", *_READS_ANNOTATIONS, "__file__", "importlib", "get_data")
 # Decorators by whose last name a function's annotations are known to mean nothing.
 _BLIND = frozenset(
     ("abstractmethod", "cache", "cached_property", "classmethod", "contextmanager", "lru_cache", "once_differentiable",
@@ -72,12 +72,14 @@ class Form:
     imports : everything imported anywhere in it.
     computed_import : whether a module is imported by a name that is computed.
     reads_files : whether files beside the module may be read (``__file__``, ``importlib.resources``).
+    defines : names that are bound at the top by anything but an import, or by an import under another name.
     """
 
     statements: list[str] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
     computed_import: bool = False
     reads_files: bool = False
+    defines: set[str] = field(default_factory=set)
 
 
 def normal_form(
@@ -134,11 +136,13 @@ class _Writer:
         self.in_class = False
         self.errors = _errors(tree, errors_of)
         self.errors |= {f"{name}.of" for name in self.errors}
-        self.docstrings = "__doc__" in mentioned
+        self.docstrings = bool(mentioned & {"__doc__", "getdoc"})
+        self.importing = {"import_module", "__import__"} | set(_renamed(tree, "import_module"))
         self.annotations = bool(mentioned & _READS_ANNOTATIONS)
         self.form.reads_files = bool(mentioned & _READS_FILES)
         self.loggers, self.warners = {"logging"} | set(_loggers(tree)), {"warnings.warn"}
         self.caught: set[str] = set()  # names of exceptions in handlers
+        self.form.defines = set(_defined(tree.body))
         for statement in tree.body:
             if text := self.statement(statement):
                 self.form.statements.append(text)
@@ -253,7 +257,7 @@ class _Writer:
         if isinstance(node, ast.Call):
             if self._is_error(node):
                 return f"Error({self.any(node.func)})"
-            if _last(node.func) in ("import_module", "__import__"):
+            if _last(node.func) in self.importing:
                 self._import_by_name(node)
         return f"{type(node).__name__}({self._fields(node)})"
 
@@ -282,9 +286,30 @@ class _Writer:
     def _import_by_name(self, call: ast.Call) -> None:
         name = call.args[0] if call.args else None
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            self.form.imports.append(Import(name.value, None))
+            text = name.value
+            if text.startswith("."):  # below the package of this module, as relative imports are
+                above = len(text) - len(text.lstrip("."))
+                parts = self.module.split(".")
+                base = parts[: len(parts) - above + self.package]
+                text = ".".join([*base, text.lstrip(".")])
+            self.form.imports.append(Import(text, None))
         else:
             self.form.computed_import = True
+
+
+def _defined(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    """Names that statements bind, also in their branches, except imports under their own names."""
+    for node in statements:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname for alias in node.names if alias.asname not in (None, alias.name))
+        else:
+            for child in ast.walk(node):
+                if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                    yield child.id
+                elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    yield child.name
 
 
 def _name(node: ast.AST) -> str:
@@ -329,7 +354,16 @@ def _mentioned(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
             found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)  # as in getattr(f, "__doc__")
     return found
+
+
+def _renamed(tree: ast.Module, name: str) -> Iterator[str]:
+    """Other names under which something is imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (alias.asname for alias in node.names if alias.name == name and alias.asname)
 
 
 def _errors(tree: ast.Module, errors_of: ErrorsOf) -> set[str]:

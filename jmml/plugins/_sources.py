@@ -42,7 +42,7 @@ class Source:
             import_module(self.module)
         except JMMLError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a file that ends the process would end it without a word
             raise ConfigError(
                 [f"cannot be loaded{_line_in(error, self.module)}: {type(error).__name__}: {error}"],
                 where=self.where,

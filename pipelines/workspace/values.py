@@ -24,15 +24,14 @@ def redacted(text: str) -> str:
 
 def without_secrets(text: str, uri: str = "") -> str:
     """``text`` for a message about the store ``uri``: nothing secret of that or another address is in it."""
-    text = SECRET_OPTION.sub(r"\1=***", redacted(text))
     found = CREDENTIALS.search(uri)
     password = found[0][2:-1].partition(":")[2] if found else ""
     for secret in sorted(
         {password, unquote(password)}, key=len, reverse=True
     ):  # one may begin with the other
-        if len(secret) >= SHORTEST_SECRET:
+        if len(secret) >= SHORTEST_SECRET:  # first: parts of it may look like an address
             text = text.replace(secret, "***")
-    return text
+    return SECRET_OPTION.sub(r"\1=***", redacted(text))
 
 
 @contextmanager

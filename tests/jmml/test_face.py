@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -16,10 +17,20 @@ import pytest
 import jmml
 from jmml.config import EEGFeatureConfig
 from jmml.data.table import FeatureTable
-from jmml.errors import CorpusError, DataError, LabelError, ProtocolError, RecordingError
+from jmml.errors import (
+    ConfigError,
+    CorpusError,
+    DataError,
+    LabelError,
+    ModelError,
+    ProtocolError,
+    RecordingError,
+)
 from jmml.experiment import FoldResult
+from jmml.recogniser import EmotionRecogniser
+from jmml.task import load_task
 from tests.jmml.data.corpora import make
-from tests.jmml.tasks import gaussian_table, small_method
+from tests.jmml.tasks import gaussian_table, small_method, small_params
 
 SHORT = jmml.FeaturesConfig(eeg=EEGFeatureConfig(window_s=1.0))  # the trials of `make` last two seconds
 PACKAGES = ("jmml", "jmml.models")
@@ -82,7 +93,7 @@ def test_a_corpus_is_recognised_listed_and_read(tmp_path: Path) -> None:
 def test_what_cannot_be_loaded_says_why(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no such file or folder"):
         jmml.load_corpus(tmp_path / "absent")
-    with pytest.raises(CorpusError, match=r"no adapter recognises these files.*nemo: .*Name the adapter"):
+    with pytest.raises(CorpusError, match=r"no adapter recognises these files.*nemo, .*Name the adapter"):
         jmml.load_corpus(tmp_path)
     with pytest.raises(CorpusError, match="did you mean 'ravdess'"):
         jmml.load_corpus(tmp_path, "ravdes")
@@ -186,3 +197,55 @@ def test_results_that_cannot_be_compared_say_why() -> None:
         jmml.compare([once, once])
     with pytest.raises(ProtocolError, match="unknown method 'jmmml'; did you mean 'jmml'"):
         jmml.run_fold(task, split, 0, "jmmml")
+
+
+# Natural mistakes ----------------------------------------------------------------------------------------------
+
+
+def test_a_path_or_an_array_in_place_of_what_comes_before_it_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"str is not a corpus; expected what load_corpus returned"):
+        jmml.extract_features(str(tmp_path))  # type: ignore[arg-type]
+    with pytest.raises(
+        DataError, match=r"ndarray is not a feature table; expected what extract_features returned"
+    ):
+        jmml.make_task(np.zeros((3, 2)))  # type: ignore[arg-type]
+
+
+def test_settings_may_be_a_dictionary() -> None:
+    task = jmml.make_task(gaussian_table("speech"), gaussian_table("eeg"))
+    split = jmml.make_split(task)
+    plain = small_method().model_dump(mode="json")
+    one, other = (jmml.run_fold(task, split, 0, "raw", config) for config in (plain, small_method()))
+    assert one.metrics == other.metrics
+    with pytest.raises(ConfigError, match=r"stage2\.kk: unknown key; did you mean 'k'"):
+        jmml.run_fold(task, split, 0, "raw", {"stage2": {"kk": 3}})
+
+
+def test_models_and_tables_are_written_to_texts_and_replace_nothing_else(tmp_path: Path) -> None:
+    task = jmml.make_task(gaussian_table("speech"), gaussian_table("eeg"))
+    recogniser = jmml.run_fold(task, jmml.make_split(task), 0, "raw", small_method()).recogniser
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    recogniser.save(str(mine))
+    recogniser.save(str(mine))  # a model takes the place of a model
+    assert EmotionRecogniser.load(str(mine)).method == "raw"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.txt").write_text("three years")
+    for place in (other, other / "thesis.txt"):
+        with pytest.raises(ModelError, match="holds something else than a model"):
+            recogniser.save(place)
+    assert (other / "thesis.txt").read_text() == "three years"
+    gaussian_table("speech").save(str(tmp_path / "t.parquet"))
+    assert FeatureTable.load(str(tmp_path / "t.parquet")).digest == gaussian_table("speech").digest
+    with pytest.raises(DataError, match="is a folder; expected the name of a file"):
+        gaussian_table("speech").save(tmp_path)
+
+
+def test_a_setting_that_only_the_features_have_is_named(tmp_path: Path) -> None:
+    params = small_params()
+    table = replace(gaussian_table("speech"), extractor="jmml", settings={
+        **params.features.speech.model_dump(mode="json"), "extractor": "energy",
+    })  # fmt: skip
+    with pytest.raises(DataError, match=r"features were extracted with another extractor\."):
+        load_task(params, table, gaussian_table("eeg"))

@@ -218,3 +218,74 @@ def test_a_module_that_is_not_python_counts_by_its_bytes(edited: Edited) -> None
     codes = [edited({**start, "broken.py": text}) for text in ("x = (", "x = (  # open", "x = 1\0", "x = 1")]
     assert len({*codes}) == 4
     assert codes[0] == edited({**start, "broken.py": "x = ("})
+
+
+CORE = "def scale(x):\n    return x\n"
+# File that is edited -> all files, "1" in the edited one taking another value.
+SEEN = {
+    "a name that its package defines anew": (
+        "lib/__init__.py",
+        {"start.py": "from pkg.lib import scale\n", "lib/_core.py": CORE,
+         "lib/__init__.py": "from pkg.lib._core import scale\n_f = scale\ndef scale(x):\n    return 1 * _f(x)\n"},
+    ),
+    "a name that its package imports under another": (
+        "lib/__init__.py",
+        {"start.py": "from pkg.lib import scale\n", "lib/_core.py": CORE,
+         "lib/__init__.py": "from pkg.lib._core import scale as _f\nscale = lambda x: 1 * _f(x)\n"},
+    ),
+    "what takes the place of a module that is missing": (
+        "lib/_slow.py",
+        {"start.py": "from pkg.lib import scale\n", "lib/_fast.py": CORE, "lib/_slow.py": "scale = 1\n",
+         "lib/__init__.py":
+         "try:\n    from pkg.lib._fast import scale\nexcept ImportError:\n    from pkg.lib._slow import scale\n"},
+    ),
+    "a package that is run before its module": (
+        "lib/__init__.py",
+        {"start.py": "from pkg.lib._core import scale\n", "lib/_core.py": CORE,
+         "lib/__init__.py": "import numpy as np\nnp.random.seed(1)\n"},
+    ),
+    "a module imported by its name below the package": (
+        "_h.py",
+        {"start.py": "import importlib\nh = importlib.import_module('._h', __package__)\n", "_h.py": "C = 1\n"},
+    ),
+    "import_module under another name": (
+        "_h.py",
+        {"start.py": "from importlib import import_module as load\nh = load('pkg._h')\n", "_h.py": "C = 1\n"},
+    ),
+    "packages in a package whose modules are imported by computed names": (
+        "lib/sub/a.py",
+        {"start.py": "from pkg import lib\n", "lib/sub/__init__.py": "", "lib/sub/a.py": "C = 1\n",
+         "lib/__init__.py": "from importlib import import_module\nN = 'a'\nX = import_module('pkg.lib.sub.' + N)\n"},
+    ),
+    "a file read through pkgutil": (
+        "w.txt", {"start.py": "import pkgutil\nW = pkgutil.get_data(__package__, 'w.txt')\n", "w.txt": "1"},
+    ),
+    "a hidden file": (
+        ".w", {"start.py": "from pathlib import Path\nW = (Path(__file__).parent / '.w').read_text()\n", ".w": "1"},
+    ),
+    "a docstring that is read by name": (
+        "start.py", {"start.py": "def f():\n    '1'\nC = float(getattr(f, '__doc__'))\n"},
+    ),
+    "a docstring that inspect reads": (
+        "start.py", {"start.py": "import inspect\ndef f():\n    '1'\nC = float(inspect.getdoc(f))\n"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SEEN)
+def test_an_edit_is_seen(edited: Edited, case: str) -> None:
+    file, files = SEEN[case]
+    before = edited(files)
+    assert edited(files) == before
+    assert edited(files | {file: files[file].replace("1", "2")}) != before
+
+
+def test_a_module_of_somebody_s_own_is_followed_and_is_no_library(
+    edited: Edited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"lab_tools{next(NUMBERS)}"
+    helper = tmp_path / f"{name}.py"
+    helper.write_text("C = 1\n")
+    before = edited({"start.py": f"import {name}\n"})
+    helper.write_text("C = 2\n")
+    assert edited({}) != before

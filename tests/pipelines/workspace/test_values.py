@@ -35,6 +35,7 @@ def test_an_address_shows_neither_name_nor_password(address: str) -> None:
 
 
 @example("000%")
+@example("0//@")
 @given(
     st.text(
         st.characters(codec="ascii", exclude_characters=" \t\n\r", categories=["L", "N", "P"]), min_size=4

@@ -59,7 +59,11 @@ def test_every_method_is_given_the_same_candidates(project):
 
 def test_candidates_are_drawn_with_the_seed_of_the_tuning_alone(project):
     def drawn(**changes):
-        tuning = {"trials": 4, "space": {"stage2.lr": {"loguniform": [1e-3, 1e-2]}}, **changes.pop("tuning", {})}
+        tuning = {
+            "trials": 4,
+            "space": {"stage2.lr": {"loguniform": [1e-3, 1e-2]}},
+            **changes.pop("tuning", {}),
+        }
         return plan(project, make(tuning=tuning, **changes)).tasks["lab"].candidates
 
     assert drawn(seeds=[0, 1]) == drawn(seeds=[7])
