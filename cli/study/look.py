@@ -49,7 +49,15 @@ def list_(json: JsonFlag = False) -> None:
             left=5,
         )
     if not done:
-        say("no study is finished yet. Next: jmml study run worlds")
+        going = next((s for s in unfinished if s["status"] == "running"), None) or next(
+            iter(unfinished), None
+        )
+        step = (
+            "run quick"
+            if going is None
+            else f"{'watch' if going['status'] == 'running' else 'resume'} {going['name']}"
+        )
+        say(f"no study is finished yet. Next: jmml study {step}")
         return
     print_table(
         ["finished", "cells", "when", "primary contrast"],

@@ -206,7 +206,7 @@ def inner_folds(
         raise ProtocolError(
             f"{n_folds} inner folds cannot be drawn from {len(names)} groups ({_names(names)})",
             where=where,
-            expected=f"2 to {len(names)} folds",
+            expected=f"2 to {len(names)} folds" if len(names) > 2 else "2 folds",
             fix="lower protocol.inner_folds or protocol.groups_per_fold, or add speakers",
         )
     return _partition(names, counts, classes, n_folds, seed, where, "lower protocol.inner_folds")

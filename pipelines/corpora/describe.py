@@ -82,7 +82,10 @@ class CorpusSummary:
             ("corpus", f"{self.name} ({self.modality}, read as '{self.adapter}' from {self.path})"),
             ("in the task", "yes" if self.used else "no"),
             ("samples", str(self.samples)),
-            ("groups", f"{len(sizes)}, with {min(sizes)} to {max(sizes)} samples: {', '.join(self.groups)}"),
+            (
+                "groups",
+                f"{len(sizes)}, with {_span(min(sizes), max(sizes))} samples: {', '.join(self.groups)}",
+            ),
             ("labels", counted(self.labels) or "none, ratings only"),
             (self.label_space, counted(self.classes) if self.classes else str(self.unmapped)),
         ]
@@ -119,6 +122,10 @@ def list_adapters() -> list[AdapterEntry]:
     shipped = ADAPTERS.own()
     made = {name: ADAPTERS[name]() for name in sorted(ADAPTERS)}
     return [AdapterEntry(name, one.modality, one.layout, name not in shipped) for name, one in made.items()]
+
+
+def _span(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def list_corpora(project: Project) -> list[CorpusEntry]:

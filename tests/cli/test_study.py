@@ -242,7 +242,7 @@ def test_nothing_finished_yet(capfd, computed, monkeypatch):
     monkeypatch.setenv("JMML_PROJECT", str(computed.root))
     code, out, _ = run(capfd, "list")
     assert code == 0
-    assert "no study is finished yet. Next: jmml study run worlds" in out
+    assert "no study is finished yet. Next: jmml study run quick" in out
     code, _, err = run(capfd, "show", "tiny")
     assert code == 10
     assert "none is finished yet. See `jmml study list`" in err
