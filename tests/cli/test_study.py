@@ -238,6 +238,17 @@ def test_completion(here, finished, tmp_path, monkeypatch):
     assert "seeds=" in arguments.settings("")
 
 
+@pytest.mark.parametrize(("status", "step"), [("running", "watch second"), ("interrupted", "resume first")])
+def test_what_is_at_work_or_stands_still_is_what_comes_next(capfd, computed, monkeypatch, status, step):
+    rows = [
+        {"name": name, "status": state, "done": 1, "cells": 4, "user": "eva", "reason": ""}
+        for name, state in (("first", "interrupted"), ("second", status))
+    ]
+    monkeypatch.setenv("JMML_PROJECT", str(computed.root))
+    monkeypatch.setattr("pipelines.study.run.folder.begun", lambda project: rows)
+    assert f"no study is finished yet. Next: jmml study {step}" in run(capfd, "list")[1]
+
+
 def test_nothing_finished_yet(capfd, computed, monkeypatch):
     monkeypatch.setenv("JMML_PROJECT", str(computed.root))
     code, out, _ = run(capfd, "list")
