@@ -355,8 +355,38 @@ did you mean 'lam_c'?
         raise ConfigError([_describe(model, item) for item in error.errors()], where=where) from None
 
 
+_DEEPEST = 64  # levels; settings have six, and each takes several calls of the parser
+_KINDS = {"int": "integer", "float": "number", "timestamp": "date", "bool": "truth value (true or false)"}
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML with the floats of version 1.2, in which ``3e-3`` is a number, as it is for DVC."""
+    """YAML with the floats of version 1.2, in which ``3e-3`` is a number, as it is for DVC.
+
+    Values that look like a number or a date and are none, and nesting without end, are errors with their line, where
+    PyYAML lets through what Python raised.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if parent is not None and self.depth == _DEEPEST:
+            problem = f"more than {_DEEPEST} levels of nesting"
+            raise yaml.composer.ComposerError(None, None, problem, parent.start_mark)
+        self.depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep=deep)
+            if isinstance(value, int):
+                str(value)  # Python refuses to write, and so to report, what has thousands of digits
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{_show(node.value)} is not a valid {_KINDS.get(kind, kind)}; put text into quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+        return value
 
 
 _Loader.add_implicit_resolver(
@@ -366,8 +396,14 @@ _Loader.add_implicit_resolver(
 )
 
 
+_MARKS = (
+    "tag:yaml.org,2002:merge",
+    "tag:yaml.org,2002:value",
+)  # the keys << and =, which have no value of their own
+
+
 class RepeatedKeysError(yaml.YAMLError):
-    """Keys that stand more than once in one mapping: YAML's last one would win, without a word.
+    """Keys that stand more than once in one mapping, maybe in two spellings: YAML's last one would win, without a word.
 
     Attributes
     ----------
@@ -391,14 +427,14 @@ def parse_yaml(text: str) -> Any:
         root = loader.get_single_node()
         if root is None:
             return None
-        if problems := _repeated_keys(root):
+        if problems := _repeated_keys(loader, root):
             raise RepeatedKeysError(problems)
         return loader.construct_document(root)
     finally:
         loader.dispose()
 
 
-def _repeated_keys(root: yaml.Node) -> list[str]:
+def _repeated_keys(loader: _Loader, root: yaml.Node) -> list[str]:
     """Every key that stands again in its mapping, with both lines, in the order of the text."""
     found: list[tuple[int, str]] = []
     seen: set[int] = set()  # an alias leads to the same node again
@@ -411,16 +447,19 @@ def _repeated_keys(root: yaml.Node) -> list[str]:
         if isinstance(node, yaml.SequenceNode):
             waiting += [(item, f"{path}[{number}]") for number, item in enumerate(node.value)]
         elif isinstance(node, yaml.MappingNode):
-            first: dict[str, int] = {}
+            first: dict[tuple[str, Any], tuple[str, int]] = {}
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     continue  # no setting; the constructor says so
                 name = str(key.value)
                 at, line = f"{path}.{name}".lstrip("."), key.start_mark.line + 1
-                if name in first:
-                    lines = f"lines {first[name]} and {line}" if first[name] != line else f"line {line}"
-                    found.append((line, f"{at}: stands twice, in {lines}; keep one"))
-                first.setdefault(name, line)
+                known = ("text", name), ("value", name if key.tag in _MARKS else loader.construct_object(key))
+                if (before := first.get(known[0]) or first.get(known[1])) is not None:
+                    lines = f"lines {before[1]} and {line}" if before[1] != line else f"line {line}"
+                    what = "stands twice" if before[0] == name else f"is the same key as {before[0]}"
+                    found.append((line, f"{at}: {what}, in {lines}; keep one"))
+                for form in known:
+                    first.setdefault(form, (name, line))
                 waiting.append((value, at))
     return [problem for _, problem in sorted(found)]
 

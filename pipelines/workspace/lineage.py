@@ -167,7 +167,7 @@ def _read_lock(project: Project) -> dict[str, str]:
         }
     except FileNotFoundError:
         raise ProjectError("no stage has been run yet", where=path, fix="run `dvc repro`") from None
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
         raise ProjectError(
             "is not a valid DVC lock file", where=path, fix="restore it with git, then run `dvc repro`"
         ) from None

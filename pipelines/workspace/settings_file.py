@@ -31,9 +31,9 @@ def with_corpus(path: Path, name: str, entry: CorpusConfig, *, use: bool = False
     text = path.read_text(encoding="utf-8")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     # From the end of the file to its start, so that positions found before an edit stay right.
-    edits = [_new_entry(text, _child(root, "corpora"), name, values)]
+    edits = [_new_entry(text, _child(root, "corpora", path), name, values)]
     if use:
-        edits.append(_new_value(_child(_child(root, "task"), entry.modality), name))
+        edits.append(_new_value(_child(_child(root, "task", path), entry.modality, path), name))
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
     if _parsed(text) != settings:
@@ -44,10 +44,13 @@ def with_corpus(path: Path, name: str, entry: CorpusConfig, *, use: bool = False
     return text
 
 
-def _child(node: yaml.Node | None, key: str) -> yaml.Node:
+def _child(node: yaml.Node | None, key: str, path: Path) -> yaml.Node:
     assert isinstance(node, yaml.MappingNode)  # the settings are valid
-    found: yaml.Node = next(value for name, value in node.value if name.value == key)
-    return found
+    for name, value in node.value:
+        if name.value == key:
+            found: yaml.Node = value
+            return found
+    raise ConfigError([f"{key}: comes from elsewhere (`<<`); write it out where it belongs"], where=path)
 
 
 def _new_entry(text: str, corpora: yaml.Node, name: str, values: dict[str, object]) -> tuple[int, int, str]:

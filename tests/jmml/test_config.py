@@ -12,6 +12,7 @@ from jmml.config import (
     Stage2Config,
     digest,
     load_params,
+    load_yaml,
     parse_yaml,
     validate,
 )
@@ -121,6 +122,73 @@ def test_keys_are_repeated_where_there_are_fewer_than_lines(keys):
     else:
         with pytest.raises(RepeatedKeysError):
             parse_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("yes", "true"), ("1", "01"), ("1", "0x1"), ("1", "1.0"), ("1", "true"), ("~", "null"), ("a", "'a'")],
+)
+def test_two_spellings_of_one_key_repeat_it(tmp_path, one, other):
+    for text, lines in (
+        (f"{one}: 1\n{other}: 2\n", "lines 1 and 2"),
+        (f"{{{one}: 1, {other}: 2}}", "line 1"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load_yaml(write(tmp_path, text))
+        other_text, what = other.strip("'"), f"is the same key as {one}"
+        what = "stands twice" if other_text == one else what
+        assert caught.value.problems == [f"{other_text}: {what}, in {lines}; keep one"]
+
+
+def test_keys_of_other_values_and_merges_repeat_nothing():
+    assert parse_yaml("1: a\n2: b\nno: c\n") == {1: "a", 2: "b", False: "c"}
+    assert parse_yaml("a: &x {k: 1, l: 2}\nb: {<<: *x, l: 3, =: 4}\n")["b"] == {"k": 1, "l": 3, "=": 4}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("2026-13-01", "date"),
+        ("!!timestamp x", "date"),
+        ("0x_", "integer"),
+        ("!!int abc", "integer"),
+        ("!!int ''", "integer"),
+        ("9" * 5000, "integer"),
+        ("0x" + "f" * 5000, "integer"),
+        ("!!float abc", "number"),
+        ("!!bool abc", "truth value (true or false)"),
+    ],
+    ids=lambda text: text[:14],
+)
+def test_what_looks_like_a_number_or_a_date_and_is_none_is_an_error_with_its_line(tmp_path, value, kind):
+    for text, at in (
+        (f"a: 1\nb:\n  - {value}\n", "line 3, column 5"),
+        (f"a: 1\n{value}: 1\n", "line 2, column 1"),
+    ):
+        if len(value) > 1000 and text.endswith(": 1\n"):
+            continue  # too long for a key
+        with pytest.raises(ConfigError) as caught:
+            load_yaml(write(tmp_path, text))
+        (line,) = caught.value.lines
+        assert f"no valid YAML at {at}: '" in line
+        assert line.endswith(f"' is not a valid {kind}; put text into quotes") or line.endswith(
+            f"... is not a valid {kind}; put text into quotes"
+        )
+        assert len(line) < 300
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: " + "[" * 2000, "a: 1\nb: " + "{a: " * 100, "#\n" + "- " * 100])
+def test_nesting_without_end_is_an_error_with_its_line(tmp_path, text):
+    with pytest.raises(ConfigError, match="levels of nesting") as caught:
+        load_yaml(write(tmp_path, text))
+    assert "no valid YAML at line 2, column " in str(caught.value)
+
+
+def test_nesting_of_any_use_is_read():
+    nested = 1
+    for _ in range(40):
+        nested = [nested]
+    assert parse_yaml("[" * 40 + "1" + "]" * 40) == nested
 
 
 def test_an_alias_repeats_nothing():

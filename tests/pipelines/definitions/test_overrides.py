@@ -57,6 +57,10 @@ def test_values_are_read_as_the_model_says():
     }
     assert changed("scheduler=none", SWEEP) == {"scheduler": "none"}
     assert changed("name=2024", STUDY) == {"name": "2024"}
+    assert changed("name=2026-13-01", STUDY) == {"name": "2026-13-01"}
+    assert changed("method.classifier.options.C=2026-13-01", STUDY) == {
+        "method": {"classifier": {"options": {"C": "2026-13-01"}}}
+    }
     assert changed("protocol.seeds=4,5", SWEEP) == {"protocol": {"seeds": [4, 5]}}
     assert changed("protocol.seeds=null", SWEEP) == {"protocol": {"seeds": None}}
     assert changed("methods=jmml, raw", STUDY) == {"methods": ["jmml", "raw"]}

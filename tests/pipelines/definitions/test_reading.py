@@ -69,3 +69,24 @@ def test_a_problem_that_an_override_mends_is_not_said(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\nbudget: {trials: 0}\nspace: {stage2.k: {choice: [3, 4]}}\n")
     assert load_sweep(path, overrides=["trials=2"]).n_trials() == 2
+
+
+@pytest.mark.parametrize("value", ["2026-13-01", "0x_", "!!int abc", "!!timestamp x", "9" * 5000, "[" * 2000])
+@pytest.mark.parametrize(("load", "text"), [(load_sweep, SWEEP), (load_study, STUDY)], ids=["sweep", "study"])
+def test_a_value_that_yaml_cannot_read_has_its_file_and_line(tmp_path, load, text, value):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("name: mine", f"name: {value}"))
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    (line,) = caught.value.lines
+    assert line.startswith(f"{path}: no valid YAML at line 1, column ")
+    assert len(line) < len(str(path)) + 200
+
+
+@pytest.mark.parametrize("value", ["2026-13-01", "0x_", "9" * 5000, "[" * 2000])
+@pytest.mark.parametrize(("load", "key"), [(load_sweep, "budget.trials"), (load_study, "tuning.trials")])
+def test_an_override_that_yaml_cannot_read_is_text(load, key, value):
+    with pytest.raises(ConfigError) as caught:
+        load("quick", overrides=[f"{key}={value}"])
+    (line,) = caught.value.lines
+    assert f"{key}: expected an integer, got '{value[:10]}" in line

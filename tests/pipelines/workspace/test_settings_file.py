@@ -24,6 +24,7 @@ task:
   eeg: null
   label_space: quadrants
 """
+TASK = "task: {speech: talk, eeg: null}\n"
 ENTRY = CorpusConfig(adapter="nemo", modality="speech", path="data/raw/nemo")
 
 
@@ -91,3 +92,19 @@ def test_a_file_that_is_invalid_already_is_not_edited(path: Path) -> None:
     path.write_text(TEXT.replace("quadrants", "quadrant"))
     with pytest.raises(ConfigError, match="label_space"):
         with_corpus(path, "nemo", ENTRY)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("<<: {corpora: {talk: {adapter: ravdess, modality: speech, path: a}}}\n" + TASK, "corpora"),
+        (TEXT.partition("task:")[0] + f"<<: {{{TASK.strip()}}}\n", "task"),
+        (TEXT.partition("task:")[0] + "task: {<<: {speech: talk}, eeg: null}\n", "speech"),
+    ],
+    ids=["corpora", "task", "speech"],
+)
+def test_sections_that_come_from_elsewhere_are_named(path: Path, text: str, key: str) -> None:
+    path.write_text(text)
+    load_params(path)
+    with pytest.raises(ConfigError, match=rf"{key}: comes from elsewhere \(`<<`\)"):
+        with_corpus(path, "nemo", ENTRY, use=True)
