@@ -22,6 +22,11 @@ _SHOWN: dict[int, str] = (
 )
 
 
+def is_utf8(text: object) -> bool:
+    """Whether ``text`` can be written as UTF-8, which names of files on Linux need not be."""
+    return not any(ord(character) in _SURROGATES for character in str(text))
+
+
 def printable(text: object) -> str:
     """``text`` on one line, every character as wide as before, nothing in it that a terminal obeys.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 from collections import Counter
@@ -18,6 +19,7 @@ from jmml.data.labels import map_labels
 from jmml.data.listing.recordings import FILE, Recordings
 from jmml.errors import CorpusError, DataError, ProjectError, nearest
 from jmml.files import atomic_folder, atomic_path
+from jmml.printable import is_utf8
 from pipelines.corpora.describing import Description, Preview, copy_described, understood
 from pipelines.corpora.dvc_record import errors_reported, track
 from pipelines.corpora.scan import admit, open_corpus
@@ -104,6 +106,8 @@ def add(
     chosen = _choose_adapter(name, source, adapter) if recordings is None else FilesCorpus.name
     reads = _choose_modality(chosen, modality)
     corpus = open_corpus(name, chosen, reads) if recordings is None else FilesCorpus(recordings)
+    if recordings is None:
+        _check_names(source)
     with progress_bar(f"check {name}", "file") as progress:
         manifest = admit(name, corpus, source, skip_bad=skip_bad, progress=progress)
     place = target.relative_to(project.root).as_posix()
@@ -216,6 +220,18 @@ def _check_name(project: Project, name: str, source: Path, *, in_place: bool) ->
         )
     if source.resolve() in target.resolve().parents:
         raise CorpusError("the folder contains the project it would be copied into", where=source)
+
+
+def _check_names(source: Path) -> None:
+    """Refuse names that DVC cannot record, in all that it is given."""
+    foreign = [] if is_utf8(source.name) or source.is_dir() else [source.name]
+    for folder, folders, files in os.walk(source):
+        folders[:] = [entry for entry in folders if not entry.startswith(".")]
+        names = [*folders, *(entry for entry in files if not entry.startswith("."))]
+        foreign += [str(Path(folder, entry).relative_to(source)) for entry in names if not is_utf8(entry)]
+    if foreign:
+        found = f"{many(len(foreign), 'name')} in another encoding than UTF-8, such as {min(foreign)}"
+        raise CorpusError(found, where=source, fix="rename what is called so")
 
 
 def _choose_adapter(name: str, source: Path, adapter: str | None) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from jmml.config import CorpusConfig, Params, load_params
 from jmml.errors import CorpusError, ProjectError, nearest
 from jmml.plugins import use_project
+from jmml.printable import is_utf8
 
 MARKERS = ("params.yaml", "dvc.yaml")
 ENVIRONMENT_VARIABLE = "JMML_PROJECT"
@@ -27,7 +28,7 @@ class Project:
 
     Raises
     ------
-    ProjectError : ``root`` lacks one of the two files.
+    ProjectError : ``root`` lacks one of the two files, or its path is not UTF-8.
     """
 
     def __init__(self, root: Path | str) -> None:
@@ -38,6 +39,12 @@ class Project:
                 f"no project folder, {' and '.join(missing)} missing",
                 where=self.root,
                 fix=f"change into the project's folder, or set {ENVIRONMENT_VARIABLE} to it",
+            )
+        if not is_utf8(self.root):
+            raise ProjectError(
+                "the path is not UTF-8, which Parquet, DVC and MLflow need",
+                where=self.root,
+                fix="rename the folder",
             )
         use_project(self.root)
 

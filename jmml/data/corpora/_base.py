@@ -14,6 +14,7 @@ import pandas as pd
 from jmml.config import Modality
 from jmml.data.manifest import MANIFEST_COLUMNS, Manifest, ManifestRow
 from jmml.errors import CorpusError, RecordingError
+from jmml.printable import is_utf8
 
 __all__ = [
     "MANIFEST_COLUMNS",
@@ -141,6 +142,8 @@ class FileCorpus(ABC, Generic[SourceT]):
             for found in self._inspect(root, source):
                 if isinstance(found, RecordingError):
                     problems.append(str(found))
+                elif not is_utf8(found.path):
+                    problems.append(f"{found.path}: the name is not UTF-8; rename it")
                 elif found.id in first_at:
                     problems.append(f"{found.path}: id '{found.id}' occurs already in {first_at[found.id]}")
                 else:

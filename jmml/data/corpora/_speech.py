@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def inspect_audio(path: Path, *, where: object = None) -> tuple[float, float]:
         if path.stat().st_size == 0:
             raise RecordingError("the file is empty (0 bytes)", where=where)
         check_container(path)
-        info = soundfile.info(path)
+        info = soundfile.info(os.fsencode(path))  # the name may not be text
     except FileNotFoundError:
         raise RecordingError("no such file", where=where) from None
     except (soundfile.LibsndfileError, OSError):

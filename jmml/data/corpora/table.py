@@ -194,7 +194,8 @@ def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
 def _load(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(path)
+            with path.open("rb") as file:  # Arrow takes no name that is not UTF-8
+                frame = pd.read_parquet(file)
         else:
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             with path.open(newline="", encoding="utf-8-sig") as handle:

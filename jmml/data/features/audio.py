@@ -7,6 +7,7 @@ container announces with what is there.
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def load_audio(path: Path) -> tuple[np.ndarray, float]:
         raise RecordingError("is empty (0 bytes)", where=path, fix="copy the file again from its source")
     try:
         check_container(path)
-        with sf.SoundFile(path) as file:
+        with sf.SoundFile(os.fsencode(path)) as file:  # the name may not be text
             announced, kind, rate = file.frames, file.format, float(file.samplerate)
             samples = file.read(dtype="float32", always_2d=True)
     except OSError as error:

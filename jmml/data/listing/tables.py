@@ -35,7 +35,8 @@ def read_text(path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
-            return pd.read_parquet(path).rename(columns=str)
+            with path.open("rb") as file:  # Arrow takes no name that is not UTF-8
+                return pd.read_parquet(file).rename(columns=str)
         text = path.read_text(encoding="utf-8-sig")
         if not text.strip():
             raise DataError("is empty", where=path, expected=EXPECTED)

@@ -195,7 +195,8 @@ def _parquet(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
 
     held = list(rows)
     arrays = [_arrow(column, [row[i] for row in held]) for i, column in enumerate(columns)]
-    pq.write_table(pa.table(arrays, names=list(columns)), path)
+    with path.open("wb") as file:  # Arrow takes no name that is not UTF-8
+        pq.write_table(pa.table(arrays, names=list(columns)), file)
     return len(held)
 
 

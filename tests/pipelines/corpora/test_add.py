@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -138,6 +139,10 @@ def gone(corpus: Path) -> None:
     shutil.rmtree(corpus)
 
 
+def misnamed(corpus: Path) -> None:
+    (corpus / os.fsdecode(b"notes\xff.txt")).touch()
+
+
 REFUSED = {
     "name with a dot": ("a.b", None, {}, CorpusError, "'a.b' cannot name a corpus"),
     "name that is a path": ("../x", None, {}, CorpusError, "cannot name a corpus"),
@@ -150,6 +155,7 @@ REFUSED = {
     ),
     "wrong modality": ("mine", None, {"modality": "eeg"}, CorpusError, "reads speech, the settings say eeg"),
     "truncated recording": ("mine", break_wav, {}, RecordingError, r"Actor_02/03-01-04-01-01-01-02\.wav"),
+    "a name of another encoding": ("mine", misnamed, {}, CorpusError, "1 name in another encoding than UTF-8, such as"),
     "code in a pickle": ("mine", malicious, {"adapter": "deap"}, UnsafeFileError, r"s01\.dat"),
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -163,3 +164,13 @@ def test_the_command_prints_json_and_one_line_per_error(project, model, tmp_path
     text.write_text("no audio")
     code, out, err = run(capfd, "predict", str(text), "--model", model)
     assert (code, out, err.count("\n")) == (4, "", 1)
+
+
+def test_a_name_that_is_not_utf8_is_predicted_and_shown(project, model, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(project.root)
+    named = tone(tmp_path / "a.wav").rename(tmp_path / os.fsdecode(b"b\xff.wav"))
+    code, out, err = run(capfd, "predict", str(named), "--model", model)
+    assert (code, err) == (0, "")
+    assert "b\N{REPLACEMENT CHARACTER}.wav" in out
+    code, out, err = run(capfd, "predict", str(named), "--model", model, "--json")
+    assert json.loads(out)["predictions"][0]["file"] == str(named)

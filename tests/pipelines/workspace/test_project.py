@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from jmml.errors import ConfigError, CorpusError, ProjectError
+from jmml.printable import printable
 from pipelines.workspace.project import Project
 
 PARAMS = """\
@@ -95,3 +97,10 @@ def test_tracking_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Project(root).tracking_uri == f"sqlite:///{root}/mlruns/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert Project(root).tracking_uri == "http://127.0.0.1:5000"
+
+
+def test_a_folder_whose_name_is_not_utf8_is_refused_once_and_clearly(root: Path) -> None:
+    moved = root.rename(root.with_name(os.fsdecode(b"lab\xff")))
+    with pytest.raises(ProjectError, match=r"is not UTF-8, .* need\. Rename the folder") as caught:
+        Project.find(moved / "deep")
+    assert str(caught.value) == printable(caught.value)

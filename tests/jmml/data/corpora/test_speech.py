@@ -16,7 +16,15 @@ from jmml.data.corpora.emodb import EmoDB
 from jmml.data.corpora.nemo import Nemo
 from jmml.data.corpora.ravdess import Ravdess
 from jmml.errors import CorpusError, RecordingError
-from tests.jmml.data.corpora.make import NEMO_ROWS, make_emodb, make_nemo, make_ravdess, truncate, write_wav
+from tests.jmml.data.corpora.make import (
+    NEMO_ROWS,
+    make_ased,
+    make_emodb,
+    make_nemo,
+    make_ravdess,
+    truncate,
+    write_wav,
+)
 
 REALDATA = os.environ.get("JMML_REALDATA")
 
@@ -236,3 +244,18 @@ def test_unknown_adapter_lists_the_valid_ones(name: str) -> None:
         CorpusError, match="ased, cremad, deap, emodb, files, nemo, ravdess, savee, table, tess"
     ):
         get_corpus(name)
+
+
+def test_names_that_are_not_utf8_are_read_and_refused_with_a_line_each(tmp_path: Path) -> None:
+    root = make_ased(tmp_path / "ased")
+    folder = root / os.fsdecode(b"\xff")
+    folder.mkdir()
+    file = min(root.glob("*.wav")).rename(folder / "a5-01-01-01-01.wav")
+    assert inspect_audio(file)[1] == 16000
+    with pytest.raises(RecordingError) as caught:
+        get_corpus("ased").scan(root)
+    assert "1 of 4 recordings cannot be used: \N{REPLACEMENT CHARACTER}/a5-" in str(caught.value)
+    assert "the name is not UTF-8; rename it" in str(caught.value)
+    kept = get_corpus("ased").scan(root, skip_bad=True)
+    assert (len(kept), len(kept.skipped)) == (3, 1)
+    kept.save(tmp_path / "manifest.parquet")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from jmml.data.corpora import get_corpus, read_table
 from jmml.data.labels import map_labels
+from jmml.data.listing.tables import read_text
 from jmml.data.table import FeatureTable
 from jmml.errors import CorpusError, DataError
 from tests.jmml.data.corpora.make import make_table, table_frame
@@ -32,6 +34,15 @@ def test_features_units_and_index(suffix: str, tmp_path: Path) -> None:
     assert list(table.groups) == ["01", "01", "02", "02"]
     assert list(table.index["recording"]) == list(table.index["id"]) == ["u1", "u2", "u3", "u4"]
     assert table.index["valence"].isna().all()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_a_name_that_is_not_utf8_is_read_by_both_readers(suffix: str, tmp_path: Path) -> None:
+    named = write(tmp_path / f"lab{suffix}", table_frame()).rename(
+        tmp_path / os.fsdecode(b"\xff" + suffix.encode())
+    )
+    assert list(read_table(named, "lab", "speech").ids) == ["u1", "u2", "u3", "u4"]
+    assert list(read_text(named)["id"]) == ["u1", "u2", "u3", "u4"]
 
 
 def test_survives_saving_as_a_feature_table(tmp_path: Path) -> None:

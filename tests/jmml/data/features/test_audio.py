@@ -1,5 +1,7 @@
 """Every way in which an audio file can be wrong, and that a right one is read exactly."""
 
+import os
+import shutil
 import struct
 from pathlib import Path
 
@@ -135,3 +137,12 @@ def test_silence(tmp_path: Path, offset: float) -> None:
 def test_too_short_and_too_slow(tmp_path: Path) -> None:
     refused(write(tmp_path / "a.wav", noise(seconds=0.15)), "lasts 0.150 s")
     refused(write(tmp_path / "a.wav", noise(), rate=4000), "sample rate 4000 Hz")
+
+
+def test_a_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
+    usual = write(tmp_path / "a.wav", noise())
+    named = Path(shutil.copy(usual, tmp_path / os.fsdecode(b"b\xff.wav")))
+    np.testing.assert_array_equal(load_audio(named)[0], load_audio(usual)[0])
+    named.write_text("no audio")
+    with pytest.raises(RecordingError, match="holds no readable audio"):
+        load_audio(named)

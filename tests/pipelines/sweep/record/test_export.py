@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +144,9 @@ def test_choices_of_several_types_survive_parquet(tmp_path: Path) -> None:
     for number, value in enumerate((True, 1, 0.5, "auto", None), 1):
         events = [*events, {"e": "start", "t": journals.START, "trial": number, "configuration": {"stage1.p": value},
                             "epochs": 3, "attempt": 1, "host": "a"}]  # fmt: skip
-    export(folder_of(tmp_path, events), tmp_path / "t.parquet", format="parquet")
-    values = [row["stage1.p"] for row in records(tmp_path / "t.parquet")]
+    named = tmp_path / os.fsdecode(b"\xff.parquet")  # as such a file may be named, too
+    export(folder_of(tmp_path, events), named, format="parquet")
+    values = [row["stage1.p"] for row in records(named.rename(tmp_path / "t.parquet"))]
     assert [None if value is None else json.loads(value) for value in values] == [True, 1, 0.5, "auto", None]
 
 
