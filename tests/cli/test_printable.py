@@ -13,12 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import typer.main
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.app import app
+from cli.output import print_json
 from jmml.errors import ModelError
 from jmml.printable import printable
 from pipelines.reporting.terminal import PlainConsole
@@ -207,6 +209,20 @@ def test_an_encoding_that_lacks_a_character_is_no_failure(project: Project) -> N
         assert b"Traceback" not in done.stderr, done.stderr
         assert max(done.stdout + done.stderr) < 128
         assert done.returncode == (0 if words[-1] == "tiny" else 9), done.stderr
+
+
+# JSON ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_a_number_is_null_and_the_document_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
+    nan = float("nan")
+    print_json({"a": nan, "b": [nan, 0.5], "c": np.float64("nan"), "d": (np.float32("nan"), np.int64(3))})
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    found = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert found == {"a": None, "b": [None, 0.5], "c": None, "d": [None, 3]}
 
 
 # What nobody foresaw ---------------------------------------------------------------------------------------

@@ -120,3 +120,13 @@ def test_the_speakers_are_those_of_the_tests_where_there_are_tests() -> None:
     assert ComparisonTable.of(rows, TESTS).groups == 6
     assert ComparisonTable.of(rows[:1], TESTS).groups == 9
     assert ComparisonTable.of([{"method": "raw"}], TESTS).groups is None
+
+
+def test_a_bar_in_a_label_is_part_of_its_cell_in_markdown() -> None:
+    shown = ComparisonTable.of(
+        [row("raw", 0.5, label="a|b"), row("jmml", 0.4, label="|")], TESTS, claim="jmml"
+    )
+    head, _, *rows = shown.markdown()
+    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in (head, *rows)]
+    assert {len(each) for each in cells} == {len(TESTS)}
+    assert [each[0].strip() for each in cells[1:]] == [r"a\|b", r"**\|**"]
