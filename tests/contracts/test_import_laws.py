@@ -1,18 +1,14 @@
-"""The laws of CONTRIBUTING.md: layers point one way; each platform library has a home, its private parts one file."""
+"""The laws of CONTRIBUTING.md: layers and rooms point one way, and each platform library has a home."""
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-LAYERS = {"jmml": set(), "pipelines": {"jmml"}, "cli": {"jmml", "pipelines"}}
+from tests.contracts.sources import LAYERS, ROOT, imports, modules, root_of, shown
+
 HOMES = {
     "ray": (
         "pipelines/compute/",
@@ -56,32 +52,11 @@ HEAVY = {
 }
 
 
-def imports(source: str, *, top_level_only: bool = False) -> set[str]:
-    """Dotted names of the modules that Python source imports."""
-    tree = ast.parse(source)
-    nodes = tree.body if top_level_only else ast.walk(tree)
-    found: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return found
-
-
-def modules() -> list[Path]:
-    return sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
-
-
-def root_of(name: str) -> str:
-    return name.split(".")[0]
-
-
 def violations(path: str, source: str) -> list[str]:
     """Every broken law of one module, as text."""
     layer = path.split("/")[0]
     broken = []
-    for name in sorted(imports(source)):
+    for name in sorted(imports(source, where=path)):
         top = root_of(name)
         if top in LAYERS and top != layer and top not in LAYERS[layer]:
             broken.append(f"{path} imports {name}: layers point cli -> pipelines -> jmml")
@@ -93,9 +68,15 @@ def violations(path: str, source: str) -> list[str]:
     return broken
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def heavy_at_start(path: str, source: str) -> set[str]:
+    """What the import of a module of the command line imports and should not."""
+    start = {root_of(name) for name in imports(source, where=path, top_level_only=True)}
+    return start & (HEAVY | {"pipelines"})
+
+
+@pytest.mark.parametrize("path", modules(), ids=shown)
 def test_module_keeps_the_laws(path: Path) -> None:
-    assert violations(str(path.relative_to(ROOT)), path.read_text()) == []
+    assert violations(shown(path), path.read_text()) == []
 
 
 @pytest.mark.parametrize(
@@ -109,164 +90,55 @@ def test_module_keeps_the_laws(path: Path) -> None:
         ("pipelines/x.py", "import typer"),
         ("jmml/data/x.py", "from jmml.models import jec_ssl"),
         ("jmml/models/x.py", "from jmml.data.splits import Fold"),
+        ("jmml/data/x.py", "from ..models import jec_ssl"),
+        ("jmml/data/x.py", "from .. import models"),
+        ("jmml/data/corpora/__init__.py", "from ...models.jec_ssl import JECSSL"),
+        ("jmml/data/x.py", "from jmml import JECSSL"),
+        ("jmml/data/x.py", "from .. import JECSSL"),
+        ("jmml/data/x.py", "import jmml\n\ndef f():\n    return jmml.JECSSL()"),
+        ("jmml/models/x.py", "from jmml import load_corpus"),
+        ("pipelines/x.py", "import importlib\nimportlib.import_module('mlflow')"),
+        ("pipelines/x.py", "from importlib import import_module as load\nload('ray.tune')"),
+        ("pipelines/x.py", "from importlib import import_module\nimport_module(name='typer')"),
+        ("jmml/x.py", "def f():\n    return __import__('ray')"),
+        ("jmml/data/x.py", "from importlib import import_module\nimport_module('..models', __package__)"),
+        ("jmml/data/x.py", "from importlib import import_module\nimport_module('.models', package='jmml')"),
     ],
 )
 def test_a_broken_law_is_seen(path: str, source: str) -> None:
     assert violations(path, source)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "cli").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("jmml/data/x.py", "from . import splits\nfrom ..config import Params\nfrom jmml import Split"),
+        ("jmml/data/corpora/x.py", "from .models import one"),
+        ("jmml/x.py", "from .models import jec_ssl"),
+        ("pipelines/x.py", "from importlib import import_module\nimport_module(f'{__name__}.ray')"),
+        ("pipelines/tracking/tracker.py", "import importlib\nimportlib.import_module('mlflow')"),
+    ],
+)
+def test_what_keeps_the_laws_is_left_alone(path: str, source: str) -> None:
+    assert violations(path, source) == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cli").rglob("*.py")), ids=shown)
 def test_command_line_imports_nothing_heavy_at_start(path: Path) -> None:
-    start = {root_of(name) for name in imports(path.read_text(), top_level_only=True)}
-    assert not start & (HEAVY | {"pipelines"})
-
-
-# Private interfaces --------------------------------------------------------------------------------------------
-
-# The modules of each library that its documentation names and we use. All others are its own affair ...
-PUBLIC = {
-    "ray": {
-        "ray",
-        "ray.exceptions",
-        "ray.job_config",
-        "ray.tune",
-        "ray.tune.experiment",
-        "ray.tune.schedulers",
-        "ray.tune.search",
-    },
-    "mlflow": {
-        "mlflow",
-        "mlflow.artifacts",
-        "mlflow.entities",
-        "mlflow.entities.model_registry",
-        "mlflow.exceptions",
-        "mlflow.models",
-        "mlflow.pyfunc",
-        "mlflow.types",
-    },
-    "dvc": {"dvc", "dvc.api", "dvc.exceptions"},
-    "dvc_data": set(),
-    "dvc_objects": set(),
-    "scmrepo": set(),
-    "joblib": {"joblib"},
-}
-# ... and used in one file each, which says what public way was tried and has a contract test beside its own tests.
-PRIVATE_HOMES = {
-    "pipelines/compute/private_ray.py": {"ray"},
-    "pipelines/tracking/private_mlflow.py": {"mlflow"},
-    "pipelines/corpora/dvc_record.py": {"dvc", "dvc_data", "scmrepo"},
-}
-
-
-@cache
-def is_module(name: str) -> bool:
-    """Whether a library has a module of this dotted name, found out without importing it."""
-    top, *parts = name.split(".")
-    spec = find_spec(top)
-    folders = [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
-    return any(
-        base.is_dir() or any(base.parent.glob(f"{base.name}.*"))
-        for base in (folder.joinpath(*parts) for folder in folders)
-    )
-
-
-def is_private(name: str) -> bool:
-    """Whether a dotted name that begins with a library's leads to something private."""
-    parts = name.split(".")
-    if root_of(name) not in PUBLIC:
-        return False
-    if any(part.startswith("_") and not part.endswith("__") for part in parts):
-        return True
-    prefixes = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
-    return any(is_module(prefix) and prefix not in PUBLIC[root_of(name)] for prefix in prefixes)
-
-
-def names_used(source: str) -> Iterator[str]:
-    """Dotted names of libraries: imported, reached through attributes of what was imported, or written as text."""
-    tree = ast.parse(source)
-    bound: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                bound[alias.asname or root_of(alias.name)] = (
-                    alias.name if alias.asname else root_of(alias.name)
-                )
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            bound |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    yield from imports(source)
-    for node in ast.walk(tree):
-        parts: list[str] = []
-        inner: ast.AST = node
-        while isinstance(inner, ast.Attribute):
-            parts.append(inner.attr)
-            inner = inner.value
-        if parts and isinstance(inner, ast.Name) and inner.id in bound:
-            yield ".".join([bound[inner.id], *reversed(parts)])
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            words = node.value.split(".")
-            file = len(words) == 2 and not words[1].startswith("_")  # every project has a dvc.lock
-            if words[0] not in PUBLIC or file or not all(word.isidentifier() for word in words):
-                continue
-            if is_module(node.value) or any(word.startswith("_") for word in words):  # else it is a run's tag
-                yield node.value
-
-
-def private_names(path: str, source: str) -> set[str]:
-    """The private names that a module uses and may not."""
-    if not re.search(rf"\b({'|'.join(PUBLIC)})\b", source):
-        return set()  # most modules; reading their syntax takes seconds
-    allowed = PRIVATE_HOMES.get(path, set())
-    return {name for name in names_used(source) if is_private(name) and root_of(name) not in allowed}
-
-
-def test_private_interfaces_are_used_in_one_file_each() -> None:
-    found = {}
-    for path in modules():
-        name = path.relative_to(ROOT).as_posix()
-        if names := private_names(name, path.read_text()):
-            found[name] = names
-    assert found == {}
+    assert not heavy_at_start(shown(path), path.read_text())
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("source", "heavy"),
     [
-        "from ray._private import worker",
-        "from ray._raylet import Config",
-        "from ray.core.generated import gcs_pb2",
-        "from ray import core",
-        "def f():\n    import ray.dashboard.utils",
-        "import ray\nray.worker._global_node",
-        "import ray\nray._private.worker.global_worker",
-        "from ray import tune as t\nt.execution.tune_controller",
-        "import mlflow\nmlflow.store.db.utils._logger",
-        "from mlflow.utils import requirements_utils",
-        "import logging\nlogging.getLogger('mlflow.store.db.utils')",
-        "from dvc.repo import Repo",
-        "from dvc_data.hashfile.tree import Tree",
-        "from scmrepo.exceptions import SCMError",
-        "import joblib\njoblib.externals.loky",
+        ("import torch", {"torch"}),
+        ("from pipelines import study", {"pipelines"}),
+        ("import importlib\nray = importlib.import_module('ray')", {"ray"}),
+        ("def f():\n    import torch\n    __import__('ray')", set()),
     ],
 )
-def test_a_private_interface_is_seen(source: str) -> None:
-    assert private_names("pipelines/x.py", source)
-    elsewhere = "dvc_record" if "ray" in source else "private_ray"
-    (home,) = (path for path in PRIVATE_HOMES if elsewhere in path)
-    assert private_names(home, source)
-
-
-def test_a_public_interface_is_none() -> None:
-    source = "import ray, mlflow\nfrom ray import tune\nray.init\ntune.Tuner\nmlflow.MlflowClient.__doc__\n"
-    assert private_names("pipelines/x.py", f"{source}'mlflow.data.context', 'dvc.lock'") == set()
-
-
-@pytest.mark.parametrize(("path", "libraries"), PRIVATE_HOMES.items(), ids=PRIVATE_HOMES)
-def test_a_file_of_private_interfaces_has_a_contract_and_a_bound(path: str, libraries: set[str]) -> None:
-    text = (ROOT / "pyproject.toml").read_text()
-    for library in libraries & {"ray", "mlflow", "dvc"}:
-        assert re.search(rf'"{library}(\[[\w,]+\])?>=[\d.]+,<[\d.]+"', text), f"{library} has no upper bound"
-    home = ROOT / path
-    assert (ROOT / "tests" / home.relative_to(ROOT).parent / f"test_{home.name}").is_file()
+def test_what_is_heavy_at_start_is_seen(source: str, heavy: set[str]) -> None:
+    assert heavy_at_start("cli/x.py", source) == heavy
 
 
 # Rooms ---------------------------------------------------------------------------------------------------------
@@ -277,12 +149,13 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def arrows(layer: str = "pipelines") -> dict[str, set[str]]:
     """For each module of a layer, those of the layer that it imports, wherever in it."""
     known = {dotted(path): path for path in modules() if path.is_relative_to(ROOT / layer)}
     found = {}
     for name, path in known.items():
-        used = imports(path.read_text()) & known.keys()
+        used = imports(path.read_text(), where=shown(path)) & known.keys()
         # `from package import module` uses the module, not what the package's __init__ holds.
         found[name] = {other for other in used if not any(o.startswith(f"{other}.") for o in used)} - {name}
     return found
@@ -371,9 +244,7 @@ def test_there_is_no_circle_of_rooms() -> None:
     assert circles(rooms) == set()
 
 
-@pytest.mark.parametrize(
-    "folder", sorted({path.parent for path in modules()}), ids=lambda p: str(p.relative_to(ROOT))
-)
+@pytest.mark.parametrize("folder", sorted({path.parent for path in modules()}), ids=shown)
 def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
     if folder != ROOT / "jmml" / "models":  # one file per method
         assert len(list(folder.glob("*.py"))) <= MOST_MODULES
