@@ -189,6 +189,7 @@ def test_nesting_of_any_use_is_read():
     for _ in range(40):
         nested = [nested]
     assert parse_yaml("[" * 40 + "1" + "]" * 40) == nested
+    assert parse_yaml("- [1]\n" * 200) == [[1]] * 200  # beside each other, as many as there are
 
 
 def test_an_alias_repeats_nothing():
