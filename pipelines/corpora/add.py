@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shutil
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from jmml.data.listing.recordings import FILE, Recordings
 from jmml.errors import CorpusError, DataError, ProjectError, nearest
 from jmml.files import atomic_folder, atomic_path
 from jmml.printable import is_utf8
-from pipelines.corpora.describing import Description, Preview, copy_described, understood
+from pipelines.corpora.describing import Description, Preview, copy_described, understood, what_lies_in
 from pipelines.corpora.dvc_record import errors_reported, track
 from pipelines.corpora.scan import admit, open_corpus
 from pipelines.reporting.progress import progress_bar
@@ -29,8 +27,6 @@ from pipelines.workspace.project import Project
 from pipelines.workspace.settings_file import with_corpus
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_LOOKED_AT = 100_000  # entries of a folder that no adapter recognises
-_KINDS = 3
 _LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are not data
 
 
@@ -250,17 +246,6 @@ def _choose_adapter(name: str, source: Path, adapter: str | None) -> str:
             fix="point at the folder that holds one of them, or name the adapter with --adapter",
         )
     return chosen
-
-
-def what_lies_in(path: Path) -> str:
-    """``37 .edf files, 4 folders``: the commonest kinds of files below ``path``, and the folders directly in it."""
-    if path.is_file():
-        return f"a {path.suffix or 'nameless'} file"
-    entries = itertools.islice(path.rglob("*"), _LOOKED_AT)
-    kinds = Counter(entry.suffix.lower() or "nameless" for entry in entries if entry.is_file())
-    folders = sum(entry.is_dir() for entry in path.iterdir())
-    parts = [many(count, f"{kind} file") for kind, count in kinds.most_common(_KINDS)]
-    return ", ".join([*parts, *([many(folders, "folder")] if folders else [])])
 
 
 def _choose_modality(adapter: str, modality: str | None) -> Modality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections import Counter
@@ -19,6 +20,8 @@ from pipelines.reporting.wording import many
 
 SHOWN = 3
 FEW = 8
+_LOOKED_AT = 100_000  # entries of a folder that no adapter recognises
+_KINDS = 3
 _PAPERS = ("readme", "license", "licence", "copying")  # what goes along with recordings
 
 
@@ -92,6 +95,17 @@ def understood(recordings: Recordings) -> list[str]:
     return [f"understood: {'; '.join(lines)}", f"found: {'; '.join(counts)}"] + [
         f"note: {note}" for note in (*recordings.notes, *recordings.problems[:SHOWN])
     ]
+
+
+def what_lies_in(path: Path) -> str:
+    """``37 .edf files, 4 folders``: the commonest kinds of files below ``path``, and the folders directly in it."""
+    if path.is_file():
+        return f"a {path.suffix or 'nameless'} file"
+    entries = itertools.islice(path.rglob("*"), _LOOKED_AT)
+    kinds = Counter(entry.suffix.lower() or "nameless" for entry in entries if entry.is_file())
+    folders = sum(entry.is_dir() for entry in path.iterdir())
+    parts = [many(count, f"{kind} file") for kind, count in kinds.most_common(_KINDS)]
+    return ", ".join([*parts, *([many(folders, "folder")] if folders else [])])
 
 
 def copy_described(source: Path, target: Path, recordings: Recordings, *, in_place: bool) -> None:
