@@ -281,7 +281,7 @@ class Driver:
     def _give_up_if_all_fail(self) -> None:
         """By the number of trials, and by none that runs beside them: the same on any number of workers."""
         trials = [self.state.trials.get(number) for number in range(1, min(self.state.total, FAILURES) + 1)]
-        if any(trial is None or trial.status != "failed" or trial.best_score is not None for trial in trials):
+        if any(trial is None or trial.status != "failed" for trial in trials):
             return
         first = self.state.trials[1]
         raise SweepError(

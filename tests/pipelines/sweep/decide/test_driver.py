@@ -458,16 +458,6 @@ def test_a_sweep_is_given_up_for_its_first_trials_on_any_number_of_workers(
     assert all(found == outcomes[0] for found in outcomes)
 
 
-def test_a_score_before_the_failure_is_a_sign_of_life(tmp_path):
-    driver = opened(tmp_path / "journal", define("random"))
-    for number in (1, 2, 3, 4):
-        driver.started(number, dict(driver.next().configuration))
-        if number == 3:
-            driver.reported(3, 1, {"score": 0.5, "points": {}})
-        driver.ended(number, error="ValueError")
-    assert driver.state.counts() == {"failed": 4}
-
-
 def test_what_was_at_work_when_a_driver_leaves_comes_first_in_the_next_turn(tmp_path):
     definition = define("random")
     driver = opened(tmp_path / "journal", definition)
