@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, pairs, print_json, print_table, say
+from cli.listing import Columns, Pattern, pairs
+from cli.output import JsonFlag, print_json, print_table, say
 from jmml.errors import ProjectError
 
 app = typer.Typer(help="Corpora: add, list, show, verify; layouts that are read.", no_args_is_help=True)
@@ -34,13 +35,8 @@ def add(
     table: Annotated[
         Path | None, typer.Option(help="A table that names the recordings, their speakers and labels.")
     ] = None,
-    pattern: Annotated[
-        str | None, typer.Option(help="How the files are named, such as '{speaker}_{text:d}_{label:a}.wav'.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a field; repeatable."),
-    ] = None,
+    pattern: Pattern = None,
+    columns: Columns = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what is understood of a table or names; write nothing.")
     ] = False,
@@ -66,7 +62,7 @@ def add(
     from pipelines.corpora.describing import Description
     from pipelines.workspace.project import Project
 
-    described = Description(table, pattern, pairs(columns or [], option="--map"))
+    described = Description(table, pattern, pairs(columns))
     project = Project.find()
     if dry_run:
         seen = preview(name, path, adapter=adapter, description=described)

@@ -75,17 +75,6 @@ def say(*lines: str, err: bool = False) -> None:
         print(printable(line), file=sys.stderr if err else sys.stdout)
 
 
-def pairs(words: Iterable[str], *, option: str) -> dict[str, str]:
-    """``KEY=VALUE`` of a repeatable option; wrong usage where one is not."""
-    found = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not (key and equals and value):
-            raise typer.BadParameter(f"'{word}' is not KEY=VALUE", param_hint=option)
-        found[key] = value
-    return found
-
-
 def elsewhere(variable: str, what: str) -> list[str]:
     """Under an empty list: where a colleague's entries would be looked for, unless that is where it was looked."""
     return [] if os.environ.get(variable) else [f"Where others have some: set {variable} to {what}"]

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.output import JsonFlag, pairs, print_json, print_table, say
+from cli.listing import Columns, Pattern, pairs
+from cli.output import JsonFlag, print_json, print_table, say
 from jmml.errors import ProjectError
 
 if TYPE_CHECKING:
     from pipelines.workspace.project import Project
 
 app = typer.Typer(help="Protocols: audit train and test lists.", no_args_is_help=True)
-LEAK = 1  # exit code where a test part shares what it must not
+LEAK = 1  # exit code where a test part shares what it must not, or it cannot be told
 
 
 @app.callback()
@@ -34,22 +35,18 @@ def audit(
         str | None,
         typer.Option(help="A corpus of this project, or an adapter: who speaks what in which file."),
     ] = None,
-    pattern: Annotated[
-        str | None, typer.Option(help="How the files are named, such as '{speaker}_{text:d}_{label:a}.wav'.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a field; repeatable."),
-    ] = None,
+    pattern: Pattern = None,
+    columns: Columns = None,
     disjoint: Annotated[
         str, typer.Option(help="What a test part may not share: person, text, session, device; with commas.")
     ] = "person",
     json: JsonFlag = False,
 ) -> None:
-    """Audit train and test lists without training anything; exit code 1 where there is a leak.
+    """Audit train and test lists without training anything.
 
-    Read are CSV, Parquet, JSON Lines, JSON and plain lists, one table or a folder with a file per part and fold. Files
-    and recordings that both sides have are always a leak.
+    The exit code is 1 where there is a leak, or where none can be ruled out, as samples do not say who speaks. Read are
+    CSV, Parquet, JSON Lines, JSON and plain lists, one table or a folder with a file per part and fold. Files and
+    recordings that both sides have are always a leak.
 
     [bold]Examples[/bold]
 
@@ -66,7 +63,7 @@ def audit(
         project=_project_here() if corpus is not None else None,
         corpus=corpus,
         pattern=pattern,
-        columns=pairs(columns or [], option="--map"),
+        columns=pairs(columns),
         disjoint=[name.strip() for name in disjoint.split(",") if name.strip()],
     )
     if json:
@@ -75,7 +72,7 @@ def audit(
         print_table(*found.table(), title=found.title)
         for line in found.lines():
             say(line)
-    raise typer.Exit(LEAK if found.leaks else 0)
+    raise typer.Exit(0 if found.passed else LEAK)
 
 
 def _project_here() -> Project | None:

@@ -30,6 +30,7 @@ from scipy.sparse.csgraph import connected_components
 RATE_HZ = 5512
 WINDOW = 2048  # samples, 0.37 s
 HOP = 64  # samples, 11.6 ms
+BLOCK = 512  # frames at a time, 8 MB, however long a recording is
 BANDS = 33
 LOW_HZ, HIGH_HZ = 300.0, 2000.0
 DIFFERENT = 0.25  # share of bits up to which two recordings are one
@@ -51,14 +52,20 @@ def fingerprint(signal: npt.NDArray[np.floating], sample_rate_hz: float) -> Word
     if len(sound) < WINDOW + HOP or np.ptp(sound) <= SILENT:
         return np.zeros(0, dtype=np.uint32)
     frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
-    power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW), axis=1)) ** 2
-    edges = np.round(np.geomspace(LOW_HZ, HIGH_HZ, BANDS + 1) / RATE_HZ * WINDOW).astype(int)
-    energy = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
+    energy = np.concatenate([_energy(frames[at : at + BLOCK]) for at in range(0, len(frames), BLOCK)])
     step = np.diff(energy, axis=1)
     bits = -(step[1:] - step[:-1]) > 0
     words = (bits.astype(np.uint32) << np.arange(BANDS - 1, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
     loud = energy.sum(axis=1)
     return np.where(loud[1:] > QUIET * loud.max(), words, np.uint32(0))
+
+
+def _energy(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(frames, bands) of frames (frames, samples)."""
+    power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW), axis=1)) ** 2
+    edges = np.round(np.geomspace(LOW_HZ, HIGH_HZ, BANDS + 1) / RATE_HZ * WINDOW).astype(int)
+    found: npt.NDArray[np.float64] = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
+    return found
 
 
 def together(prints: Sequence[Words], contents: Sequence[str] | pd.Series) -> list[list[int]]:

@@ -17,11 +17,8 @@ from pipelines.corpora.told import naming_for, with_corpus, with_names
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 
-ALWAYS = (
-    "path",
-    "content",
-    "recording",
-)  # one of these on both sides is a leak, whatever the protocol asks for
+# One of these on both sides is a leak, whatever the protocol asks for.
+ALWAYS = ("path", "content", "recording")
 WORDS = {
     "person": ("person", "people"),
     "text": ("text", "texts"),
@@ -41,13 +38,14 @@ class Audit:
     Attributes
     ----------
     sources : key -> what told its values.
-    disjoint : keys that may not be shared.
+    asked, disjoint : keys that the protocol asks for, and with these all that may not be shared.
     found : every key of every fold.
     """
 
     where: str
     samples: int
     sources: Mapping[str, str]
+    asked: Sequence[str]
     disjoint: Sequence[str]
     found: Sequence[Overlap]
     notes: Sequence[str]
@@ -57,12 +55,23 @@ class Audit:
         """Keys that must be disjoint and are not, in a test part."""
         return [one for one in self.found if one.part == "test" and one.key in self.disjoint and one.shared]
 
+    @property
+    def unproven(self) -> list[Overlap]:
+        """What the protocol asks for and some samples do not say: nobody can tell whether it is shared."""
+        return [one for one in self.found if one.part == "test" and one.key in self.asked and one.unknown]
+
+    @property
+    def passed(self) -> bool:
+        """No leak, and nothing that could not be told."""
+        return not self.leaks and not self.unproven
+
     def as_dict(self) -> dict[str, Any]:
         rows = [{**one._asdict(), "names": list(one.names), "share": one.share} for one in self.found]
         return {
             **{key: value for key, value in asdict(self).items() if key != "found"},
             "disjoint": list(self.disjoint),
             "leak": bool(self.leaks),
+            "passed": self.passed,
             "overlaps": rows,
         }
 
@@ -91,13 +100,21 @@ class Audit:
                 f"leak: fold {one.fold}: {one.shared} of {_counted(one.values, one.key)} of the test part "
                 f"{verb} in {self._others(one.fold)} too ({one.share:.1%} of its samples): {_some(one.names)}"
             )
+        lines += [
+            f"unproven: fold {one.fold}: nothing tells the {WORDS[one.key][0]} of some samples "
+            f"({one.unknown} of {many(one.samples, 'test sample')} concerned)"
+            for one in self.unproven
+        ]
         lines += [f"note: {note}" for note in (*self._shared_by_design(), *self._selection(), *self.notes)]
         names = " and ".join(WORDS[key][1] for key in self.disjoint if key in self.sources)
-        lines.append(
-            f"{many(len({one.fold for one in self.leaks}), 'fold')} with a leak"
-            if self.leaks
-            else f"no leak: {names} are disjoint in every fold"
-        )
+        if self.leaks:
+            lines.append(f"{many(len({one.fold for one in self.leaks}), 'fold')} with a leak")
+        elif self.unproven:
+            lines.append(
+                "no leak was found, and none can be ruled out: name who is missing, or leave them out"
+            )
+        else:
+            lines.append(f"no leak: {names} are disjoint in every fold")
         return lines
 
     def _others(self, fold: str) -> str:
@@ -186,6 +203,7 @@ def audit(
         where=str(path),
         samples=_samples(frame),
         sources={key: sources.get(key, "the lists") for key in KEYS if key in frame},
+        asked=asked,
         disjoint=wanted,
         found=found,
         notes=[*notes, *_remarks(lists, frame, asked)],
@@ -207,9 +225,6 @@ def _remarks(lists: Lists, frame: pd.DataFrame, asked: Sequence[str]) -> list[st
     """What is odd about lists besides what their parts share."""
     notes = []
     for key in asked:
-        unknown = int(frame[key].isna().sum())
-        if unknown:
-            notes.append(f"{many(unknown, 'row')} without {WORDS[key][0]} cannot be shown to be disjoint")
         plain = frame[key].dropna().drop_duplicates()
         alike = plain.groupby(plain.str.casefold().str.split().str.join(" ")).agg(list)
         for names in alike[alike.map(len) > 1]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jmml.data.manifest import Manifest
 from jmml.errors import DataError, JMMLError
 from pipelines.corpora.dvc_record import DvcRecord, hash_of_folder
-from pipelines.corpora.scan import open_corpus, read_manifest, scan
+from pipelines.corpora.scan import admit, open_corpus, read_manifest, scan
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
@@ -97,7 +97,13 @@ def _verify(project: Project, record: DvcRecord, name: str) -> tuple[int, str | 
         return 0, before, current, problems
     config = project.corpus(name)
     try:
-        found = scan(name, open_corpus(name, config.adapter, config.modality), folder, skip_bad=True)
+        corpus = open_corpus(name, config.adapter, config.modality)
+        found = scan(name, corpus, folder, skip_bad=True)
+        if config.skip_bad and not set(found.frame["id"]) <= set(manifest.frame["id"]):
+            # Some are left out for what is heard: silent ones, copies.
+            usable = admit(name, corpus, folder, skip_bad=True).frame["id"]
+            known = found.frame["id"].isin({*usable, *manifest.frame["id"]})
+            found = replace(found, frame=found.frame[known].reset_index(drop=True))
     except JMMLError as error:
         return len(manifest), before, current, [*problems, str(error)]
     return len(manifest), before, current, problems + manifest_changes(manifest, found)

@@ -56,4 +56,12 @@ def test_names_of_files_by_a_pattern_or_an_adapter(lists) -> None:
 def test_a_column_without_its_field_is_wrong_usage(lists) -> None:
     code, out = run(lists, "--map", "who")
     assert code == 2
-    assert "is not KEY=VALUE" in out
+    assert "is not FIELD=COLUMN" in out
+
+
+def test_what_cannot_be_told_is_no_pass(lists) -> None:
+    lists.write_text("clip,who,usage\na.wav,s1,train\nb.wav,,test\n")
+    code, out = run(lists, *MAPPED)
+    assert code == 1
+    assert "no leak was found, and none can be ruled out" in out
+    assert json.loads(run(lists, *MAPPED, "--json")[1])["passed"] is False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 
 from jmml.errors import DataError, nearest
 
@@ -16,7 +18,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
              "stimulus", "stimulusid", "video", "videoid", "prompt"),
     "session": ("session", "sessionid", "day", "visit"),
     "recording": ("recording", "recordingid", "dialog", "dialogue", "dialogueid", "dialogid", "conversation",
-                  "conversationid", "trial", "trialid"),
+                  "conversationid"),
     "device": ("device", "microphone", "mic", "channelid", "headset"),
     "label": ("label", "emotion", "emo", "class", "target", "category"),
     "valence": ("valence", "val", "pleasure"),
@@ -29,11 +31,10 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "fold": ("fold", "foldid", "cv", "cvfold"),
     "part": ("part", "split", "set", "subset", "partition", "usage"),
 }  # fmt: skip
-_TEST = ("test", "testing", "eval", "evaluation", "heldout", "tst")
 PARTS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training", "tr", "trn", "fit"),
     "valid": ("valid", "validation", "val", "dev", "devel", "development"),
-    "test": _TEST,
+    "test": ("test", "testing", "eval", "evaluation", "heldout", "tst"),
 }
 
 
@@ -84,6 +85,16 @@ def guess(
         if field not in chosen and candidates:
             chosen[field] = min(candidates, key=lambda column: names.index(_plain(column)))
     return chosen
+
+
+def clean(value: object) -> str | None:
+    """A value as text in NFC, without blanks around it; None where there is none. ``1.0`` is ``1``: a column with gaps
+    turns whole numbers into such in one file, and not in the next."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
+        value = int(float(value))
+    return unicodedata.normalize("NFC", str(value)).strip() or None
 
 
 def _plain(name: str) -> str:

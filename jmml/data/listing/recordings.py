@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from jmml.data.listing.columns import guess
+from jmml.data.listing.columns import clean, guess
 from jmml.data.listing.naming import Naming, naming_of
 from jmml.data.listing.tables import SUFFIXES, read_text
 from jmml.errors import DataError
@@ -260,7 +260,7 @@ def _tidy(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
     """Columns in order, text in NFC and None where there is none, paths as they are on disk, numbers as numbers."""
     columns: dict[str, pd.Series] = {}
     for name in (name for name in COLUMNS if name in frame):
-        text = list(frame[name]) if name == "path" else [_clean(value) for value in frame[name]]
+        text = list(frame[name]) if name == "path" else [clean(value) for value in frame[name]]
         if name in NUMBERS:
             columns[name] = pd.Series([_number(value, name, row, where) for row, value in enumerate(text, 1)])
         else:
@@ -276,12 +276,6 @@ def _tidy(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
                 where=where,
             )
     return tidy
-
-
-def _clean(value: object) -> str | None:
-    if value is None or value != value:
-        return None
-    return unicodedata.normalize("NFC", str(value)).strip() or None
 
 
 def _number(text: str | None, name: str, row: int, where: Path) -> float:

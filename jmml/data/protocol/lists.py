@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from jmml.data.listing.columns import guess, part_of
+from jmml.data.listing.columns import clean, guess, part_of
 from jmml.data.listing.tables import SUFFIXES, read_text
 from jmml.errors import ProtocolError
 
@@ -75,15 +73,15 @@ def _one_table(path: Path, columns: Mapping[str, str]) -> Lists:
     table = _of_project(path) if path.suffix.lower() == ".json" else None
     table = read_text(path) if table is None else table
     chosen = guess(table.columns, columns, where=path)
-    wide = [
-        column
+    wide = {
+        column: named[1]
         for column in table.columns
-        if _WIDE.fullmatch(column) and all(map(_is_part, table[column].unique()))
-    ]
+        if (named := _WIDE.fullmatch(column)) and all(map(_is_part, table[column].unique()))
+    }
     if wide:
         pieces = [
-            _fields(table, {**chosen, "part": column}, path).assign(fold=_WIDE.fullmatch(column)[1])  # type: ignore[index]
-            for column in wide
+            _fields(table, {**chosen, "part": column}, path).assign(fold=fold)
+            for column, fold in wide.items()
         ]
         return Lists(pd.concat(pieces, ignore_index=True), {**chosen, "part": ", ".join(wide)})
     if "part" in chosen and "fold" not in chosen and not any(map(_is_part, table[chosen["part"]].unique())):
@@ -169,7 +167,10 @@ def _each_fold_once(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
 
 def _fields(table: pd.DataFrame, chosen: Mapping[str, str], where: Path) -> pd.DataFrame:
     """The chosen columns under the names of their fields, cleaned; parts under their own names."""
-    frame = pd.DataFrame({name: table[column].map(_clean) for name, column in chosen.items()}, dtype=object)
+    frame = pd.DataFrame(
+        {name: table[column].map(_place if name == "path" else clean) for name, column in chosen.items()},
+        dtype=object,
+    )
     for name in ("part", "fold"):
         if name in frame and frame[name].isna().any():
             at = int(frame[name].isna().to_numpy().argmax()) + 1
@@ -192,10 +193,10 @@ def _is_part(value: object) -> bool:
     return part_of(str(value)) is not None
 
 
-def _clean(value: Any) -> str | None:
-    if value is None or value != value:
-        return None
-    return unicodedata.normalize("NFC", str(value)).strip() or None
+def _place(value: object) -> str | None:
+    """A path in one spelling, whatever separators and ``./`` it is written with."""
+    text = clean(value)
+    return None if text is None else PurePosixPath(text.replace("\\", "/")).as_posix()
 
 
 def _number(name: str) -> tuple[int, str]:

@@ -29,7 +29,7 @@ class Overlap(NamedTuple):
     values, shared : distinct values of the key in the part, and those of them that the others have too.
     samples, shared_samples : samples of the part, and those whose value the others have too.
     with_label : samples whose value and label the others have together; None without labels.
-    unknown : samples of the part that have no value.
+    unknown : samples of the part that have no value; all of them where one of the others has none.
     names : the shared values.
     """
 
@@ -97,6 +97,6 @@ def _overlap(fold: str, part: str, key: str, inside: pd.DataFrame, others: pd.Da
         samples=len(inside),
         shared_samples=int(shared.sum()),
         with_label=with_label,
-        unknown=int(values.isna().sum()),
+        unknown=len(inside) if others[key].isna().any() else int(values.isna().sum()),
         names=tuple(sorted(set(values[shared]))),
     )

@@ -96,3 +96,11 @@ def test_equal_contents_and_equal_sounds_are_put_together() -> None:
     ]
     assert together(prints, ["a", "b", "c", "d", "b"]) == [[0, 2], [1, 4]]
     assert together([], []) == []
+
+
+def test_a_long_recording_is_read_in_blocks_to_the_same_bits(utterances, monkeypatch) -> None:
+    whole = np.concatenate(utterances)
+    before = fingerprint(whole, RATE)
+    assert len(before) > 100
+    monkeypatch.setattr("jmml.data.copies.BLOCK", 7)
+    assert np.array_equal(fingerprint(whole, RATE), before)

@@ -27,6 +27,7 @@ from pipelines.corpora import add as adding
 from pipelines.corpora.add import add, preview
 from pipelines.corpora.describe import show
 from pipelines.corpora.describing import Description
+from pipelines.corpora.verify import verify
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
 from tests.pipelines.corpora.conftest import state, write_ravdess
@@ -492,3 +493,30 @@ def test_equal_rows_of_a_table_under_two_names_are_refused(project: Project, tmp
         DataError, match=r"6 rows are there again as another person or label: u6 \(x\) is u0 \(a\); "
     ):
         add(project, "lab", tmp_path / "features.csv", modality="speech")
+
+
+@pytest.mark.parametrize(("people", "samples"), [("aa", 2), ("ab", 0)])
+def test_overlapping_segments_may_differ_in_label_and_not_in_person(
+    project: Project, tmp_path: Path, people: str, samples: int
+) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    soundfile.write(root / "long.wav", sound(0, 64000), 16000)
+    rows = [f"long.wav,{people[0]},joy,0,2", f"long.wav,{people[1]},calm,0.5,2.5"]
+    (root / "recordings.csv").write_text("\n".join(["path,speaker,label,start_s,end_s", *rows]))
+    if samples:
+        assert add(project, "own", root).samples == samples
+    else:
+        with pytest.raises(RecordingError, match=r"long@0-2 \(a, joy\) is long@0\.5-2\.5 \(b, calm\)"):
+            add(project, "own", root)
+
+
+def test_verify_knows_what_was_left_out_as_a_copy(project: Project, tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    for person, seed in zip("abcd", (0, 0, 1, 2), strict=True):
+        soundfile.write(root / f"{person}_joy.wav", sound(seed), 16000)
+    add(project, "own", root, description=Description(pattern="{speaker}_{label}.wav"), skip_bad=True)
+    fresh = Project(project.root)
+    ingest(fresh, "own")
+    verify(fresh, "own").raise_if_changed()

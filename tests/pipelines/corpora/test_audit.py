@@ -102,7 +102,6 @@ def test_validation_that_shares_people_with_training_is_noted(tmp_path: Path) ->
     ("row", "said"),
     [
         ("c1.wav,B ,t9,joy,1,test", "B, b differ in case or blanks alone: one person or several?"),
-        ("c1.wav,,t9,joy,1,test", "1 row without person cannot be shown to be disjoint"),
         ("b1.wav,b,t1,joy,1,test", "1 repeated row in one part, such as b1.wav in fold 1"),
         ("c1.wav,c,t9,envy,1,test", "fold 1 tests envy, which it never trains"),
     ],
@@ -153,3 +152,25 @@ def test_a_corpus_of_the_project_tells_people_and_equal_contents(
     assert "1 of 3 files are not in corpus mine, such as gone.wav" in found.notes
     lists = write(tmp_path / "x.csv", [f"{first.name},train", f"{second.name},test"], "file,part")
     assert [one.key for one in audit(lists, project=project, corpus="mine").leaks] == ["person"]
+
+
+@pytest.mark.parametrize(
+    ("row", "concerned"), [("c1.wav,,t9,joy,1,test", "1 of 3"), ("c1.wav,,t9,joy,1,train", "2 of 2")]
+)
+def test_a_sample_of_nobody_leaves_it_open_on_either_side(tmp_path: Path, row: str, concerned: str) -> None:
+    found = audit(write(tmp_path / "x.csv", [*HONEST, row]))
+    assert not found.leaks
+    assert not found.passed
+    lines = found.lines()
+    assert (
+        f"unproven: fold 1: nothing tells the person of some samples ({concerned} test samples concerned)"
+        in lines
+    )
+    assert lines[-1].startswith("no leak was found, and none can be ruled out")
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="JMML_REALDATA names no folder beside published lists")
+def test_the_readme_shows_what_is_said_of_tess() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    for line in audit(PUBLISHED / "tess.csv").lines()[1:3]:
+        assert line in readme

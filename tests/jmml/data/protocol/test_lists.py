@@ -169,3 +169,14 @@ def test_a_folder_of_other_things(tmp_path: Path) -> None:
         "train",
         "test",
     }  # without a header, the first column is paths
+
+
+def test_one_person_and_one_file_in_two_spellings_are_one(tmp_path: Path) -> None:
+    """A column with gaps turns whole numbers into 1.0; separators and ./ are the machine's."""
+    pd.DataFrame({"wav": ["./x/a.wav", "x/b.wav"], "speaker": [1, 2]}).to_parquet(tmp_path / "train.parquet")
+    pd.DataFrame({"wav": ["x\\a.wav", "x/c.wav"], "speaker": [1.0, None]}, dtype=object).astype(
+        {"speaker": "float32"}
+    ).to_parquet(tmp_path / "test.parquet")
+    frame = read_lists(tmp_path).frame
+    assert list(frame["path"]) == ["x/a.wav", "x/c.wav", "x/a.wav", "x/b.wav"]
+    assert list(frame["person"]) == ["1", None, "1", "2"]

@@ -42,10 +42,12 @@ def test_the_test_part_is_held_against_all_others_and_validation_against_trainin
     assert [(one.part, one.shared, one.values) for one in found] == [("test", 1, 1), ("valid", 1, 2)]
 
 
-def test_samples_without_a_value_are_counted_apart_and_shared_with_nobody() -> None:
-    rows = [("1", "train", None, "x"), ("1", "test", None, "x"), ("1", "test", "a", "x")]
-    (one,) = overlaps(frame(rows))  # type: ignore[arg-type]
-    assert (one.unknown, one.shared, one.shared_samples, one.with_label) == (1, 0, 0, 0)
+@pytest.mark.parametrize(("trained", "unknown"), [("b", 1), (None, 2)])
+def test_samples_without_a_value_are_counted_apart_and_shared_with_nobody(trained, unknown) -> None:
+    """One of unknown value in training may be that of any sample."""
+    rows = [("1", "train", trained, "x"), ("1", "test", None, "x"), ("1", "test", "a", "x")]
+    (one,) = overlaps(frame(rows))
+    assert (one.unknown, one.shared, one.shared_samples, one.with_label) == (unknown, 0, 0, 0)
 
 
 @pytest.mark.parametrize("key", KEYS)
