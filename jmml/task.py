@@ -13,7 +13,7 @@ from jmml.config import LabelSpace, Modality, Normalisation, Params, validate
 from jmml.data.features.normalise import zscore_per_group
 from jmml.data.labels import SPACES, map_labels
 from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
-from jmml.data.table import FeatureTable
+from jmml.data.table import CONTEXT_COLUMNS, FeatureTable
 from jmml.errors import DataError, ProtocolError
 from jmml.view import View as View  # part of a task
 
@@ -88,7 +88,11 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
             X = zscore_per_group(X, table.groups)
         order = {name: i for i, name in enumerate(SPACES[space])}
         y = np.array([order[label] for label in labels[known]], dtype=np.int64)
-        view = View(X[known], y, table.groups[known], table.ids[known], recordings[known], table.names)
+        keys = {name: table.index[name].to_numpy() for name in table.index if name in CONTEXT_COLUMNS}
+        view = View(
+            X[known], y, table.groups[known], table.ids[known], recordings[known], table.names,
+            {name: values[known] for name, values in keys.items()},
+        )  # fmt: skip
         views[modality] = view, {str(label) for label in labels[known]}
 
     view, present = views["speech"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 
@@ -11,7 +12,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class View:
-    """One modality of a task: features (n, D), class numbers (n,); per row its group, id, recording."""
+    """One modality of a task: features (n, D), class numbers (n,); per row its group, id, recording.
+
+    ``keys`` holds what else is known of each row (n,), such as ``text``: :data:`jmml.data.table.CONTEXT_COLUMNS`.
+    """
 
     X: np.ndarray
     y: np.ndarray
@@ -19,11 +23,12 @@ class View:
     ids: np.ndarray
     recordings: np.ndarray
     names: tuple[str, ...] = ()
+    keys: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def rows(self, keep: np.ndarray) -> View:
         """The rows that ``keep`` selects: a mask, or row numbers."""
         kept = {name: getattr(self, name)[keep] for name in ("X", "y", "groups", "ids", "recordings")}
-        return replace(self, **kept)
+        return replace(self, **kept, keys={name: values[keep] for name, values in self.keys.items()})
 
     def mapped(self, X: np.ndarray) -> View:
         """The same samples with other features ``X`` (n, D'): what was fitted on them can still be told."""

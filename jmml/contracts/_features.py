@@ -8,7 +8,7 @@ from jmml.config import FeaturesConfig, validate
 from jmml.contracts._clauses import require
 from jmml.data.corpora import Recording
 from jmml.data.features.extract import described, extract_one, extractor_digest
-from jmml.data.table import INDEX_COLUMNS
+from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS
 from jmml.plugins import EXTRACTORS
 
 _CHANNELS = ("F3", "F4", "Cz")
@@ -34,7 +34,11 @@ def check_extractor(name: str, options: dict[str, bool | int | float | str | Non
     names, units = described(modality, _channels(modality), cfg)
     require(len(names) > 0 and len(set(names)) == len(names), "features have names, each its own", names)
     require(all(isinstance(unit, str) and unit for unit in units), "every feature has a unit", units)
-    require(not set(names) & set(INDEX_COLUMNS), "no feature has the name of an index column", names)
+    require(
+        not set(names) & {*INDEX_COLUMNS, *CONTEXT_COLUMNS},
+        "no feature has the name of an index column",
+        names,
+    )
     recordings = [_recording(modality, seed) for seed in range(3)]
     first = [extract_one(recording, modality, cfg, name).X for recording in recordings]
     for X in first:

@@ -27,6 +27,10 @@ class ManifestRow(NamedTuple):
     holds several trials and is 0 otherwise. ``label`` is the corpus' own label; ``valence`` and ``arousal``
     are its own ratings. ``duration_s`` and ``sample_rate_hz`` are NaN for ready-made features.
     ``content_hash`` is the SHA-256 of the file's bytes, or of the array's bytes for a trial among several.
+
+    Known or None: ``text`` is what is said, or the stimulus; ``session`` a sitting, ``recording`` the longer recording
+    that this is a part of, both named so that no two of the corpus share a name; ``device`` what it was recorded with;
+    ``order`` its place in the session (NaN where unknown).
     """
 
     id: str
@@ -40,10 +44,16 @@ class ManifestRow(NamedTuple):
     duration_s: float
     sample_rate_hz: float
     content_hash: str
+    text: str | None = None
+    session: str | None = None
+    recording: str | None = None
+    device: str | None = None
+    order: float = float("nan")
 
 
 MANIFEST_COLUMNS = ManifestRow._fields
-_TEXT = ("id", "path", "modality", "label", "group", "content_hash")
+CONTEXT_COLUMNS = tuple(ManifestRow._field_defaults)
+_TEXT = ("id", "path", "modality", "label", "group", "content_hash", "text", "session", "recording", "device")
 _REQUIRED_TEXT = ("id", "path", "group", "content_hash")
 
 
@@ -54,7 +64,8 @@ class Manifest:
     Attributes
     ----------
     corpus : name of the corpus (``dataclasses.replace(manifest, corpus="...")`` renames it).
-    frame : n rows with :data:`MANIFEST_COLUMNS`; missing text is ``None``, missing numbers NaN.
+    frame : n rows with :data:`MANIFEST_COLUMNS`; missing text is ``None``, missing numbers NaN. A frame without some of
+        :data:`CONTEXT_COLUMNS` is given them, empty.
     skipped : one line per recording that was left out because it cannot be used.
     notes : one line per kind of recording that was left out by design (songs, files no table names).
 
@@ -71,9 +82,10 @@ class Manifest:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        missing = [column for column in MANIFEST_COLUMNS if column not in self.frame.columns]
+        missing = set(MANIFEST_COLUMNS) - set(self.frame.columns) - set(CONTEXT_COLUMNS)
         if missing:
-            raise DataError(f"manifest columns missing: {', '.join(missing)}", where=self.corpus)
+            names = ", ".join(column for column in MANIFEST_COLUMNS if column in missing)
+            raise DataError(f"manifest columns missing: {names}", where=self.corpus)
         object.__setattr__(self, "frame", _canonical(self.frame, self.corpus))
         self._check()
 
@@ -94,8 +106,10 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (16 hex digits) over every row; names of corpora and skipped recordings do not enter."""
-        return hashlib.sha256(self.frame.to_csv(index=False).encode()).hexdigest()[:16]
+        """SHA-256 (16 hex digits) over every row; names of corpora, skipped recordings and context of which nothing is
+        known do not enter."""
+        unknown = [column for column in CONTEXT_COLUMNS if self.frame[column].isna().all()]
+        return hashlib.sha256(self.frame.drop(columns=unknown).to_csv(index=False).encode()).hexdigest()[:16]
 
     def save(self, path: Path) -> None:
         """Write as Parquet, atomically."""
@@ -111,7 +125,7 @@ class Manifest:
         try:
             arrow = pq.read_table(path)
             meta = json.loads((arrow.schema.metadata or {})[b"jmml-manifest"])
-            frame = arrow.cast(_SCHEMA).to_pandas()
+            frame = _with_context(arrow).cast(_SCHEMA).to_pandas()
         except FileNotFoundError:
             raise DataError("the manifest is missing", where=path, fix="run `dvc repro`") from None
         except (KeyError, ValueError, OSError, pa.ArrowException):
@@ -154,11 +168,18 @@ _SCHEMA = pa.schema(
 )
 
 
+def _with_context(arrow: pa.Table) -> pa.Table:
+    """The columns that a manifest of an earlier version lacks, empty."""
+    for column in (name for name in CONTEXT_COLUMNS if name not in arrow.column_names):
+        arrow = arrow.append_column(column, pa.nulls(len(arrow), _SCHEMA.field(column).type))
+    return arrow
+
+
 def _canonical(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """Columns in order and in one dtype each, whatever pandas version or file they came from."""
     columns: dict[str, object] = {}
     for name in MANIFEST_COLUMNS:
-        values = frame[name]
+        values = frame[name] if name in frame else pd.Series([None] * len(frame), dtype=object)
         if name in _TEXT:
             text = [None if pd.isna(value) else value for value in values]
             wrong = next((value for value in text if not isinstance(value, str | None)), None)

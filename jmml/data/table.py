@@ -17,6 +17,9 @@ from jmml.errors import DataError
 from jmml.files import atomic_path
 
 INDEX_COLUMNS = ("id", "recording", "group", "label", "valence", "arousal")
+# What else is known of a sample: text or stimulus, session, the longer recording it is a part of, device, place in the
+# session, and the hash of its recording's bytes.
+CONTEXT_COLUMNS = ("text", "session", "source", "device", "order", "content")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class FeatureTable:
     modality : ``"speech"`` or ``"eeg"``.
     index : n rows, columns ``id`` (unique), ``recording`` (manifest id; several EEG windows share one),
         ``group`` (speaker or subject), ``label`` (native label or missing), ``valence`` and ``arousal``
-        (native ratings or missing).
+        (native ratings or missing); those of :data:`CONTEXT_COLUMNS` of which something is known.
     X : float32 array (n, D), finite.
     names, units : D feature names (unique) and their units (``"1"`` for dimensionless).
     extractor : digest of the extractor's settings and version, ``"external"`` for ready-made features.
@@ -51,14 +54,16 @@ class FeatureTable:
         missing = [column for column in INDEX_COLUMNS if column not in self.index.columns]
         if missing:
             raise DataError(f"index columns missing: {', '.join(missing)}", where=self.corpus)
+        known = [c for c in CONTEXT_COLUMNS if c in self.index and not self.index[c].isna().all()]
+        object.__setattr__(self, "index", self.index.loc[:, [*INDEX_COLUMNS, *known]])
         if self.X.shape != (n, len(self.names)) or len(self.units) != len(self.names):
             raise DataError(
                 f"features of shape {self.X.shape} with {len(self.names)} names and {len(self.units)} units",
                 where=self.corpus,
                 expected=f"({n}, D) with D names and D units",
             )
-        if len(set(self.names)) != len(self.names):
-            raise DataError("feature names are not unique", where=self.corpus)
+        if len({*self.names, *self.index}) != len(self.names) + len(self.index.columns):
+            raise DataError("feature names are not unique, or are those of index columns", where=self.corpus)
         if not self.index["id"].is_unique:
             twice = self.index.loc[self.index["id"].duplicated(), "id"].iloc[0]
             raise DataError(f"id '{twice}' occurs more than once", where=self.corpus)
@@ -89,15 +94,15 @@ class FeatureTable:
 
     def to_frame(self) -> pd.DataFrame:
         """Index columns, then one float32 column per feature; n rows."""
-        columns = {c: self.index[c].reset_index(drop=True) for c in INDEX_COLUMNS}
+        columns = {c: self.index[c].reset_index(drop=True) for c in self.index}
         features = pd.DataFrame(np.asarray(self.X, np.float32), columns=list(self.names))
         return pd.concat([pd.DataFrame(columns), features], axis=1)
 
     @property
     def digest(self) -> str:
-        """SHA-256 (16 hex digits) over ids, groups, labels, names and the feature bytes."""
+        """SHA-256 (16 hex digits) over ids, groups, labels, context, names and the feature bytes."""
         h = hashlib.sha256()
-        h.update(self.index.loc[:, list(INDEX_COLUMNS)].to_csv(index=False).encode())
+        h.update(self.index.drop(columns="content", errors="ignore").to_csv(index=False).encode())
         h.update(json.dumps([self.names, self.units, self.extractor]).encode())
         h.update(np.ascontiguousarray(self.X, dtype="<f4").tobytes())
         return h.hexdigest()[:16]
@@ -116,6 +121,7 @@ class FeatureTable:
             "units": list(self.units),
             "extractor": self.extractor,
             "settings": self.settings,
+            "context": [column for column in self.index if column in CONTEXT_COLUMNS],
         }
         if self.adapter:
             meta["adapter"] = self.adapter
@@ -136,11 +142,12 @@ class FeatureTable:
                 "is not a feature table", where=path, fix="run `dvc repro` to rebuild it"
             ) from None
         frame = arrow.to_pandas()
-        names = tuple(c for c in frame.columns if c not in INDEX_COLUMNS)
+        columns = [*INDEX_COLUMNS, *meta.get("context", [])]
+        names = tuple(c for c in frame.columns if c not in columns)
         return cls(
             corpus=meta["corpus"],
             modality=meta["modality"],
-            index=frame.loc[:, list(INDEX_COLUMNS)],
+            index=frame.loc[:, columns],
             X=frame.loc[:, list(names)].to_numpy(np.float32),
             names=names,
             units=tuple(meta["units"]),

@@ -25,28 +25,68 @@ class Case:
     one_file: str | None = None  # a file to cut short; None where the corpus is one table
     lost: int = 1  # rows that go with it
     channels: int = 1
+    texts: tuple[str | None, ...] = (None,) * 4  # what is said, or the stimulus
 
 
 CASES = {
-    "nemo": Case(make.make_nemo, ("AA0", "BB0"), ("LVHA", "HVHA", "HVLA", "LVLA"), "samples/AA0_anger_0.wav"),
-    "emodb": Case(make.make_emodb, ("03", "08"), ("LVHA", "HVLA", "HVHA", "LVLA"), "wav/03a01Wa.wav"),
+    "nemo": Case(
+        make.make_nemo,
+        ("AA0", "BB0"),
+        ("LVHA", "HVHA", "HVLA", "LVLA"),
+        "samples/AA0_anger_0.wav",
+        texts=("0", "1", "2", "3"),
+    ),
+    "emodb": Case(
+        make.make_emodb,
+        ("03", "08"),
+        ("LVHA", "HVLA", "HVHA", "LVLA"),
+        "wav/03a01Wa.wav",
+        texts=("a01", "a02", "b10", "b10"),
+    ),
     "ravdess": Case(
         make.make_ravdess,
         ("01", "12"),
         ("HVLA", "LVHA", "HVLA", "HVHA"),
         "Actor_01/03-01-05-01-02-01-01.wav",
+        texts=("02", "02", "02", "02"),
     ),
-    "savee": Case(make.make_savee, ("DC", "JE"), ("LVHA", "HVLA", "HVHA", "LVLA"), "DC/a01.wav"),
+    "savee": Case(
+        make.make_savee,
+        ("DC", "JE"),
+        ("LVHA", "HVLA", "HVHA", "LVLA"),
+        "DC/a01.wav",
+        texts=("a01", "n01", "h02", "sa01"),
+    ),
     "tess": Case(
-        make.make_tess, ("OAF", "YAF"), ("LVHA", "HVLA", "HVHA", "LVLA"), "OAF_angry/OAF_back_angry.wav"
+        make.make_tess,
+        ("OAF", "YAF"),
+        ("LVHA", "HVLA", "HVHA", "LVLA"),
+        "OAF_angry/OAF_back_angry.wav",
+        texts=("back", "bite", "back", "back"),
     ),
-    "ased": Case(make.make_ased, ("33", "01"), ("LVLA", "LVHA", "HVHA", "HVLA"), "a5-01-01-01-01.wav"),
+    "ased": Case(
+        make.make_ased,
+        ("33", "01"),
+        ("LVLA", "LVHA", "HVHA", "HVLA"),
+        "a5-01-01-01-01.wav",
+        texts=("S4-01", "a5-01", "h3-01", "n1-02"),
+    ),
     "cremad": Case(
-        make.make_cremad, ("1001", "1091"), ("LVHA", "HVLA", "HVHA", "LVLA"), "AudioWAV/1001_DFA_ANG_XX.wav"
+        make.make_cremad,
+        ("1001", "1091"),
+        ("LVHA", "HVLA", "HVHA", "LVLA"),
+        "AudioWAV/1001_DFA_ANG_XX.wav",
+        texts=("DFA", "IEO", "DFA", "IEO"),
     ),
     "files": Case(make.make_files, ("ann", "bob"), ("LVHA", "HVLA", "HVHA", "LVLA"), "ann/0.wav"),
     "deap": Case(
-        make.make_deap, ("s01", "s02"), ("HVHA", "LVLA", "HVHA", "LVLA"), "s01.dat", lost=2, channels=32
+        make.make_deap,
+        ("s01", "s02"),
+        ("HVHA", "LVLA", "HVHA", "LVLA"),
+        "s01.dat",
+        lost=2,
+        channels=32,
+        texts=("01", "02", "01", "02"),
     ),
     "table": Case(make.make_table, ("01", "02"), ("LVHA", "HVLA", "HVHA", "LVLA")),
 }
@@ -71,6 +111,7 @@ def test_the_sample_corpora_hold_what_they_should(adapter: str, tmp_path: Path) 
     frame = get_corpus(adapter).scan(case.build(tmp_path)).frame
     assert len(frame) == 4
     assert tuple(frame["group"].unique()) == case.groups
+    assert tuple(frame["text"]) == case.texts
 
 
 @every_adapter

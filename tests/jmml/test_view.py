@@ -36,6 +36,8 @@ def test_content_is_of_values_types_and_shapes_in_this_order() -> None:
 
 
 def test_rows_keep_what_belongs_together() -> None:
+    told = replace(view(), keys={"text": np.array(list("abcd"))})
+    assert list(told.rows(np.array([False, True, False, True])).keys["text"]) == ["b", "d"]
     kept = view().rows(np.array([False, True, False, True]))
     assert len(kept) == 2
     np.testing.assert_array_equal(kept.X, [[2, 3], [6, 7]])

@@ -42,7 +42,9 @@ class CodedCorpus(SpeechCorpus):
                 label = fields["label"]
                 if label not in self.native_labels and label.lower() in self.native_labels:
                     label = label.lower()
-                utterances.append(Utterance(path, self.identity(path, fields), person, label))
+                utterances.append(
+                    Utterance(path, self.identity(path, fields), person, label, fields.get("text"))
+                )
         return Listing(utterances, problems if utterances else ())
 
     def identity(self, path: str, fields: Mapping[str, str]) -> str:

@@ -27,6 +27,10 @@ class Utterance:
     id: str
     group: str
     label: str | None
+    text: str | None = None
+    session: str | None = None
+    recording: str | None = None
+    device: str | None = None
 
 
 class SpeechCorpus(FileCorpus[Utterance]):
@@ -53,6 +57,10 @@ class SpeechCorpus(FileCorpus[Utterance]):
             duration_s=duration_s,
             sample_rate_hz=sample_rate_hz,
             content_hash=sha256_file(file),
+            text=source.text,
+            session=source.session,
+            recording=source.recording,
+            device=source.device,
         )
 
     def read(self, root: Path, row: Any) -> Recording:

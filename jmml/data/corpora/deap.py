@@ -85,6 +85,7 @@ class Deap(FileCorpus[str]):
                     duration_s=signal.shape[1] / SAMPLE_RATE_HZ,
                     sample_rate_hz=SAMPLE_RATE_HZ,
                     content_hash=hashlib.sha256(np.ascontiguousarray(signal, "<f4").tobytes()).hexdigest(),
+                    text=f"{item + 1:02d}",  # trials lie in the order of the video clips, not in that of showing
                 )
 
     def read(self, root: Path, row: Any) -> Recording:

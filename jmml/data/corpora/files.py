@@ -18,6 +18,7 @@ from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import inspect_audio
 from jmml.data.features.audio import AUDIO, check_audio, load_audio
 from jmml.data.listing.recordings import FILE, Recordings, describe
+from jmml.data.manifest import CONTEXT_COLUMNS
 from jmml.errors import CorpusError, DataError, RecordingError
 from jmml.files import sha256_file
 
@@ -48,6 +49,7 @@ class Row:
     arousal: float
     start_s: float | None
     end_s: float | None
+    context: Mapping[str, Any]
 
 
 @register_corpus("files")
@@ -108,7 +110,7 @@ class FilesCorpus(FileCorpus[Row]):
         yield ManifestRow(
             id=source.id, path=source.path, item=source.item, modality="speech", label=source.label,
             valence=source.valence, arousal=source.arousal, group=str(source.person), duration_s=duration_s,
-            sample_rate_hz=sample_rate_hz, content_hash=content,
+            sample_rate_hz=sample_rate_hz, content_hash=content, **source.context,
         )  # fmt: skip
 
     def read(self, root: Path, row: Any) -> Recording:
@@ -156,6 +158,9 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
     valence, arousal = (
         [np.nan if v is None else float(v) for v in column(name)] for name in ("valence", "arousal")
     )
+    context = {name: column(name) for name in CONTEXT_COLUMNS}
+    if "order" not in frame:
+        context["order"] = [np.nan] * len(frame)
     rows = []
     for item, (path, person, label) in enumerate(
         zip(column("path"), column("person"), column("label"), strict=True)
@@ -165,7 +170,10 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
             "" if start is None and end is None else f"@{start or 0:g}-{'' if end is None else f'{end:g}'}"
         )
         identity = PurePosixPath(path).with_suffix("").as_posix() + where
-        rows.append(Row(item, identity, path, person, label, valence[item], arousal[item], start, end))
+        told = {name: values[item] for name, values in context.items()}
+        if where and told["recording"] is None:
+            told["recording"] = path
+        rows.append(Row(item, identity, path, person, label, valence[item], arousal[item], start, end, told))
     return rows
 
 

@@ -59,7 +59,8 @@ class Nemo(SpeechCorpus):
                 problems.append(RecordingError(f"file_id '{name}' is not a plain file name", where=at))
             else:
                 emotion = str(row.emotion).strip() or None
-                utterances.append(Utterance(f"{_SAMPLES}/{name}", Path(name).stem, speaker, emotion))
+                said = (self.naming.fields(name) or {}).get("text")
+                utterances.append(Utterance(f"{_SAMPLES}/{name}", Path(name).stem, speaker, emotion, said))
         named = {utterance.path for utterance in utterances}
         unnamed = [
             f for f in files_in(root / _SAMPLES, suffixes=[".wav"]) if f"{_SAMPLES}/{f.name}" not in named

@@ -75,7 +75,7 @@ class Ravdess(SpeechCorpus):
                     )
                 )
             else:
-                utterances.append(Utterance(path, file.stem, name["person"], name["label"]))
+                utterances.append(Utterance(path, file.stem, name["person"], name["label"], name["text"]))
         notes = [f"{songs} songs (vocal channel 02) left out"] if songs else []
         if videos:
             notes.append(f"{videos} sound tracks of video (modality 01 or 02) left out")

@@ -18,11 +18,12 @@ from jmml.config import Modality
 from jmml.data.corpora._base import Manifest, ManifestRow, Progress, Recording, check_root, files_in
 from jmml.data.corpora._register import register_corpus
 from jmml.data.features.audio import AUDIO
-from jmml.data.table import INDEX_COLUMNS, FeatureTable
+from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
-_TEXT = ("id", "recording", "group", "label")
+_TEXT = ("id", "recording", "group", "label", "text", "session", "source", "device")
+_TOLD = (*INDEX_COLUMNS, *CONTEXT_COLUMNS)  # columns that are no features
 _RATINGS = ("valence", "arousal")
 _TELLING = 4  # different values from which two equal rows are no chance
 _SHOWN = 3
@@ -56,7 +57,7 @@ class TableCorpus:
         """See :meth:`jmml.data.corpora.Corpus.scan`; a table is usable as a whole or not at all."""
         path = find_table(root)
         table = read_table(path, self.name, self.modality or "speech")
-        hashes = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in table.X]
+        hashes = list(table.index["content"])
         _refuse_copies(table, hashes, path)
         index = zip(table.index.itertuples(index=False), hashes, strict=True)
         rows = [
@@ -64,6 +65,9 @@ class TableCorpus:
                 id=str(row.id), path=path.name, item=item, modality=self.modality, label=row.label,  # type: ignore[arg-type]
                 valence=row.valence, arousal=row.arousal, group=str(row.group),  # type: ignore[arg-type]
                 duration_s=np.nan, sample_rate_hz=np.nan, content_hash=content,
+                text=getattr(row, "text", None), session=getattr(row, "session", None),
+                recording=getattr(row, "source", None), device=getattr(row, "device", None),
+                order=getattr(row, "order", np.nan),
             )
             for item, (row, content) in enumerate(index)
         ]  # fmt: skip
@@ -74,6 +78,11 @@ class TableCorpus:
     def read(self, root: Path, row: Any) -> Recording:
         """Always a :class:`CorpusError`: a table holds no signals."""
         raise CorpusError("a table holds features, no recordings", where=root, fix="load it with read_table")
+
+
+def row_hashes(X: np.ndarray) -> list[str]:
+    """SHA-256 of the float32 features of each row."""
+    return [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in X]
 
 
 def _refuse_copies(table: FeatureTable, hashes: list[str], path: Path) -> None:
@@ -166,16 +175,14 @@ def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
     if not frame["id"].is_unique:
         twice = frame.loc[frame["id"].duplicated(), "id"].iloc[0]
         raise DataError(f"id '{twice}' occurs more than once", where=path)
-    features = [
-        c for c in frame.columns if c not in INDEX_COLUMNS and pd.api.types.is_numeric_dtype(frame[c])
-    ]
-    ignored = [c for c in frame.columns if c not in INDEX_COLUMNS and c not in features]
+    features = [c for c in frame.columns if c not in _TOLD and pd.api.types.is_numeric_dtype(frame[c])]
+    ignored = [c for c in frame.columns if c not in _TOLD and c not in features]
     for column in ignored:
         _check_text(frame[column], path)
     if not features:
         raise DataError("no numeric feature columns", where=path, expected=_LAYOUT)
     names, units = zip(*(_split_unit(column) for column in features), strict=True)
-    taken = [name for name in names if name in INDEX_COLUMNS]
+    taken = [name for name in names if name in _TOLD]
     if taken:
         raise DataError(f"feature '{taken[0]}' has the name of an index column", where=path, fix="rename it")
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which the feature table refuses
@@ -183,7 +190,7 @@ def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
     return FeatureTable(
         corpus,
         modality,
-        _index(frame, path),
+        _index(frame, path).assign(content=row_hashes(X)),
         X,
         names,
         units,
@@ -217,7 +224,7 @@ def _index(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     nothing = pd.Series([None] * len(frame), dtype=object)
     source = {"recording": frame["id"], "label": nothing, "valence": nothing, "arousal": nothing}
     columns: dict[str, pd.Series] = {}
-    for name in INDEX_COLUMNS:
+    for name in (*INDEX_COLUMNS, *(name for name in CONTEXT_COLUMNS[:-1] if name in frame)):
         values = frame[name] if name in frame else source[name]
         if name in _TEXT:
             text = [None if pd.isna(value) else str(value).strip() or None for value in values]

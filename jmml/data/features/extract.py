@@ -23,7 +23,7 @@ from tqdm import tqdm
 from jmml.config import FeaturesConfig, Modality, digest
 from jmml.data.features import eeg, extractors, speech
 from jmml.data.features.cache import Entry, FeatureCache
-from jmml.data.table import INDEX_COLUMNS, FeatureTable
+from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError, RecordingError
 from jmml.fingerprint import fingerprint, source_of
 from jmml.plugins import in_project
@@ -307,13 +307,15 @@ def _index(
     frame: pd.DataFrame, rows: Sequence[int], counts: Sequence[int], *, windowed: bool
 ) -> pd.DataFrame:
     repeated = frame.iloc[np.repeat(rows, counts)].reset_index(drop=True)
-    index = repeated.assign(recording=repeated["id"])
+    index = repeated.assign(recording=repeated["id"], content=repeated["content_hash"])
+    if "recording" in repeated:
+        index["source"] = repeated["recording"]
     if windowed:
         numbers = [f"{window:03d}" for count in counts for window in range(count)]
         index["id"] = [
             f"{recording}#{number}" for recording, number in zip(index["recording"], numbers, strict=True)
         ]
-    return index.loc[:, list(INDEX_COLUMNS)]
+    return index.loc[:, [*INDEX_COLUMNS, *(column for column in CONTEXT_COLUMNS if column in index)]]
 
 
 def _unusable(problems: Sequence[str], total: int, corpus: str, *, offer_skip: bool) -> RecordingError:

@@ -20,6 +20,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "recording": ("recording", "recordingid", "dialog", "dialogue", "dialogueid", "dialogid", "conversation",
                   "conversationid"),
     "device": ("device", "microphone", "mic", "channelid", "headset"),
+    "order": ("order", "position", "trialorder", "presentationorder"),
     "label": ("label", "emotion", "emo", "class", "target", "category"),
     "valence": ("valence", "val", "pleasure"),
     "arousal": ("arousal", "act", "activation"),

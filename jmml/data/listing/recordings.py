@@ -21,10 +21,10 @@ from jmml.errors import DataError
 
 FILE = "recordings.csv"
 COLUMNS = (
-    "path", "person", "label", "valence", "arousal", "dominance", "text", "session", "recording", "device", "start_s",
-    "end_s", "part", "gender", "language",
+    "path", "person", "label", "valence", "arousal", "dominance", "text", "session", "recording", "device", "order",
+    "start_s", "end_s", "part", "gender", "language",
 )  # fmt: skip
-NUMBERS = ("valence", "arousal", "dominance", "start_s", "end_s")
+NUMBERS = ("valence", "arousal", "dominance", "order", "start_s", "end_s")
 SHOWN = 3
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
-from jmml.data.manifest import MANIFEST_COLUMNS, Manifest, ManifestRow
+from jmml.data.manifest import CONTEXT_COLUMNS, MANIFEST_COLUMNS, Manifest, ManifestRow
 from jmml.errors import DataError
 
 
@@ -112,3 +113,23 @@ def test_a_failed_save_leaves_the_old_manifest(tmp_path: Path, monkeypatch: pyte
         Manifest.from_rows("lab", [row(1)]).save(path)
     assert Manifest.load(path).digest == old.digest
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_context_is_kept_and_enters_the_digest_where_something_is_known(tmp_path: Path) -> None:
+    bare = Manifest.from_rows("lab", [row(0), row(1)])
+    known = Manifest.from_rows("lab", [row(0, text="01", order=2), row(1)])
+    assert known.digest != bare.digest
+    known.save(tmp_path / "lab.parquet")
+    loaded = Manifest.load(tmp_path / "lab.parquet")
+    pd.testing.assert_frame_equal(loaded.frame, known.frame)
+    assert loaded.frame["text"].tolist() == ["01", None]
+
+
+def test_a_manifest_without_context_columns_is_read_as_one_that_knows_none(tmp_path: Path) -> None:
+    manifest = Manifest.from_rows("lab", [row(0), row(1)])
+    manifest.save(tmp_path / "lab.parquet")
+    arrow = pq.read_table(tmp_path / "lab.parquet")
+    pq.write_table(arrow.drop_columns(list(CONTEXT_COLUMNS)), tmp_path / "old.parquet")
+    old = Manifest.load(tmp_path / "old.parquet")
+    pd.testing.assert_frame_equal(old.frame, manifest.frame)
+    assert old.digest == manifest.digest

@@ -87,3 +87,23 @@ def test_a_missing_or_foreign_file_says_what_to_do(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(DataError, match="dvc repro"):
         FeatureTable.load(path)
+
+
+def test_what_else_is_known_of_samples_survives_and_enters_the_digest(tmp_path):
+    table = gaussian_table("speech")
+    told = table.index.assign(text=[f"text {n % 3}" for n in range(len(table))], session=None)
+    known = replace(table, index=told)
+    assert [*known.index][-1] == "text"  # nothing is known of sessions
+    known.save(tmp_path / "t.parquet")
+    loaded = FeatureTable.load(tmp_path / "t.parquet")
+    assert list(loaded.index["text"]) == list(told["text"])
+    assert loaded.names == table.names
+    assert loaded.digest == known.digest != table.digest
+
+
+def test_hashes_of_recordings_are_kept_beside_the_digest(tmp_path):
+    table = gaussian_table("speech")
+    hashed = replace(table, index=table.index.assign(content=[f"{n:064x}" for n in range(len(table))]))
+    hashed.save(tmp_path / "t.parquet")
+    assert list(FeatureTable.load(tmp_path / "t.parquet").index["content"]) == list(hashed.index["content"])
+    assert hashed.digest == table.digest
