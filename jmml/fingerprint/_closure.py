@@ -185,20 +185,29 @@ def source_of(name: str) -> Path | None:
     """The file of a module, which is not imported for it; None where there is none in Python."""
     top, *rest = name.split(".")
     loaded = getattr(sys.modules.get(top), "__file__", None)
+    folders: list[str] = []
     if loaded is None:
-        spec = find_spec(top)
+        try:
+            spec = find_spec(top)
+        except ValueError:  # a module that was made by hand
+            return None
         loaded = None if spec is None else spec.origin
-    if loaded is None or not loaded.endswith(".py"):
-        return None
-    first = Path(loaded)
-    if not rest:
-        return first if first.is_file() else None
-    if first.name != "__init__.py":
-        return None
-    below = first.parent.joinpath(*rest)
-    for path in (below / "__init__.py", below.with_suffix(".py")):
-        if path.is_file():
-            return path
+        if spec is not None and loaded is None:  # a namespace: packages of several distributions
+            folders = list(spec.submodule_search_locations or ())
+    if not folders:
+        if loaded is None or not loaded.endswith(".py"):
+            return None
+        first = Path(loaded)
+        if not rest:
+            return first if first.is_file() else None
+        if first.name != "__init__.py":
+            return None
+        folders = [str(first.parent)]
+    for folder in folders if rest else ():
+        below = Path(folder).joinpath(*rest)
+        for path in (below / "__init__.py", below.with_suffix(".py")):
+            if path.is_file():
+                return path
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Generic, TypeVar
@@ -30,10 +31,11 @@ class Registry(Generic[T]):
     ) -> None:
         self.kind, self.what, self._home, self._error = kind, what, home, error
         self._one_by_one = one_by_one
-        self._own: dict[str, T] = {}  # of the package, and of whoever registers by hand
-        self._added: dict[str, T] = {}
+        self._own: dict[str, T] = {}  # of jmml itself, and of whoever registers by hand
+        self._project: dict[str, T] = {}
+        self._packages: dict[str, T] = {}  # whose modules are imported once, whatever the project
         self._loading: Source | None = None
-        _sources.on_change(self._added.clear)
+        _sources.on_change(self._project.clear)
 
     def register(self, name: str, item: T) -> T:
         """Enter ``item``; a module calls this when it is imported.
@@ -51,11 +53,18 @@ class Registry(Generic[T]):
                 ],
                 where=self._loading.where,
             )
-        if name in self._own or name in self._added:
-            where = self._loading.where if self._loading else known[name].where if name in known else None
+        source = known.get(name)
+        if source is not None and source.module not in sys.modules:
+            source = None  # it has not run: this is jmml's own of that name
+        added = self._own if source is None else self._of(source)
+        if name in self._own or name in added:
+            where = self._loading.where if self._loading else None if source is None else source.where
             raise ConfigError([f"there is a {self.what} '{name}' already; choose another name"], where=where)
-        (self._added if name in known else self._own)[name] = item
+        added[name] = item
         return item
+
+    def _of(self, source: Source) -> dict[str, T]:
+        return self._project if source.of_project else self._packages
 
     def names(self) -> tuple[str, ...]:
         """Every name, known without importing what adds it."""
@@ -86,12 +95,41 @@ class Registry(Generic[T]):
         if name in self._own:
             self._refuse_shadow(name)
             return self._own[name]
-        if name not in self._added:
-            source = _sources.sources(self.kind).get(name)
-            if source is None:
-                raise self._error(self._unknown(name))
+        source = _sources.sources(self.kind).get(name)
+        if source is None:
+            raise self._error(self._unknown(name))
+        if source.fault is not None or name not in self._of(source):
             self._load(source)
-        return self._added[name]
+        return self._of(source)[name]
+
+    def usable(self) -> Iterator[tuple[str, T]]:
+        """Names and items, without those of installed packages that cannot be loaded (:meth:`problems`)."""
+        for name in self.names():
+            try:
+                item = self[name]
+            except JMMLError:
+                source = self.source(name)
+                if source is None or source.of_project:
+                    raise
+            else:
+                yield name, item
+
+    def problems(self) -> dict[str, str]:
+        """One line for each addition that cannot be used, by its name or by what has it; everything is loaded."""
+        found = {line.partition(": ")[0]: line for line in _sources.faults(self.kind)}
+        for name, source in _sources.sources(self.kind).items():
+            try:
+                self[name]
+            except JMMLError as error:
+                found[name if self.source(name) else source.where] = str(error)
+            else:
+                if name in self.own():
+                    found[source.where] = f"{source.where}: there is a {self.what} '{name}' already; rename it"
+        return found
+
+    def source(self, name: str) -> Source | None:
+        """The file of the project, or the module of an installed package, that has it; None for jmml itself."""
+        return None if name in self.own() else _sources.sources(self.kind).get(name)
 
     def __contains__(self, name: object) -> bool:
         return name in self.names()
@@ -116,12 +154,12 @@ class Registry(Generic[T]):
             source.load()
         finally:
             self._loading = before
-        if source.name not in self._added:
+        if source.name not in self._of(source):
             raise ConfigError([f"registers no {self.what} named '{source.name}'"], where=source.where)
 
     def _refuse_shadow(self, name: str) -> None:
         shadow = _sources.sources(self.kind).get(name)
-        if shadow is not None:
+        if shadow is not None and shadow.of_project:
             raise ConfigError(
                 [f"there is a {self.what} '{name}' already; choose another name"], where=shadow.where
             )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module, invalidate_caches
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 from jmml.errors import ConfigError, JMMLError
+from jmml.fingerprint import source_of
 
 # Files of a project are modules below this name: `methods/mine.py` is `jmml_project.methods.mine`.
 PACKAGE = "jmml_project"
@@ -24,11 +25,23 @@ _forget: list[Callable[[], None]] = []  # of every registry: drop what came from
 
 @dataclass(frozen=True)
 class Source:
-    """One module that adds something: ``where`` is what messages call it."""
+    """One module that adds something.
+
+    Attributes
+    ----------
+    where : what messages call it.
+    fault : why it cannot be used, where that is known without importing it.
+    """
 
     name: str
     module: str
     where: str
+    fault: str | None = None
+
+    @property
+    def of_project(self) -> bool:
+        """Whether it is a file of the project; else an installed package has it."""
+        return self.module.partition(".")[0] == PACKAGE
 
     def load(self) -> None:
         """Import the module.
@@ -37,16 +50,20 @@ class Source:
         ------
         ConfigError : it cannot be imported; the error names file, line and reason.
         """
+        if self.fault is not None:
+            raise ConfigError([self.fault], where=self.where)
         invalidate_caches()
         try:
             import_module(self.module)
         except JMMLError:
             raise
         except (Exception, SystemExit) as error:  # a file that ends the process would end it without a word
-            raise ConfigError(
-                [f"cannot be loaded{_line_in(error, self.module)}: {type(error).__name__}: {error}"],
-                where=self.where,
-            ) from error
+            raise self.failure("cannot be loaded", error) from error
+
+    def failure(self, what: str, error: BaseException) -> ConfigError:
+        """An error of its code in one line, with the line of the module it came from."""
+        line = _line_in(error, self.module)
+        return ConfigError([f"{what}{line}: {type(error).__name__}: {error}"], where=self.where)
 
 
 def use_project(root: Path | None) -> None:
@@ -85,19 +102,31 @@ def on_change(forget: Callable[[], None]) -> None:
 def sources(kind: str) -> dict[str, Source]:
     """Everything outside the package that adds to ``kind``, by name; nothing is imported for it.
 
+    Of a name that a package shares with the project or another package, nothing can be used until one is renamed.
+
     Raises
     ------
-    ConfigError : two of them have the same name.
+    ConfigError : two files of the project have the same name.
     """
     found: dict[str, Source] = {}
-    for source in (*_in_folder(kind), *_installed(kind)):
+    for source in _in_folder(kind):
         if source.name in found:
             raise ConfigError(
                 [f"'{source.name}' is also added by {found[source.name].where}; rename one"],
                 where=source.where,
             )
         found[source.name] = source
+    for source in _installed(kind)[0]:
+        other = found.get(source.name)
+        if other is not None:
+            source = replace(other, fault=f"'{source.name}' is also added by {source.where}; rename one, or remove it")
+        found[source.name] = source
     return found
+
+
+def faults(kind: str) -> tuple[str, ...]:
+    """One line per installed package whose entry points cannot be read."""
+    return _installed(kind)[1]
 
 
 def _in_folder(kind: str) -> list[Source]:
@@ -111,11 +140,43 @@ def _in_folder(kind: str) -> list[Source]:
 
 
 @cache
-def _installed(kind: str) -> tuple[Source, ...]:
-    return tuple(
-        Source(point.name, point.module, f"the package {point.dist.name if point.dist else point.module}")
-        for point in sorted(entry_points(group=f"jmml.{kind}"))
-    )
+def _installed(kind: str) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    """What installed packages add, and a line for each whose entry points nobody can read."""
+    group = f"jmml.{kind}"
+    try:
+        return tuple(_source_of(point) for point in sorted(entry_points(group=group))), ()
+    except Exception:  # of any package of the environment: whatever it is, the others are there
+        return _one_by_one(group)
+
+
+def _one_by_one(group: str) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    points: dict[str, list[EntryPoint]] = {}
+    lines = []
+    for distribution in distributions():
+        name = _name_of(distribution)
+        if name not in points:  # of two versions on the path the first counts
+            try:
+                points[name] = list(distribution.entry_points.select(group=group))
+            except Exception as error:
+                points[name] = []
+                lines.append(f"the package {name}: its entry points cannot be read: {type(error).__name__}: {error}")
+    found = sorted(point for several in points.values() for point in several)
+    return tuple(map(_source_of, found)), tuple(" ".join(line.split()) for line in lines)
+
+
+def _name_of(distribution: Distribution) -> str:
+    try:
+        return str(distribution.name)
+    except Exception:
+        return "without a name"
+
+
+def _source_of(point: EntryPoint) -> Source:
+    where = f"the package {point.dist.name if point.dist else point.value}"
+    module = point.value.partition(":")[0].strip()
+    if all(part.isidentifier() for part in module.split(".")):
+        return Source(point.name, module, where)
+    return Source(point.name, "", where, fault=f"the entry point '{point.name}' names no module: '{point.value}'")
 
 
 @cache
@@ -128,18 +189,27 @@ def public_modules(package: str) -> tuple[str, ...]:
 
 
 def modules(*kinds: str) -> tuple[str, ...]:
-    """Dotted names of the modules that add to ``kinds`` (default: all): the code that a fingerprint has to cover."""
-    return tuple(source.module for kind in kinds or KINDS for source in sources(kind).values())
+    """Dotted names of the modules that add to ``kinds`` (default: all): the code that a fingerprint has to cover.
+
+    What an installed package names and has not got in Python is left out.
+    """
+    found = (source for kind in kinds or KINDS for source in sources(kind).values())
+    return tuple(source.module for source in found if source.of_project or _in_python(source))
 
 
 def files(*kinds: str) -> dict[str, Path]:
     """The files of :func:`modules`, by dotted name."""
     found = {}
     for name in modules(*kinds):
-        spec = find_spec(name)
-        if spec is not None and spec.origin is not None:
-            found[name] = Path(spec.origin)
+        spec = find_spec(name) if name.startswith(f"{PACKAGE}.") else None
+        path = source_of(name) if spec is None else spec.origin
+        if path is not None:
+            found[name] = Path(path)
     return found
+
+
+def _in_python(source: Source) -> bool:
+    return source.fault is None and source_of(source.module) is not None
 
 
 def _line_in(error: BaseException, module: str) -> str:

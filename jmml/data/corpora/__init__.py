@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
 from jmml.config import Modality
 from jmml.data.corpora._base import (
@@ -27,7 +28,7 @@ from jmml.data.corpora._base import (
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
 from jmml.data.corpora.table import TableCorpus, read_table
-from jmml.errors import CorpusError
+from jmml.errors import CorpusError, JMMLError
 from jmml.plugins import CORPORA, Registry
 
 __all__ = [
@@ -48,6 +49,9 @@ __all__ = [
     "read_table",
     "register_corpus",
 ]
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 for _module in sorted(path.stem for path in Path(__file__).parent.glob("*.py")):
     if not _module.startswith("_"):
@@ -77,9 +81,28 @@ def get_corpus(adapter: str, modality: Modality | None = None) -> Corpus:
 def detect_adapter(root: Path) -> str | None:
     """Name of the adapter whose layout the files under ``root`` have; None when there is none.
 
-    Those of the project come first, and tables last: a corpus that ships a table beside its recordings is not a table.
+    Those of the project come first, then those of installed packages, and tables last: a corpus that ships a table
+    beside its recordings is not a table. A package's adapter that fails recognises nothing.
+
+    Raises
+    ------
+    ConfigError : an adapter of the project cannot be loaded, or fails.
     """
     own = ADAPTERS.own()
-    made = {name: ADAPTERS[name]() for name in ADAPTERS}
+    all_ = ((name, _of(name, kind, lambda kind: kind())) for name, kind in ADAPTERS.usable())
+    made = {name: corpus for name, corpus in all_ if corpus is not None}
     order = sorted(made, key=lambda name: (name in own, made[name].modality is None))
-    return next((name for name in order if made[name].recognises(root)), None)
+    return next((name for name in order if _of(name, made[name], lambda corpus: corpus.recognises(root))), None)
+
+
+def _of(name: str, item: T, use: Callable[[T], U]) -> U | None:
+    """What an adapter gives; None for one of an installed package that fails, and one line for the project's own."""
+    source = ADAPTERS.source(name)
+    try:
+        return use(item)
+    except Exception as error:
+        if source is None or (source.of_project and isinstance(error, JMMLError)):
+            raise
+        if source.of_project:
+            raise source.failure("fails", error) from error
+        return None
