@@ -124,7 +124,9 @@ class Registry(Generic[T]):
                 found[name if self.source(name) else source.where] = str(error)
             else:
                 if name in self.own():
-                    found[source.where] = f"{source.where}: there is a {self.what} '{name}' already; rename it"
+                    found[source.where] = (
+                        f"{source.where}: there is a {self.what} '{name}' already; rename it"
+                    )
         return found
 
     def source(self, name: str) -> Source | None:

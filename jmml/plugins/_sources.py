@@ -119,7 +119,9 @@ def sources(kind: str) -> dict[str, Source]:
     for source in _installed(kind)[0]:
         other = found.get(source.name)
         if other is not None:
-            source = replace(other, fault=f"'{source.name}' is also added by {source.where}; rename one, or remove it")
+            source = replace(
+                other, fault=f"'{source.name}' is also added by {source.where}; rename one, or remove it"
+            )
         found[source.name] = source
     return found
 
@@ -159,7 +161,9 @@ def _one_by_one(group: str) -> tuple[tuple[Source, ...], tuple[str, ...]]:
                 points[name] = list(distribution.entry_points.select(group=group))
             except Exception as error:
                 points[name] = []
-                lines.append(f"the package {name}: its entry points cannot be read: {type(error).__name__}: {error}")
+                lines.append(
+                    f"the package {name}: its entry points cannot be read: {type(error).__name__}: {error}"
+                )
     found = sorted(point for several in points.values() for point in several)
     return tuple(map(_source_of, found)), tuple(" ".join(line.split()) for line in lines)
 
@@ -176,7 +180,9 @@ def _source_of(point: EntryPoint) -> Source:
     module = point.value.partition(":")[0].strip()
     if all(part.isidentifier() for part in module.split(".")):
         return Source(point.name, module, where)
-    return Source(point.name, "", where, fault=f"the entry point '{point.name}' names no module: '{point.value}'")
+    return Source(
+        point.name, "", where, fault=f"the entry point '{point.name}' names no module: '{point.value}'"
+    )
 
 
 @cache

@@ -25,6 +25,7 @@ from jmml.data.corpora._base import (
     check_root,
     files_in,
 )
+from jmml.data.corpora._coded import CodedCorpus
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
 from jmml.data.corpora.table import TableCorpus, read_table
@@ -34,6 +35,7 @@ from jmml.plugins import CORPORA, Registry
 __all__ = [
     "ADAPTERS",
     "MANIFEST_COLUMNS",
+    "CodedCorpus",
     "Corpus",
     "FileCorpus",
     "Listing",
@@ -92,7 +94,9 @@ def detect_adapter(root: Path) -> str | None:
     all_ = ((name, _of(name, kind, lambda kind: kind())) for name, kind in ADAPTERS.usable())
     made = {name: corpus for name, corpus in all_ if corpus is not None}
     order = sorted(made, key=lambda name: (name in own, made[name].modality is None))
-    return next((name for name in order if _of(name, made[name], lambda corpus: corpus.recognises(root))), None)
+    return next(
+        (name for name in order if _of(name, made[name], lambda corpus: corpus.recognises(root))), None
+    )
 
 
 def _of(name: str, item: T, use: Callable[[T], U]) -> U | None:
