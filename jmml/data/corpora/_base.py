@@ -25,6 +25,7 @@ __all__ = [
     "ManifestRow",
     "Progress",
     "Recording",
+    "Remark",
     "check_root",
     "field_of",
     "files_in",
@@ -104,6 +105,14 @@ class Listing(Generic[SourceT]):
     notes: Sequence[str] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What a person should know of one usable file; equal remarks on several files become one note."""
+
+    text: str
+    where: str
+
+
 class FileCorpus(ABC, Generic[SourceT]):
     """Base of the adapters that walk over files: subclasses list the files and describe one at a time."""
 
@@ -117,8 +126,8 @@ class FileCorpus(ABC, Generic[SourceT]):
         """Files of the corpus by its layout, without opening recordings."""
 
     @abstractmethod
-    def inspect(self, root: Path, source: SourceT) -> Iterator[ManifestRow | RecordingError]:
-        """Rows of one file; yields (or raises) a :class:`RecordingError` for what cannot be used."""
+    def inspect(self, root: Path, source: SourceT) -> Iterator[ManifestRow | RecordingError | Remark]:
+        """Rows of one file, and remarks on it; yields (or raises) a :class:`RecordingError` for what cannot be used."""
 
     @abstractmethod
     def recognises(self, root: Path) -> bool: ...
@@ -138,9 +147,12 @@ class FileCorpus(ABC, Generic[SourceT]):
         rows: list[ManifestRow] = []
         problems = [str(problem) for problem in listing.problems]
         first_at: dict[str, str] = {}
+        remarks: dict[str, list[str]] = {}
         for done, source in enumerate(listing.sources, start=1):
             for found in self._inspect(root, source):
-                if isinstance(found, RecordingError):
+                if isinstance(found, Remark):
+                    remarks.setdefault(found.text, []).append(found.where)
+                elif isinstance(found, RecordingError):
                     problems.append(str(found))
                 elif not is_utf8(found.path):
                     problems.append(f"{found.path}: the name is not UTF-8; rename it")
@@ -153,9 +165,13 @@ class FileCorpus(ABC, Generic[SourceT]):
                 progress(done, len(listing.sources))
         if problems and (not skip_bad or not rows):
             raise _unusable(problems, len(rows) + len(problems), root, skippable=bool(rows))
-        return Manifest.from_rows(self.name, rows, skipped=problems, notes=listing.notes)
+        said = [
+            f"{text}: {places[0]}" + (f" and {len(places) - 1} more" if len(places) > 1 else "")
+            for text, places in remarks.items()
+        ]
+        return Manifest.from_rows(self.name, rows, skipped=problems, notes=[*listing.notes, *said])
 
-    def _inspect(self, root: Path, source: SourceT) -> Iterator[ManifestRow | RecordingError]:
+    def _inspect(self, root: Path, source: SourceT) -> Iterator[ManifestRow | RecordingError | Remark]:
         try:
             yield from self.inspect(root, source)
         except RecordingError as error:

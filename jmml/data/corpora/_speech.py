@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from jmml.config import Modality
-from jmml.data.corpora._base import FileCorpus, ManifestRow, Recording, field_of
-from jmml.data.features.audio import check_container, load_audio
+from jmml.data.corpora._base import FileCorpus, ManifestRow, Recording, Remark, field_of
+from jmml.data.features.audio import load_audio
+from jmml.data.features.sound import opened
 from jmml.data.listing.naming import Naming
 from jmml.errors import RecordingError
 from jmml.files import sha256_file
@@ -42,9 +41,11 @@ class SpeechCorpus(FileCorpus[Utterance]):
     modality: Modality = "speech"
     naming: Naming | None = None
 
-    def inspect(self, root: Path, source: Utterance) -> Iterator[ManifestRow | RecordingError]:
+    def inspect(self, root: Path, source: Utterance) -> Iterator[ManifestRow | RecordingError | Remark]:
         file = root / source.path
-        duration_s, sample_rate_hz = inspect_audio(file, where=source.path)
+        duration_s, sample_rate_hz, remark = measure_audio(file, where=source.path)
+        if remark is not None:
+            yield remark
         yield ManifestRow(
             id=source.id,
             path=source.path,
@@ -70,8 +71,14 @@ class SpeechCorpus(FileCorpus[Utterance]):
 
 
 def inspect_audio(path: Path, *, where: object = None) -> tuple[float, float]:
-    """Duration in seconds and sample rate in Hz from the header alone, so that scanning a corpus is quick.
+    """Duration in seconds and sample rate in Hz, see :func:`measure_audio`."""
+    return measure_audio(path, where=where)[:2]
 
+
+def measure_audio(path: Path, *, where: object = None) -> tuple[float, float, Remark | None]:
+    """Duration in seconds, sample rate in Hz and what a person should know of the file.
+
+    The header alone is read, so that scanning a corpus is quick, unless it does not say how long the recording is.
     Silence and samples that are not finite are found when the recording is read.
 
     Raises
@@ -81,17 +88,9 @@ def inspect_audio(path: Path, *, where: object = None) -> tuple[float, float]:
         promises (libsndfile would silently read fewer samples), and one without samples.
     """
     where = path if where is None else where
-    try:
-        if path.stat().st_size == 0:
-            raise RecordingError("the file is empty (0 bytes)", where=where)
-        check_container(path)
-        info = soundfile.info(os.fsencode(path))  # the name may not be text
-    except FileNotFoundError:
-        raise RecordingError("no such file", where=where) from None
-    except (soundfile.LibsndfileError, OSError):
-        raise RecordingError("is not a readable audio file", where=where) from None
-    except RecordingError as error:
-        raise RecordingError(error.what, where=where) from None
-    if info.frames <= 0:
+    with opened(path, where=where) as sound:
+        frames = sum(map(len, sound.blocks())) if sound.frames is None else sound.frames
+    if frames <= 0:
         raise RecordingError("holds no samples", where=where)
-    return info.frames / info.samplerate, float(info.samplerate)
+    remark = None if sound.remark is None else Remark(sound.remark, str(where))
+    return frames / sound.sample_rate_hz, sound.sample_rate_hz, remark

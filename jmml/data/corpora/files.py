@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from jmml.config import Modality
-from jmml.data.corpora._base import FileCorpus, Listing, ManifestRow, Recording, field_of
+from jmml.data.corpora._base import FileCorpus, Listing, ManifestRow, Recording, Remark, field_of
 from jmml.data.corpora._register import register_corpus
-from jmml.data.corpora._speech import inspect_audio
+from jmml.data.corpora._speech import measure_audio
 from jmml.data.features.audio import AUDIO, check_audio, load_audio
 from jmml.data.listing.recordings import FILE, Recordings, describe
 from jmml.data.manifest import CONTEXT_COLUMNS
@@ -94,9 +94,11 @@ class FilesCorpus(FileCorpus[Row]):
         problems += [RecordingError("says no speaker", where=row.id) for row in rows if row.person is None]
         return Listing([row for row in rows if row.person is not None], problems, described.notes)
 
-    def inspect(self, root: Path, source: Row) -> Iterator[ManifestRow | RecordingError]:
+    def inspect(self, root: Path, source: Row) -> Iterator[ManifestRow | RecordingError | Remark]:
         file = root / source.path
-        duration_s, sample_rate_hz = inspect_audio(file, where=source.path)
+        duration_s, sample_rate_hz, remark = measure_audio(file, where=source.path)
+        if remark is not None:
+            yield remark
         content = sha256_file(file)
         start, end = source.start_s, source.end_s
         if start is not None or end is not None:

@@ -211,8 +211,8 @@ class TestHeader:
         ("content", "message"),
         [
             (b"", r"empty \(0 bytes\)"),
-            (b"no audio at all", "is not a readable audio file"),
-            (b"RIFF\x00\x00\x00\x00WAVE", "is not a readable audio file"),
+            (b"no audio at all", r"holds no readable audio \(it is text\)"),
+            (b"RIFF\x00\x00\x00\x00WAVE", "holds no readable audio"),
         ],
     )
     def test_no_audio(self, content: bytes, message: str, tmp_path: Path) -> None:
