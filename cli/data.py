@@ -26,7 +26,8 @@ def add(
         typer.Option(help="Which reader; by default that of NAME, else the one that recognises the layout."),
     ] = None,
     modality: Annotated[
-        str | None, typer.Option(help="speech or eeg; needed for feature tables alone.")
+        str | None,
+        typer.Option(help="speech or eeg; needed for feature tables, and where a folder holds both."),
     ] = None,
     use: Annotated[bool, typer.Option("--use", help="Make it the task's corpus for its modality.")] = False,
     skip_bad: Annotated[
@@ -37,15 +38,27 @@ def add(
     ] = None,
     pattern: Pattern = None,
     columns: Columns = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=LABEL]", help="EEG: an event that begins a trial; repeatable."),
+    ] = None,
+    trial_s: Annotated[
+        str | None,
+        typer.Option(
+            "--trial-s", metavar="[FROM:]TO", help="EEG: seconds of a trial after its event, or of each file."
+        ),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what is understood of a table or names; write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show what is understood of a table, names or events; write nothing."),
     ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Check a corpus, copy it into the project and put it under DVC.
 
     Nothing is written unless every recording can be read. Recordings in a layout of their own are described by a table
-    (CSV, TSV, Parquet, JSON Lines; its columns are guessed, or named with --map) or by the names of the files.
+    (CSV, TSV, Parquet, JSON Lines; its columns are guessed, or named with --map) or by the names of the files. EEG
+    (EDF, BDF, GDF, BrainVision, EEGLAB, FIF, CNT) is cut into trials by events, by a table's start and end, or whole.
 
     [bold]Examples[/bold]
 
@@ -55,14 +68,20 @@ def add(
 
       $ jmml data add calls ~/calls --pattern '{speaker}/{session}/*_{label}.flac'
 
+      $ jmml data add brains ~/eeg --pattern '{subject}.edf' --event S1=happy --event S2=sad --trial-s 4
+
       $ jmml data add lab-eeg ~/lab/features.parquet --adapter table --modality eeg
     """
+    from jmml.data.listing.trials import Cutting, parse_events, parse_window
     from pipelines.corpora.add import add as add_corpus
     from pipelines.corpora.add import preview
     from pipelines.corpora.describing import Description
     from pipelines.workspace.project import Project
 
-    described = Description(table, pattern, pairs(columns))
+    window = None if trial_s is None else parse_window(trial_s)
+    described = Description(
+        table, pattern, pairs(columns), Cutting(parse_events(event or []), window), modality
+    )
     project = Project.find()
     if dry_run:
         seen = preview(name, path, adapter=adapter, description=described)

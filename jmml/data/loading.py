@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from jmml.config import FeaturesConfig, Modality
-from jmml.data.corpora import ADAPTERS, Corpus, Recording, detect_adapter, get_corpus, read_table
+from jmml.data.corpora import (
+    ADAPTERS,
+    Corpus,
+    EitherCorpus,
+    Recording,
+    detect_adapter,
+    get_corpus,
+    read_table,
+)
 from jmml.data.features.extract import extract_corpus
 from jmml.data.manifest import Manifest
 from jmml.data.table import FeatureTable
@@ -112,6 +120,8 @@ def load_corpus(
             "jmml.plugins.use_project(folder)",
         )
     reader = get_corpus(chosen, modality)
+    if modality is None and isinstance(reader, EitherCorpus) and (held := reader.held_in(root)) is not None:
+        reader = reader.holding(held)
     if reader.modality is None:
         raise CorpusError(
             f"adapter '{chosen}' does not say what it holds",

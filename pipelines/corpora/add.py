@@ -81,7 +81,7 @@ def add(
     ----------
     path : folder of the corpus, or one feature table.
     adapter : by default ``name`` where an adapter is called so, else recognised by the files.
-    modality : needed for feature tables alone; other adapters know it.
+    modality : needed for feature tables, and where a folder holds speech and EEG; else known.
     use : make it the task's corpus for its modality; its labels must then fit the task's label space.
     skip_bad : leave unreadable recordings out, here and in every later stage, instead of refusing the corpus.
     description : a table, a pattern of names or columns, for recordings in no layout that an adapter knows; they are
@@ -98,9 +98,9 @@ def add(
     in_place = source.resolve() == target.resolve()
     _check_name(project, name, source, in_place=in_place)
     _refuse_links(project, target)
-    recordings = _described(name, source, adapter, description or Description())
+    recordings = _described(name, source, adapter, replace(description or Description(), modality=modality))
     chosen = _choose_adapter(name, source, adapter) if recordings is None else FilesCorpus.name
-    reads = _choose_modality(chosen, modality)
+    reads = _choose_modality(chosen, modality) if recordings is None else recordings.modality
     corpus = open_corpus(name, chosen, reads) if recordings is None else FilesCorpus(recordings)
     if recordings is None:
         _check_names(source)
@@ -164,12 +164,16 @@ def _described(name: str, source: Path, adapter: str | None, description: Descri
     if adapter not in (None, FilesCorpus.name):
         if description:
             raise CorpusError(
-                f"--table, --pattern and --map describe files, not '{adapter}'", fix="leave one out"
+                f"--table, --pattern, --map, --event and --trial-s describe files, not '{adapter}'",
+                fix="leave one out",
             )
         return None
     if description or (adapter == FilesCorpus.name and source.is_dir()):
         return description.read(source)
-    if name in ADAPTERS or detect_adapter(source) is not None or not source.is_dir():
+    found = name if name in ADAPTERS else detect_adapter(source)
+    if found == FilesCorpus.name and source.is_dir():
+        return description.read(source)
+    if found is not None or not source.is_dir():
         return None
     try:
         return description.read(source)

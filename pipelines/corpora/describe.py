@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jmml.config import CorpusConfig, LabelSpace, TaskConfig
-from jmml.data.corpora import ADAPTERS
+from jmml.data.corpora import ADAPTERS, EitherCorpus
 from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.errors import LabelError
@@ -121,7 +121,12 @@ def list_adapters() -> list[AdapterEntry]:
     """Every adapter that is registered, by name."""
     shipped = ADAPTERS.own()
     made = {name: ADAPTERS[name]() for name in sorted(ADAPTERS)}
-    return [AdapterEntry(name, one.modality, one.layout, name not in shipped) for name, one in made.items()]
+    return [
+        AdapterEntry(
+            name, None if isinstance(one, EitherCorpus) else one.modality, one.layout, name not in shipped
+        )
+        for name, one in made.items()
+    ]
 
 
 def _span(low: int, high: int) -> str:

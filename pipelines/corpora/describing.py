@@ -7,13 +7,15 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jmml.data.features.audio import AUDIO
-from jmml.data.listing.recordings import FILE, Recordings, describe
-from jmml.errors import CorpusError
+from jmml.config import Modality
+from jmml.data.corpora.files import KINDS, FilesCorpus
+from jmml.data.listing.recordings import FILE, Recordings, describe, find_recordings
+from jmml.data.listing.trials import Cutting, cut
+from jmml.errors import CorpusError, DataError, nearest
 from jmml.files import atomic_folder, atomic_path
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
@@ -27,14 +29,20 @@ _PAPERS = ("readme", "license", "licence", "copying")  # what goes along with re
 
 @dataclass(frozen=True)
 class Description:
-    """How ``jmml data add --table|--pattern|--map`` is used."""
+    """How ``jmml data add --table|--pattern|--map|--event|--trial-s`` is used.
+
+    ``modality`` is what ``--modality`` says; left out, the files say it. ``cutting`` is for EEG alone.
+    """
 
     table: Path | None = None
     pattern: str | None = None
     columns: Mapping[str, str] | None = None
+    cutting: Cutting = field(default_factory=Cutting)
+    modality: str | None = None
 
     def __bool__(self) -> bool:
-        return self.table is not None or self.pattern is not None or bool(self.columns)
+        asked = self.table is not None or self.pattern is not None
+        return asked or bool(self.columns) or bool(self.cutting)
 
     def read(self, source: Path) -> Recordings:
         """What it says of the recordings below ``source``.
@@ -53,7 +61,51 @@ class Description:
             table = source / table
         if table is not None and not table.is_file():
             raise CorpusError("no such table", where=self.table, fix="check --table")
-        return describe(source, AUDIO, table=table, pattern=self.pattern, columns=self.columns)
+        kind = self._kind(source, table)
+        suffixes = KINDS[kind].suffixes
+        if kind != "eeg":
+            if self.cutting:
+                raise DataError(
+                    "--event and --trial-s cut EEG, not speech", where=source, fix="leave them out"
+                )
+            return describe(source, suffixes, table=table, pattern=self.pattern, columns=self.columns)
+        found = _eeg(source, suffixes, table, self.pattern, self.columns)
+        words = {word.casefold() for word in FilesCorpus.native_labels}
+        with progress_bar("read headers and events", "file") as progress:
+            return cut(source, found, self.cutting, words=words, progress=progress)
+
+    def _kind(self, source: Path, table: Path | None) -> Modality:
+        """What the recordings are: as asked for, as the table or the pattern names them, as the only ones there."""
+        if self.modality is not None:
+            if self.modality not in KINDS:
+                raise CorpusError(f"unknown modality '{self.modality}'; {nearest(self.modality, KINDS)}")
+            return next(kind for kind in KINDS if kind == self.modality)
+        there = {kind: len(find_recordings(source, KINDS[kind].suffixes)) for kind in KINDS}
+        kinds = [kind for kind in KINDS if there[kind]]
+        suffix = PurePosixPath(self.pattern or "").suffix.lower()
+        named = [kind for kind in kinds if suffix in KINDS[kind].suffixes]
+        if len(kinds) < 2 or named:
+            return (named or kinds or ["speech"])[0]
+        raise CorpusError(
+            f"holds {there['speech']} audio files and {there['eeg']} EEG recordings",
+            where=source,
+            fix="add each by itself: --modality speech, or --modality eeg",
+        )
+
+
+def _eeg(
+    source: Path,
+    suffixes: tuple[str, ...],
+    table: Path | None,
+    pattern: str | None,
+    columns: Mapping[str, str] | None,
+) -> Recordings:
+    try:
+        return describe(source, suffixes, table=table, pattern=pattern, columns=columns, labelled=False)
+    except DataError as error:
+        example = "--pattern '{subject}_{session}.edf'"
+        fix = (error.fix or "").replace("--pattern '{speaker}_{text}_{label}.wav'", example)
+        raise DataError(error.what, where=error.where, expected=error.expected, fix=fix or None) from None
 
 
 @dataclass(frozen=True)
@@ -70,6 +122,8 @@ class Preview:
             "name": self.name,
             "samples": len(frame),
             "sources": dict(self.recordings.sources),
+            "modality": self.recordings.modality,
+            "facts": self.recordings.facts,
             "problems": self.recordings.problems,
             "notes": self.recordings.notes,
             "rows": rows.to_dict("records"),
@@ -87,13 +141,18 @@ def understood(recordings: Recordings) -> list[str]:
     """What was taken for what, and how much there is of it."""
     frame = recordings.frame
     lines = [f"{name}: {source}" for name, source in _grouped(recordings.sources).items()]
-    counts = [f"{many(len(frame), 'recording')} of {many(frame['person'].nunique(), 'person', 'people')}"]
+    unit = "recording" if recordings.modality == "speech" else "trial"
+    counts = [f"{many(len(frame), unit)} of {many(frame['person'].nunique(), 'person', 'people')}"]
     if "label" in frame:
         labels = Counter(frame["label"].dropna())
         shown = ", ".join(f"{label} {count}" for label, count in labels.most_common(FEW))
         counts.append(shown + (f", ... ({len(labels)} labels)" if len(labels) > FEW else ""))
-    return [f"understood: {'; '.join(lines)}", f"found: {'; '.join(counts)}"] + [
-        f"note: {note}" for note in (*recordings.notes, *recordings.problems[:SHOWN])
+    notes = (*recordings.notes, *recordings.problems[:SHOWN])
+    return [
+        f"understood: {'; '.join(lines)}",
+        *recordings.facts,
+        f"found: {'; '.join(counts)}",
+        *(f"note: {note}" for note in notes),
     ]
 
 
@@ -114,7 +173,11 @@ def copy_described(source: Path, target: Path, recordings: Recordings, *, in_pla
         with atomic_path(target / FILE) as temporary:
             write_table(recordings, temporary)
         return
-    files = list(dict.fromkeys(recordings.frame["path"]))
+    files = [
+        place
+        for path in dict.fromkeys(recordings.frame["path"])
+        for place in (path, *(_beside(path, name) for name in recordings.companions.get(path, ())))
+    ]
     with atomic_folder(target) as temporary, progress_bar(f"copy to {target.name}", "file") as progress:
         for done, place in enumerate(files, start=1):
             (temporary / place).parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +187,10 @@ def copy_described(source: Path, target: Path, recordings: Recordings, *, in_pla
             if entry.is_file(follow_symlinks=False) and entry.name.lower().startswith(_PAPERS):
                 shutil.copy2(entry.path, temporary / entry.name)
         write_table(recordings, temporary / FILE)
+
+
+def _beside(path: str, name: str) -> str:
+    return PurePosixPath(path).with_name(name).as_posix()
 
 
 def write_table(recordings: Recordings, path: Path) -> None:

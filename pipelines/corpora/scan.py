@@ -10,7 +10,7 @@ import pandas as pd
 
 from jmml.config import Modality
 from jmml.data.copies import fingerprint, together
-from jmml.data.corpora import Corpus, get_corpus
+from jmml.data.corpora import Corpus, EitherCorpus, get_corpus
 from jmml.data.corpora.table import TableCorpus
 from jmml.data.manifest import Manifest
 from jmml.errors import CorpusError, RecordingError
@@ -25,8 +25,8 @@ SAID = ("group", "label", "valence", "arousal")  # what one recording cannot be 
 def open_corpus(name: str, adapter: str, modality: Modality) -> Corpus:
     """The adapter of a corpus; :class:`~jmml.errors.CorpusError` when it reads the other modality."""
     corpus = get_corpus(adapter)
-    if isinstance(corpus, TableCorpus):
-        return replace(corpus, modality=modality)
+    if isinstance(corpus, EitherCorpus):
+        return corpus.holding(modality)
     if corpus.modality != modality:
         raise CorpusError(
             f"adapter '{adapter}' reads {corpus.modality}, the settings say {modality}",

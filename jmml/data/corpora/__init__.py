@@ -17,6 +17,7 @@ from jmml.config import Modality
 from jmml.data.corpora._base import (
     MANIFEST_COLUMNS,
     Corpus,
+    EitherCorpus,
     FileCorpus,
     Listing,
     Manifest,
@@ -37,6 +38,7 @@ __all__ = [
     "MANIFEST_COLUMNS",
     "CodedCorpus",
     "Corpus",
+    "EitherCorpus",
     "FileCorpus",
     "Listing",
     "Manifest",
@@ -65,7 +67,7 @@ ADAPTERS: Registry[Callable[[], Corpus]] = CORPORA
 def get_corpus(adapter: str, modality: Modality | None = None) -> Corpus:
     """The adapter of that name.
 
-    ``modality`` is what the settings say the corpus holds; tables take it over.
+    ``modality`` is what the settings say the corpus holds; adapters of either modality take it over.
 
     Raises
     ------
@@ -75,6 +77,8 @@ def get_corpus(adapter: str, modality: Modality | None = None) -> Corpus:
     corpus = ADAPTERS[adapter]()
     if modality is None or modality == corpus.modality:
         return corpus
+    if isinstance(corpus, EitherCorpus):
+        return corpus.holding(modality)
     if corpus.modality is None:
         return TableCorpus(modality)
     raise CorpusError(f"'{adapter}' holds {corpus.modality}", expected=modality, fix="correct the modality")

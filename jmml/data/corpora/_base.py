@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from jmml.printable import is_utf8
 __all__ = [
     "MANIFEST_COLUMNS",
     "Corpus",
+    "EitherCorpus",
     "FileCorpus",
     "Listing",
     "Manifest",
@@ -90,6 +91,19 @@ class Corpus(Protocol):
 
     def read(self, root: Path, row: Any) -> Recording:
         """The recording of one manifest row (a named tuple or a Series)."""
+        ...
+
+
+@runtime_checkable
+class EitherCorpus(Protocol):
+    """An adapter that reads speech or EEG, as the settings say."""
+
+    def holding(self, modality: Modality) -> Corpus:
+        """The adapter of one modality."""
+        ...
+
+    def held_in(self, root: Path) -> Modality | None:
+        """What the files under ``root`` are; None where they do not say, or are both."""
         ...
 
 

@@ -1,13 +1,13 @@
-"""Any folder of speech recordings, with one table that says who speaks in each and with which emotion."""
+"""Any folder of recordings, speech or EEG, with one table that says who is in each and with which emotion."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from jmml.config import Modality
 from jmml.data.corpora._base import FileCorpus, Listing, ManifestRow, Recording, Remark, field_of
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import measure_audio
+from jmml.data.eeg_files.reading import EEG, inspect_eeg, read_eeg
 from jmml.data.features.audio import AUDIO, check_audio, load_audio
 from jmml.data.listing.recordings import FILE, Recordings, describe
 from jmml.data.manifest import CONTEXT_COLUMNS
@@ -52,23 +53,84 @@ class Row:
     context: Mapping[str, Any]
 
 
+Signal = tuple[np.ndarray, float, tuple[str, ...]]
+
+
+class Kind(NamedTuple):
+    """How files of one modality are read, from one second to another (None: from the beginning, to the end).
+
+    ``inspect`` gives seconds, sample rate and what a person should know; ``content`` a digest; ``read`` signals
+    (channels, samples), sample rate and names of channels. The last argument is what messages call the recording.
+    """
+
+    suffixes: tuple[str, ...]
+    inspect: Callable[[Path, str], tuple[float, float, Remark | None]]
+    content: Callable[[Path, float | None, float | None, str], str]
+    read: Callable[[Path, float | None, float | None, str], Signal]
+
+
+def _inspect_speech(path: Path, where: str) -> tuple[float, float, Remark | None]:
+    return measure_audio(path, where=where)
+
+
+def _hash_speech(path: Path, start_s: float | None, end_s: float | None, where: str) -> str:
+    content = sha256_file(path)
+    if start_s is None and end_s is None:
+        return content
+    return hashlib.sha256(f"{content} {start_s} {end_s}".encode()).hexdigest()
+
+
+def _read_speech(path: Path, start_s: float | None, end_s: float | None, where: str) -> Signal:
+    signal, rate = load_audio(path)
+    if start_s is not None or end_s is not None:
+        start = round((start_s or 0.0) * rate)
+        end = None if end_s is None else round(end_s * rate)
+        signal = np.ascontiguousarray(signal[start:end])
+        check_audio(signal, rate, where=where)
+    return signal[np.newaxis, :], rate, ("mono",)
+
+
+def _inspect_brain(path: Path, where: str) -> tuple[float, float, Remark | None]:
+    found = inspect_eeg(path, where=where)
+    left = f"{', '.join(found.others)} left out, as no EEG" if found.others else ""
+    return found.duration_s, found.sample_rate_hz, Remark(left, where) if left else None
+
+
+def _hash_brain(path: Path, start_s: float | None, end_s: float | None, where: str) -> str:
+    """Of the signals: headers name their files, so that a renamed copy has other bytes."""
+    signal, rate, channels = read_eeg(path, start_s, end_s, where=where)
+    digest = hashlib.sha256(f"{rate} {' '.join(channels)} ".encode())
+    digest.update(np.ascontiguousarray(signal, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _read_brain(path: Path, start_s: float | None, end_s: float | None, where: str) -> Signal:
+    return read_eeg(path, start_s, end_s, where=where)
+
+
+KINDS: Mapping[Modality, Kind] = {
+    "speech": Kind(AUDIO, _inspect_speech, _hash_speech, _read_speech),
+    "eeg": Kind(EEG, _inspect_brain, _hash_brain, _read_brain),
+}
+
+
 @register_corpus("files")
 class FilesCorpus(FileCorpus[Row]):
     """Recordings in any folders, and ``recordings.csv``, which names them by ``path``.
 
-    The table has a ``speaker`` and a ``label`` (or ``valence`` and ``arousal``) per row; ``start_s`` and ``end_s`` cut
-    a segment out of a long recording. ``jmml data add NAME PATH`` writes it from a table of any other form or from the
-    names of the files.
+    The table has a ``speaker`` (or subject) and a ``label`` (or ``valence`` and ``arousal``) per row; ``start_s`` and
+    ``end_s`` cut a segment or trial out of a long recording. ``jmml data add NAME PATH`` writes it from a table of any
+    other form, from the names of the files, or from the events inside of EEG recordings.
 
     Parameters
     ----------
     described : what is known of the recordings, where the table is not written yet.
+    modality : speech, or EEG (all formats of :data:`jmml.data.eeg_files.reading.FORMATS`).
     """
 
     name = "files"
-    modality: Modality = "speech"
     layout = (
-        f"{FILE} (path, speaker, label or valence and arousal) beside audio files; `jmml data add` writes it"
+        f"{FILE} (path, speaker, label or valence and arousal) beside audio or EEG; `jmml data add` writes it"
     )
     native_labels: Mapping[str, str] = {
         form: emotion
@@ -77,15 +139,20 @@ class FilesCorpus(FileCorpus[Row]):
         for form in (word, word.capitalize(), word.upper())
     }
 
-    def __init__(self, described: Recordings | None = None) -> None:
+    def __init__(self, described: Recordings | None = None, modality: Modality = "speech") -> None:
+        self.modality: Modality = modality if described is None else described.modality
         self._described = described
         self._by_id: dict[str, Row] | None = None
 
+    def holding(self, modality: Modality) -> FilesCorpus:
+        return FilesCorpus(modality=modality)
+
+    def held_in(self, root: Path) -> Modality | None:
+        """By the first file that the table names."""
+        return next((kind for kind in KINDS if _names_some(root, KINDS[kind])), None)
+
     def recognises(self, root: Path) -> bool:
-        try:
-            return (root / FILE).is_file() and bool(len(self._of(root).frame))
-        except DataError:
-            return False
+        return self.held_in(root) is not None
 
     def list_sources(self, root: Path) -> Listing[Row]:
         described = self._of(root)
@@ -96,11 +163,10 @@ class FilesCorpus(FileCorpus[Row]):
 
     def inspect(self, root: Path, source: Row) -> Iterator[ManifestRow | RecordingError | Remark]:
         file = root / source.path
-        duration_s, sample_rate_hz, remark = measure_audio(file, where=source.path)
+        kind, start, end = KINDS[self.modality], source.start_s, source.end_s
+        duration_s, sample_rate_hz, remark = kind.inspect(file, source.path)
         if remark is not None:
             yield remark
-        content = sha256_file(file)
-        start, end = source.start_s, source.end_s
         if start is not None or end is not None:
             if (end if end is not None else start or 0.0) > duration_s + 0.5 / sample_rate_hz:
                 raise RecordingError(
@@ -108,23 +174,21 @@ class FilesCorpus(FileCorpus[Row]):
                     where=source.path,
                 )
             duration_s = (duration_s if end is None else end) - (start or 0.0)
-            content = hashlib.sha256(f"{content} {start} {end}".encode()).hexdigest()
+        content = kind.content(file, start, end, source.path)
         yield ManifestRow(
-            id=source.id, path=source.path, item=source.item, modality="speech", label=source.label,
+            id=source.id, path=source.path, item=source.item, modality=self.modality, label=source.label,
             valence=source.valence, arousal=source.arousal, group=str(source.person), duration_s=duration_s,
             sample_rate_hz=sample_rate_hz, content_hash=content, **source.context,
         )  # fmt: skip
 
     def read(self, root: Path, row: Any) -> Recording:
-        """The recording, or its segment, as one channel ``"mono"``, at the sample rate of its file."""
-        signal, rate = load_audio(root / field_of(row, "path"))
+        """The recording, or its segment, at the sample rate of its file: one channel ``"mono"``, or EEG in volts."""
         source = self._row(root, field_of(row, "id"))
-        if source.start_s is not None or source.end_s is not None:
-            start = round((source.start_s or 0.0) * rate)
-            end = None if source.end_s is None else round(source.end_s * rate)
-            signal = np.ascontiguousarray(signal[start:end])
-            check_audio(signal, rate, where=field_of(row, "id"))
-        return Recording(signal[np.newaxis, :], rate, ("mono",))
+        place = str(field_of(row, "path"))
+        signal, rate, channels = KINDS[self.modality].read(
+            root / place, source.start_s, source.end_s, source.id
+        )
+        return Recording(signal, rate, channels)
 
     def _row(self, root: Path, identity: str) -> Row:
         if self._described is not None:
@@ -132,7 +196,7 @@ class FilesCorpus(FileCorpus[Row]):
                 self._by_id = {row.id: row for row in rows_of(self._described.frame)}
             rows = self._by_id
         else:
-            rows = _read_once(root / FILE, (root / FILE).stat().st_mtime_ns)
+            rows = _read_once(root / FILE, self.modality, (root / FILE).stat().st_mtime_ns)
         if identity not in rows:
             raise RecordingError(f"not in {FILE} any more", where=identity, fix="run `dvc repro`")
         return rows[identity]
@@ -144,7 +208,7 @@ class FilesCorpus(FileCorpus[Row]):
             raise CorpusError(
                 f"no {FILE}", where=root, expected=self.layout, fix="`jmml data add` writes one"
             )
-        return describe(root, AUDIO, table=root / FILE)
+        return describe(root, KINDS[self.modality].suffixes, table=root / FILE)
 
 
 def rows_of(frame: pd.DataFrame) -> list[Row]:
@@ -180,5 +244,13 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
 
 
 @lru_cache(maxsize=8)
-def _read_once(table: Path, changed: int) -> dict[str, Row]:
-    return {row.id: row for row in rows_of(describe(table.parent, AUDIO, table=table).frame)}
+def _read_once(table: Path, modality: Modality, changed: int) -> dict[str, Row]:
+    described = describe(table.parent, KINDS[modality].suffixes, table=table)
+    return {row.id: row for row in rows_of(described.frame)}
+
+
+def _names_some(root: Path, kind: Kind) -> bool:
+    try:
+        return (root / FILE).is_file() and bool(len(describe(root, kind.suffixes, table=root / FILE).frame))
+    except DataError:
+        return False

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from jmml.config import Modality
 from jmml.data.corpora._base import Manifest, ManifestRow, Progress, Recording, check_root, files_in
 from jmml.data.corpora._register import register_corpus
+from jmml.data.eeg_files.reading import EEG
 from jmml.data.features.audio import AUDIO
 from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError
@@ -47,11 +48,17 @@ class TableCorpus:
     layout: str = _LAYOUT
     native_labels: Mapping[str, str] = field(default_factory=dict)
 
+    def holding(self, modality: Modality) -> TableCorpus:
+        return replace(self, modality=modality)
+
+    def held_in(self, root: Path) -> Modality | None:
+        return self.modality
+
     def recognises(self, root: Path) -> bool:
         if root.is_file():
             return root.suffix.lower() in _SUFFIXES
         # A table beside recordings is about them.
-        return len(files_in(root, suffixes=_SUFFIXES)) == 1 and not _has_audio(root)
+        return len(files_in(root, suffixes=_SUFFIXES)) == 1 and not _has_recordings(root)
 
     def scan(self, root: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
         """See :meth:`jmml.data.corpora.Corpus.scan`; a table is usable as a whole or not at all."""
@@ -111,8 +118,8 @@ def _told_apart(rows: pd.DataFrame) -> bool:
     return any(rows[key].nunique(dropna=False) > 1 for key in ("group", "label", *_RATINGS))
 
 
-def _has_audio(root: Path) -> bool:
-    return any(file.suffix.lower() in AUDIO for file in root.rglob("*"))
+def _has_recordings(root: Path) -> bool:
+    return any(file.suffix.lower() in (*AUDIO, *EEG) for file in root.rglob("*"))
 
 
 def find_table(root: Path) -> Path:

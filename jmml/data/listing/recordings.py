@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from jmml.config import Modality
 from jmml.data.listing.columns import clean, guess
 from jmml.data.listing.naming import Naming, naming_of
 from jmml.data.listing.tables import SUFFIXES, read_text
@@ -39,12 +40,18 @@ class Recordings:
     sources : field -> where it was read, for people.
     problems : one line per row that names no recording.
     notes : one line per kind of thing that was left out.
+    modality : what the recordings hold.
+    facts : lines on what was found inside of them (events, channels).
+    companions : path -> names of the files beside it that belong to it.
     """
 
     frame: pd.DataFrame
     sources: Mapping[str, str]
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    modality: Modality = "speech"
+    facts: list[str] = field(default_factory=list)
+    companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def find_recordings(root: Path, suffixes: Iterable[str]) -> list[str]:
@@ -81,6 +88,7 @@ def describe(
     table: Path | None = None,
     pattern: str | None = None,
     columns: Mapping[str, str] | None = None,
+    labelled: bool = True,
 ) -> Recordings:
     """What a table, or the names of files, or both say of the recordings below ``root``.
 
@@ -91,6 +99,7 @@ def describe(
         unless there is a ``pattern``.
     pattern : how the files are named; what the table says comes first.
     columns : field -> column where the names of columns do not say it.
+    labelled : whether it must say which emotion each is; False where events inside of the recordings may.
 
     Raises
     ------
@@ -121,9 +130,9 @@ def describe(
     else:
         found = _by_table(root, files, table, columns or {}, naming)
     for needed, what in (("person", "who speaks"), ("label", "which emotion it is")):
-        if needed not in found.frame and not (
-            needed == "label" and {"valence", "arousal"} <= set(found.frame)
-        ):
+        if needed == "label" and (not labelled or {"valence", "arousal"} <= set(found.frame)):
+            continue
+        if needed not in found.frame:
             beside = "" if table is None else f" of {table.name}"
             raise DataError(
                 f"nothing says {what}",

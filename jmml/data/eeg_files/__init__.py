@@ -1,0 +1,1 @@
+"""EEG files of laboratories, read through MNE: EDF, BDF, GDF, BrainVision, EEGLAB, FIF, Neuroscan CNT."""

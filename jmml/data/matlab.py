@@ -1,0 +1,143 @@
+"""MATLAB files up to version 7, read in bounded memory.
+
+A .mat file is a list of elements; a compressed one may unpack to a thousand times its size, and so is measured before
+it is read. Version 7.3 is HDF5, which needs a package that the project does without.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jmml.errors import RecordingError
+
+MAX_BYTES = 4 * 2**30  # of one variable, unpacked; DREAMER, the largest that is known here, has 2 GiB
+MAX_RATIO = 100  # unpacked to packed, of variables above FREE; samples of an amplifier reach ten
+FREE = 64 * 2**20
+_HEADER = 128
+_COMPRESSED, _MATRIX = 15, 14
+_NUMERIC = range(6, 16)  # classes of plain arrays; those before hold other variables
+_STEP = 1 << 20
+_BROKEN = (
+    ValueError, TypeError, KeyError, IndexError, OSError, EOFError, MemoryError, OverflowError, AttributeError,
+    RecursionError, struct.error, zlib.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of a file by its head: what it is called, its shape, and whether it is a plain array."""
+
+    name: str
+    shape: tuple[int, ...]
+    numeric: bool
+
+
+def load_mat(path: Path, names: Sequence[str] | None = None, *, where: object = None) -> dict[str, Any]:
+    """Variables of a MATLAB file of version 7 or older, as :func:`scipy.io.loadmat` gives them.
+
+    Raises
+    ------
+    RecordingError : the file is missing, empty, truncated, of version 7.3, or unpacks to more than
+        :data:`MAX_BYTES` or :data:`MAX_RATIO` times its size.
+    """
+    from scipy.io import loadmat
+
+    where = path if where is None else where
+    try:
+        if path.stat().st_size == 0:
+            raise RecordingError("the file is empty (0 bytes)")
+        wanted = None if names is None else set(names)
+        check_mat(path, wanted)
+        content = loadmat(path, variable_names=None if names is None else list(names))
+    except FileNotFoundError:
+        raise RecordingError("no such file", where=where) from None
+    except RecordingError as error:
+        raise RecordingError(error.what, where=where, expected=error.expected, fix=error.fix) from None
+    except Exception as error:
+        if not isinstance(error, (*_BROKEN, NotImplementedError)) and "Mat" not in type(error).__name__:
+            raise
+        raise RecordingError(
+            f"truncated, or not a MATLAB file ({type(error).__name__})", where=where
+        ) from None
+    return {name: value for name, value in content.items() if not name.startswith("__")}
+
+
+def numbers(content: dict[str, Any], name: str, where: object) -> np.ndarray:
+    """A variable that is a plain array of numbers; :class:`RecordingError` for another."""
+    value = content[name]
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iufb":
+        raise RecordingError(f"'{name}' holds no numbers", where=where)
+    return value
+
+
+def check_mat(path: Path, names: set[str] | None = None) -> list[Variable]:
+    """The variables of a file, those of ``names`` measured (all, where it is None); see :func:`load_mat`."""
+    size = path.stat().st_size
+    found: list[Variable] = []
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+        if b"MATLAB 7.3" in head[:116] or head[:8] == b"\x89HDF\r\n\x1a\n":
+            raise RecordingError(
+                "a MATLAB 7.3 file", expected="version 7 or older", fix="save it with the option -v7"
+            )
+        order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
+        if order is None:
+            return []  # version 4, or no MATLAB file: nothing is packed there, and scipy says which
+        while len(tag := file.read(8)) == 8:
+            kind, length = struct.unpack(f"{order}II", tag)
+            start = file.tell()
+            if start + length > size:
+                raise RecordingError(f"is truncated ({start + length} bytes announced, {size} present)")
+            if kind == _COMPRESSED:
+                found.append(_measured(file.read(min(length, size)), order, names))
+            elif kind == _MATRIX:
+                found.append(_head(file.read(min(length, 4096)), order))
+            file.seek(start + length)
+    return found
+
+
+def _measured(packed: bytes, order: str, names: set[str] | None) -> Variable:
+    """The head of a packed variable, which must not unpack to too much."""
+    unpack = zlib.decompressobj()
+    first = unpack.decompress(packed, 4096)
+    if len(first) < 8:
+        raise RecordingError("is truncated, or damaged: a variable of no bytes")
+    variable = _head(first[8:], order)
+    if names is not None and variable.name not in names:
+        return variable
+    limit = min(MAX_BYTES, max(FREE, MAX_RATIO * len(packed)))
+    total, tail = len(first), unpack.unconsumed_tail
+    while tail and total <= limit:
+        total += len(unpack.decompress(tail, _STEP))
+        tail = unpack.unconsumed_tail
+    if total > limit:
+        raise RecordingError(
+            f"'{variable.name}' has {len(packed)} bytes and unpacks to more than {limit} (a zlib bomb?)",
+            expected=f"at most {MAX_RATIO} times its size, and {MAX_BYTES // 2**30} GiB",
+        )
+    return variable
+
+
+def _head(data: bytes, order: str) -> Variable:
+    """Class, shape and name: the first three elements of a matrix."""
+    at, parts = 0, []
+    for _ in range(3):
+        if len(data) < at + 8:
+            raise RecordingError("is truncated, or damaged: a variable without a head")
+        small, length = struct.unpack_from(f"{order}II", data, at)
+        if small >> 16:  # a short element: its length stands in the upper half of its kind
+            parts.append(data[at + 4 : at + 4 + (small >> 16)])
+            at += 8
+        else:
+            parts.append(data[at + 8 : at + 8 + length])
+            at += 8 + -(-length // 8) * 8
+    flags = struct.unpack_from(f"{order}I", parts[0])[0] if len(parts[0]) >= 4 else 0
+    shape = struct.unpack(f"{order}{len(parts[1]) // 4}i", parts[1][: len(parts[1]) // 4 * 4])
+    return Variable(parts[2].decode("latin1"), shape, (flags & 0xFF) in _NUMERIC)
