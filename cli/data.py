@@ -48,6 +48,24 @@ def add(
             "--trial-s", metavar="[FROM:]TO", help="EEG: seconds of a trial after its event, or of each file."
         ),
     ] = None,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--feature", help="A column of a feature table that is one, whatever it looks like; repeatable."
+        ),
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option("--leave-out", help="A column of a feature table that is no feature; repeatable."),
+    ] = None,
+    windows: Annotated[
+        bool | None,
+        typer.Option(
+            "--windows/--no-windows",
+            help="Whether rows of a feature table whose ids differ in their last number are of one recording.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show what is understood of a table, names or events; write nothing."),
@@ -73,6 +91,7 @@ def add(
       $ jmml data add lab-eeg ~/lab/features.parquet --adapter table --modality eeg
     """
     from jmml.data.listing.trials import Cutting, parse_events, parse_window
+    from pipelines.corpora.add import Columns as TableColumns
     from pipelines.corpora.add import add as add_corpus
     from pipelines.corpora.add import preview
     from pipelines.corpora.describing import Description
@@ -100,6 +119,7 @@ def add(
         use=use,
         skip_bad=skip_bad,
         description=described,
+        columns=TableColumns(feature or [], leave_out or [], windows),
     )
     if json:
         print_json(result.as_dict())

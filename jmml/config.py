@@ -98,6 +98,10 @@ class CorpusConfig(Section):
     ``labels`` overrides the adapter's map (native label to a class of the label space);
     ``unmapped`` says what happens to labels that have no place: an error that lists them, or dropped;
     ``skip_bad`` leaves unreadable recordings out instead of stopping.
+
+    Of a table of features, ``features`` names columns that are features although they look like an index, a rating or a
+    code, ``leave_out`` columns that are none, and ``windows`` says whether rows whose ids differ in their last number
+    alone are windows of one recording. Where they say nothing they are not part of the settings.
     """
 
     adapter: AdapterName
@@ -107,6 +111,26 @@ class CorpusConfig(Section):
     unmapped: Literal["error", "drop"] = "error"
     skip_bad: bool = False
     rating_threshold: float = 5.0
+    features: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
+    leave_out: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
+    windows: bool | None = None
+
+    @model_validator(mode="after")
+    def _of_tables_alone(self) -> CorpusConfig:
+        said = [name for name in _OF_TABLES if getattr(self, name) not in ([], None)]
+        if said and self.adapter != "table":
+            raise ValueError(f"{said[0]}: is of tables of features, not of '{self.adapter}'")
+        if both := sorted(set(self.features) & set(self.leave_out)):
+            raise ValueError(f"leave_out: '{both[0]}' is among the features")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        return {key: value for key, value in data.items() if key not in _OF_TABLES or value not in ([], None)}
+
+
+_OF_TABLES = ("features", "leave_out", "windows")
 
 
 class TaskConfig(Section):

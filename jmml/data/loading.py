@@ -6,7 +6,7 @@ The stages of a project take the same steps one at a time, with DVC between them
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,8 @@ from jmml.data.corpora import (
     Recording,
     detect_adapter,
     get_corpus,
-    read_table,
 )
+from jmml.data.corpora.table import TableCorpus
 from jmml.data.features.extract import extract_corpus
 from jmml.data.manifest import Manifest
 from jmml.data.table import FeatureTable
@@ -78,6 +78,9 @@ def load_corpus(
     name: str | None = None,
     modality: Modality | None = None,
     skip_bad: bool = False,
+    features: Sequence[str] = (),
+    leave_out: Sequence[str] = (),
+    windows: bool | None = None,
 ) -> LoadedCorpus:
     """The corpus under ``path``: every file found, its header read and its bytes hashed.
 
@@ -88,6 +91,8 @@ def load_corpus(
     name : what to call it; the adapter's name if left out. Two corpora of one task need two names.
     modality : ``"speech"`` or ``"eeg"``, for tables, which do not say what they hold.
     skip_bad : leave unreadable recordings out, with a warning that counts them, instead of raising.
+    features, leave_out, windows : of a table: columns that are features all the same, or none, and whether rows whose
+        ids differ in their last number alone are windows of one recording (:func:`jmml.data.corpora.read_table`).
 
     Raises
     ------
@@ -128,9 +133,14 @@ def load_corpus(
             where=root,
             fix='give modality="speech" or "eeg"',
         )
+    holds = reader.modality
+    if isinstance(reader, TableCorpus):
+        reader = replace(reader, features=tuple(features), leave_out=tuple(leave_out), windows=windows)
+    elif features or leave_out or windows is not None:
+        raise CorpusError(f"features, leave_out and windows are of tables, not of '{chosen}'", where=root)
     manifest = replace(reader.scan(root, skip_bad=skip_bad), corpus=name or chosen)
     _warn(manifest.corpus, manifest.skipped)
-    return LoadedCorpus(manifest.corpus, chosen, root, reader.modality, manifest, reader)
+    return LoadedCorpus(manifest.corpus, chosen, root, holds, manifest, reader)
 
 
 def extract_features(
@@ -181,8 +191,8 @@ def extract_features(
             expected="what load_corpus returned",
             fix="extract_features(load_corpus(path))",
         )
-    if corpus.reader.name == "table":
-        table = read_table(corpus.root, corpus.name, corpus.modality)
+    if isinstance(corpus.reader, TableCorpus):
+        table = corpus.reader.table(corpus.root, corpus.name)
     else:
         table, skipped = extract_corpus(
             corpus.manifest.frame,

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,14 +20,24 @@ from jmml.files import atomic_folder, atomic_path
 from jmml.printable import is_utf8
 from pipelines.corpora.describing import Description, Preview, copy_described, understood, what_lies_in
 from pipelines.corpora.dvc_record import errors_reported, track
-from pipelines.corpora.scan import admit, open_corpus
+from pipelines.corpora.scan import admit, features_line, features_of, open_corpus
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 from pipelines.workspace.settings_file import with_corpus
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+MOST = 12  # features that are listed
 _LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are not data
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How ``jmml data add --feature|--leave-out|--windows`` is used, for tables of features."""
+
+    features: list[str] = field(default_factory=list)
+    leave_out: list[str] = field(default_factory=list)
+    windows: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ class AddResult:
     used: bool
     notes: tuple[str, ...] = ()
     understood: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,6 +67,7 @@ class AddResult:
         return [
             f"{self.name}: {what}, read as '{self.adapter}', in {self.path} (DVC {self.dvc_hash})",
             *self.understood,
+            *features_line(self.features, MOST),
             *(f"note: {note}" for note in self.notes),
             f"next: {use}; `git add {self.path}.dvc params.yaml`, then `dvc repro`",
         ]
@@ -71,6 +83,7 @@ def add(
     use: bool = False,
     skip_bad: bool = False,
     description: Description | None = None,
+    columns: Columns | None = None,
 ) -> AddResult:
     """Bring a corpus into the project: check it, copy it to data/raw/NAME, track it, enter it in params.yaml.
 
@@ -86,6 +99,7 @@ def add(
     skip_bad : leave unreadable recordings out, here and in every later stage, instead of refusing the corpus.
     description : a table, a pattern of names or columns, for recordings in no layout that an adapter knows; they are
         copied alone, with a table of what was understood.
+    columns : what a table of features has features in, where its columns do not say so.
 
     Raises
     ------
@@ -101,14 +115,15 @@ def add(
     recordings = _described(name, source, adapter, replace(description or Description(), modality=modality))
     chosen = _choose_adapter(name, source, adapter) if recordings is None else FilesCorpus.name
     reads = _choose_modality(chosen, modality) if recordings is None else recordings.modality
-    corpus = open_corpus(name, chosen, reads) if recordings is None else FilesCorpus(recordings)
+    place = target.relative_to(project.root).as_posix()
+    settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
+    settings |= asdict(columns or Columns())
+    entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
+    corpus = open_corpus(name, entry) if recordings is None else FilesCorpus(recordings)
     if recordings is None:
         _check_names(source)
     with progress_bar(f"check {name}", "file") as progress:
         manifest = admit(name, corpus, source, skip_bad=skip_bad, progress=progress)
-    place = target.relative_to(project.root).as_posix()
-    settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
-    entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
     params_text = with_corpus(project.params_path, name, entry, use=use)
     if use:
         map_labels(manifest.frame, chosen, project.params.task.label_space, where=name)
@@ -139,6 +154,7 @@ def add(
         understood=()
         if recordings is None
         else tuple(understood(replace(recordings, notes=[], problems=[]))),
+        features=features_of(corpus, source),
     )
 
 

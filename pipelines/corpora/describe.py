@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.errors import LabelError
 from pipelines.corpora.dvc_record import DvcRecord
-from pipelines.corpora.scan import open_corpus, read_manifest, scan
+from pipelines.corpora.scan import features_line, features_of, open_corpus, read_manifest, scan
 from pipelines.reporting.progress import progress_bar
 from pipelines.workspace.project import Project
 
@@ -68,6 +68,7 @@ class CorpusSummary:
     skipped: list[str]
     digest: str
     dvc_hash: str | None
+    features: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -89,6 +90,9 @@ class CorpusSummary:
             ("labels", counted(self.labels) or "none, ratings only"),
             (self.label_space, counted(self.classes) if self.classes else str(self.unmapped)),
         ]
+        if self.features:
+            number, _, names = features_line(self.features)[0].partition(" features: ")
+            rows.append(("features", f"{number}: {names}"))
         if duration:
             spread = f"{duration['min']:.2f} to {duration['max']:.2f} s, mean {duration['mean']:.2f} s"
             rows.append(("duration", f"{duration['total'] / 60:.1f} minutes, {spread}"))
@@ -161,13 +165,16 @@ def show(project: Project, name: str) -> CorpusSummary:
     config = project.corpus(name)
     manifest = read_manifest(project, name)
     if manifest is None:
-        corpus = open_corpus(name, config.adapter, config.modality)
+        corpus = open_corpus(name, config)
         with progress_bar(f"read {name}", "file") as progress:
             folder, skip_bad = project.corpus_dir(name), config.skip_bad
             manifest = scan(name, corpus, folder, skip_bad=skip_bad, progress=progress)
     with DvcRecord.of(project) as record:
         dvc_hash = record.hash_of(project.corpus_dir(name))
-    return summarise(manifest, config, project.params.task, dvc_hash=dvc_hash)
+    summary = summarise(manifest, config, project.params.task, dvc_hash=dvc_hash)
+    if not project.corpus_dir(name).exists():
+        return summary
+    return replace(summary, features=features_of(open_corpus(name, config), project.corpus_dir(name)))
 
 
 def summarise(

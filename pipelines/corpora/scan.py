@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from jmml.config import Modality
+from jmml.config import CorpusConfig
 from jmml.data.copies import fingerprint, together
 from jmml.data.corpora import Corpus, EitherCorpus, get_corpus
 from jmml.data.corpora.table import TableCorpus
@@ -22,9 +23,18 @@ SHOWN = 3
 SAID = ("group", "label", "valence", "arousal")  # what one recording cannot be twice
 
 
-def open_corpus(name: str, adapter: str, modality: Modality) -> Corpus:
+def open_corpus(name: str, config: CorpusConfig) -> Corpus:
     """The adapter of a corpus; :class:`~jmml.errors.CorpusError` when it reads the other modality."""
+    adapter, modality = config.adapter, config.modality
     corpus = get_corpus(adapter)
+    if isinstance(corpus, TableCorpus):
+        return replace(
+            corpus,
+            modality=modality,
+            features=tuple(config.features),
+            leave_out=tuple(config.leave_out),
+            windows=config.windows,
+        )
     if isinstance(corpus, EitherCorpus):
         return corpus.holding(modality)
     if corpus.modality != modality:
@@ -34,6 +44,25 @@ def open_corpus(name: str, adapter: str, modality: Modality) -> Corpus:
             fix=f"set its modality to {corpus.modality}",
         )
     return corpus
+
+
+def features_of(corpus: Corpus, root: Path) -> tuple[str, ...]:
+    """The features of a table, with their units; none of recordings, which have them extracted."""
+    if not isinstance(corpus, TableCorpus):
+        return ()
+    table = corpus.table(root, corpus.name)
+    return tuple(
+        name if unit == "1" else f"{name} [{unit}]"
+        for name, unit in zip(table.names, table.units, strict=True)
+    )
+
+
+def features_line(features: Sequence[str], most: int | None = None) -> list[str]:
+    """``2 features: 1 f0_mean [Hz], 2 jitter``, some in the middle left out beyond ``most``; no line for none."""
+    shown = [f"{number} {name}" for number, name in enumerate(features, 1)]
+    if most is not None and len(shown) > most:
+        shown = [*shown[: most - 1], "...", shown[-1]]
+    return [f"{many(len(features), 'feature')}: {', '.join(shown)}"] if features else []
 
 
 def scan(

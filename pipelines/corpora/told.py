@@ -70,7 +70,7 @@ def with_corpus(frame: pd.DataFrame, project: Project, name: str) -> tuple[pd.Da
     config = project.corpus(name)
     manifest = read_manifest(project, name)
     if manifest is None:
-        corpus = open_corpus(name, config.adapter, config.modality)
+        corpus = open_corpus(name, config)
         with progress_bar(f"read {name}", "file") as progress:
             manifest = scan(
                 name, corpus, project.corpus_dir(name), skip_bad=config.skip_bad, progress=progress

@@ -97,7 +97,7 @@ def _verify(project: Project, record: DvcRecord, name: str) -> tuple[int, str | 
         return 0, before, current, problems
     config = project.corpus(name)
     try:
-        corpus = open_corpus(name, config.adapter, config.modality)
+        corpus = open_corpus(name, config)
         found = scan(name, corpus, folder, skip_bad=True)
         if config.skip_bad and not set(found.frame["id"]) <= set(manifest.frame["id"]):
             # Some are left out for what is heard: silent ones, copies.

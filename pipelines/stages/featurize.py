@@ -7,7 +7,7 @@ from functools import partial
 
 from joblib import cpu_count
 
-from jmml.data.corpora import read_table
+from jmml.data.corpora.table import TableCorpus
 from jmml.data.features.extract import extract_corpus
 from jmml.data.manifest import Manifest
 from jmml.data.table import FeatureTable
@@ -27,9 +27,9 @@ def featurize(project: Project, corpus: str) -> str:
 def features(project: Project, name: str) -> tuple[FeatureTable, list[str]]:
     """Features by the project's settings, cached by content, and what was left out; tables are taken as they are."""
     config, root = project.corpus(name), project.corpus_dir(name)
-    if config.adapter == "table":
-        return read_table(root, name, config.modality), []
-    adapter = open_corpus(name, config.adapter, config.modality)
+    adapter = open_corpus(name, config)
+    if isinstance(adapter, TableCorpus):
+        return adapter.table(root, name), []
     with stage_progress(f"featurize {name}", "recording") as progress:
         return extract_corpus(
             Manifest.load(project.manifest_path(name)).frame,

@@ -14,7 +14,7 @@ def ingest(project: Project, corpus: str) -> str:
     """Write data/manifests/CORPUS.parquet; a recording that cannot be used stops the stage."""
     config = project.corpus(corpus)
     with stage_progress(f"ingest {corpus}", "file") as progress:
-        adapter = open_corpus(corpus, config.adapter, config.modality)
+        adapter = open_corpus(corpus, config)
         manifest = admit(
             corpus, adapter, project.corpus_dir(corpus), skip_bad=config.skip_bad, progress=progress
         )

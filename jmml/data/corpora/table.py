@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from jmml.config import Modality
 from jmml.data.corpora._base import Manifest, ManifestRow, Progress, Recording, check_root, files_in
 from jmml.data.corpora._register import register_corpus
 from jmml.data.eeg_files.reading import EEG
 from jmml.data.features.audio import AUDIO
+from jmml.data.ready.file import SUFFIXES, TEXT, check_text, load
+from jmml.data.ready.telltale import Rows, by_name, by_values
+from jmml.data.ready.windows import recordings_of
 from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS, FeatureTable
-from jmml.errors import CorpusError, DataError
+from jmml.errors import CorpusError, DataError, nearest
 
-_SUFFIXES = (".csv", ".tsv", ".parquet")
-_TEXT = ("id", "recording", "group", "label", "text", "session", "source", "device")
 _TOLD = (*INDEX_COLUMNS, *CONTEXT_COLUMNS)  # columns that are no features
 _RATINGS = ("valence", "arousal")
 _TELLING = 4  # different values from which two equal rows are no chance
 _SHOWN = 3
+_NAMED = 6
 _UNIT = re.compile(r"(?P<name>.*\S)\s*\[(?P<unit>[^\[\]]+)\]")
 _LAYOUT = (
     "one .csv, .tsv or .parquet file with the columns id, group, label (or valence and arousal) and features"
@@ -40,10 +41,14 @@ class TableCorpus:
     """One table of features. :func:`read_table` gives its features; there are no recordings to read.
 
     The manifest has one row per table row: ``item`` is the row number, ``content_hash`` that of the row's
-    float32 features; duration and sample rate are missing. ``modality`` is the settings' to say.
+    float32 features; duration and sample rate are missing. ``modality`` is the settings' to say, and so are
+    ``features``, ``leave_out`` and ``windows`` (see :func:`read_table`).
     """
 
     modality: Modality | None = None
+    features: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    windows: bool | None = None
     name: str = "table"
     layout: str = _LAYOUT
     native_labels: Mapping[str, str] = field(default_factory=dict)
@@ -56,14 +61,21 @@ class TableCorpus:
 
     def recognises(self, root: Path) -> bool:
         if root.is_file():
-            return root.suffix.lower() in _SUFFIXES
+            return root.suffix.lower() in SUFFIXES
         # A table beside recordings is about them.
-        return len(files_in(root, suffixes=_SUFFIXES)) == 1 and not _has_recordings(root)
+        return len(files_in(root, suffixes=SUFFIXES)) == 1 and not _has_recordings(root)
+
+    def table(self, root: Path, corpus: str) -> FeatureTable:
+        """The features themselves, under the name of a corpus."""
+        return read_table(
+            root, corpus, self.modality or "speech", features=self.features, leave_out=self.leave_out,
+            windows=self.windows,
+        )  # fmt: skip
 
     def scan(self, root: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
         """See :meth:`jmml.data.corpora.Corpus.scan`; a table is usable as a whole or not at all."""
         path = find_table(root)
-        table = read_table(path, self.name, self.modality or "speech")
+        table = self.table(path, self.name)
         hashes = list(table.index["content"])
         _refuse_copies(table, hashes, path)
         index = zip(table.index.itertuples(index=False), hashes, strict=True)
@@ -125,18 +137,26 @@ def _has_recordings(root: Path) -> bool:
 def find_table(root: Path) -> Path:
     """The table itself, or the one table in a folder; :class:`CorpusError` for none or several."""
     if root.is_file():
-        if root.suffix.lower() not in _SUFFIXES:
+        if root.suffix.lower() not in SUFFIXES:
             raise CorpusError(f"a '{root.suffix}' file", where=root, expected=_LAYOUT)
         return root
     check_root(root, _LAYOUT)
-    found = files_in(root, suffixes=_SUFFIXES)
+    found = files_in(root, suffixes=SUFFIXES)
     if len(found) != 1:
         names = ", ".join(file.name for file in found[:5]) or "none"
         raise CorpusError(f"{len(found)} tables ({names})", where=root, expected=_LAYOUT)
     return found[0]
 
 
-def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
+def read_table(
+    path: Path,
+    corpus: str,
+    modality: Modality,
+    *,
+    features: Collection[str] = (),
+    leave_out: Collection[str] = (),
+    windows: bool | None = None,
+) -> FeatureTable:
     """Features of a table, one row per sample.
 
     Columns ``id`` (unique), ``group`` (speaker or subject), and ``label`` or both ``valence`` and ``arousal``
@@ -144,10 +164,17 @@ def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
     Every other numeric column is a feature, with its unit in brackets: ``"f0_mean [Hz]"``. Columns of text
     are left out and listed in ``settings["ignored"]``.
 
+    A column that says who, which or what a sample is would let a model read off the answer: one without a name, an
+    index, an id, a rating, a code of the label or the person is refused (:mod:`jmml.data.ready.telltale`).
+
     Parameters
     ----------
-    path : CSV (comma), TSV (tab) or Parquet file, or the folder that holds one.
+    path : CSV, TSV or Parquet file, or the folder that holds one.
     corpus, modality : what the feature table is named and holds.
+    features : columns that are features, whatever they look like; with or without their unit.
+    leave_out : columns that are none.
+    windows : whether rows whose ids differ in their last number alone are windows of one recording. None asks where
+        they look so.
 
     Raises
     ------
@@ -155,7 +182,7 @@ def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
         For no table, several, or one that cannot be parsed.
     DataError
         For missing columns, no features, missing ids or groups, duplicate ids or names, a feature column
-        with text in it, values that are not finite.
+        with text in it, values that are not finite, columns that tell the answer, windows that may be of one recording.
 
     Example
     -------
@@ -168,7 +195,7 @@ def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
     (('f0_mean',), ('Hz',), ['01', '02'])
     """
     path = find_table(path)
-    frame = _load(path)
+    frame = load(path, leave_out)
     rated = all(column in frame for column in _RATINGS)
     missing = [c for c in ("id", "group") if c not in frame] + (
         [] if rated or "label" in frame else ["label"]
@@ -182,49 +209,71 @@ def read_table(path: Path, corpus: str, modality: Modality) -> FeatureTable:
     if not frame["id"].is_unique:
         twice = frame.loc[frame["id"].duplicated(), "id"].iloc[0]
         raise DataError(f"id '{twice}' occurs more than once", where=path)
-    features = [c for c in frame.columns if c not in _TOLD and pd.api.types.is_numeric_dtype(frame[c])]
-    ignored = [c for c in frame.columns if c not in _TOLD and c not in features]
+    out = _chosen(frame, leave_out, "leave_out", path)
+    wanted = _chosen(frame, features, "features", path)
+    chosen = [
+        c
+        for c in frame.columns
+        if c not in _TOLD and c not in out and pd.api.types.is_numeric_dtype(frame[c])
+    ]
+    ignored = [c for c in frame.columns if c not in _TOLD and c not in chosen]
     for column in ignored:
-        _check_text(frame[column], path)
-    if not features:
+        if column in wanted:
+            raise DataError(f"column '{column}' holds no numbers", where=path, fix="it cannot be a feature")
+        if column not in out:
+            check_text(frame[column], path)
+    if not chosen:
         raise DataError("no numeric feature columns", where=path, expected=_LAYOUT)
-    names, units = zip(*(_split_unit(column) for column in features), strict=True)
+    names, units = zip(*(_split_unit(column) for column in chosen), strict=True)
     taken = [name for name in names if name in _TOLD]
     if taken:
         raise DataError(f"feature '{taken[0]}' has the name of an index column", where=path, fix="rename it")
+    index = _index(frame, path)
+    if "recording" not in frame:
+        index["recording"] = recordings_of(index, modality, windows, path)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which the feature table refuses
-        X = frame[features].to_numpy(np.float64, na_value=np.nan).astype(np.float32)
-    return FeatureTable(
+        values = frame[chosen].to_numpy(np.float64, na_value=np.nan)
+        X = values.astype(np.float32)
+    table = FeatureTable(
         corpus,
         modality,
-        _index(frame, path).assign(content=row_hashes(X)),
+        index.assign(content=row_hashes(X)),
         X,
         names,
         units,
         settings={"ignored": [str(c) for c in ignored]},
     )
+    _refuse_telltales({c: values[:, place] for place, c in enumerate(chosen) if c not in wanted}, index, path)
+    return table
 
 
-def _load(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix.lower() == ".parquet":
-            with path.open("rb") as file:  # Arrow takes no name that is not UTF-8
-                frame = pd.read_parquet(file)
-        else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            with path.open(newline="", encoding="utf-8-sig") as handle:
-                header = next(csv.reader(handle, delimiter=separator), [])
-            # pandas would rename a repeated column to "f0.1" and go on
-            twice = next((c for c in header if header.count(c) > 1), None)
-            if twice is not None:
-                raise DataError(f"column '{twice}' occurs more than once", where=path)
-            text: Any = dict.fromkeys(_TEXT, str)  # "01" stays "01"
-            frame = pd.read_csv(path, sep=separator, dtype=text, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"is not a table ({error})", where=path) from None
-    except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"cannot be read ({error})", where=path) from None
-    return frame.rename(columns=str)
+def _chosen(frame: pd.DataFrame, named: Collection[str], setting: str, path: Path) -> set[str]:
+    """The columns that are meant, by their names with or without unit."""
+    known = {_split_unit(column)[0]: column for column in frame.columns} | {c: c for c in frame.columns}
+    for name in named:
+        if name not in known or known[name] in _TOLD:
+            others = [column for column in frame.columns if column not in _TOLD]
+            raise DataError(f"no column '{name}' for {setting}; {nearest(name, others)}", where=path)
+    return {known[name] for name in named}
+
+
+def _refuse_telltales(columns: Mapping[str, np.ndarray], index: pd.DataFrame, path: Path) -> None:
+    rows = Rows.of(index)
+    found = {
+        name: by_name(_split_unit(name)[0]) or by_values(values, rows) for name, values in columns.items()
+    }
+    told = {name: what for name, what in found.items() if what is not None}
+    if not told:
+        return
+    shown = "; ".join(f"'{name}' {what}" for name, what in list(told.items())[:_NAMED])
+    more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    first = next(iter(told))
+    raise DataError(
+        f"{len(told)} of {len(columns)} columns of numbers would tell a model the answer: {shown}{more}",
+        where=path,
+        fix=f"remove what is no feature, or leave it out (--leave-out '{first}', leave_out: in its corpora entry); "
+        f"what is a feature all the same is named with --feature '{first}' (features:)",
+    )
 
 
 def _index(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -233,8 +282,8 @@ def _index(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {}
     for name in (*INDEX_COLUMNS, *(name for name in CONTEXT_COLUMNS[:-1] if name in frame)):
         values = frame[name] if name in frame else source[name]
-        if name in _TEXT:
-            text = [None if pd.isna(value) else str(value).strip() or None for value in values]
+        if name in TEXT:
+            text = [None if pd.isna(value) else _plain(str(value)) or None for value in values]
             columns[name] = pd.Series(text, dtype=object)
         else:
             try:
@@ -244,18 +293,8 @@ def _index(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _check_text(column: pd.Series, path: Path) -> None:
-    """A column of numbers with a stray word is a damaged feature, not a remark to ignore."""
-    held = column.dropna()
-    numbers = pd.to_numeric(held.astype(str), errors="coerce").notna()
-    if numbers.any():
-        stray = held[~numbers]
-        what = (
-            f"such as {stray.iloc[0]!r} in row {held.index.get_loc(stray.index[0])}"
-            if len(stray)
-            else "as text"
-        )
-        raise DataError(f"column '{column.name}' mixes numbers and text, {what}", where=path)
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def _split_unit(column: str) -> tuple[str, str]:

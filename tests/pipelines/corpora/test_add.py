@@ -24,10 +24,11 @@ from jmml.errors import (
     UnsafeFileError,
 )
 from pipelines.corpora import add as adding
-from pipelines.corpora.add import add, preview
+from pipelines.corpora.add import Columns, add, preview
 from pipelines.corpora.describe import show
 from pipelines.corpora.describing import Description
 from pipelines.corpora.verify import verify
+from pipelines.stages.featurize import features
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
 from tests.pipelines.corpora.conftest import state, write_ravdess
@@ -208,7 +209,9 @@ def test_signals_are_read_before_a_corpus_may_enter(
 
 def test_labels_without_a_place_block_use_and_only_use(project: Project, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
-    pd.DataFrame({"id": ["a"], "group": ["x"], "label": ["smugness"], "f0 [Hz]": [1.0]}).to_csv(table)
+    pd.DataFrame({"id": ["a"], "group": ["x"], "label": ["smugness"], "f0 [Hz]": [1.0]}).to_csv(
+        table, index=False
+    )
     before = state(project.root)
     with pytest.raises(LabelError, match=r"'smugness' \(1\)"):
         add(project, "lab", table, modality="speech", use=True)
@@ -520,3 +523,34 @@ def test_verify_knows_what_was_left_out_as_a_copy(project: Project, tmp_path: Pa
     fresh = Project(project.root)
     ingest(fresh, "own")
     verify(fresh, "own").raise_if_changed()
+
+
+def test_columns_that_tell_the_answer_are_refused_and_named_in_the_settings(
+    project: Project, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(12, 3)), columns=["f0 [Hz]", "f1", "f2"])
+    frame.insert(0, "id", [f"u{n}" for n in range(12)])
+    frame.insert(1, "group", list("aabbcc") * 2)
+    frame.insert(2, "label", ["anger", "calm"] * 6)
+    frame.to_csv(tmp_path / "t.csv")
+    with pytest.raises(
+        DataError, match=r"1 of 4 columns .*: 'Unnamed: 0' has no name. .*--leave-out 'Unnamed: 0'"
+    ):
+        add(project, "lab", tmp_path / "t.csv", modality="speech")
+    result = add(
+        project, "lab", tmp_path / "t.csv", modality="speech", columns=Columns(leave_out=["Unnamed: 0"])
+    )
+    assert result.features == ("f0 [Hz]", "f1", "f2")
+    assert "3 features: 1 f0 [Hz], 2 f1, 3 f2" in result.lines()
+    fresh = Project(project.root)
+    assert fresh.corpus("lab").leave_out == ["Unnamed: 0"]
+    assert show(fresh, "lab").features == result.features
+    assert any("3: 1 f0 [Hz], 2 f1, 3 f2" in line for line in show(fresh, "lab").lines())
+    ingest(fresh, "lab")
+    assert len(features(fresh, "lab")[0].names) == 3
+
+
+def test_settings_of_tables_are_of_tables(project: Project, corpus: Path) -> None:
+    with pytest.raises(ConfigError, match="windows: is of tables of features, not of 'ravdess'"):
+        add(project, "mine", corpus, columns=Columns(windows=True))
