@@ -165,6 +165,67 @@ def adapters(json: JsonFlag = False) -> None:
     print_table(["adapter", "holds", "from", "layout"], [row.cells() for row in rows], left=4)
 
 
+@app.command("check-adapter")
+def check_adapter(
+    adapter: Annotated[
+        str, typer.Argument(help="Name of an adapter, or a Python file with one.", show_default=False)
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A few recordings to try it on; by default a corpus of this project that it reads.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Try an adapter: what every adapter must do, line by line, and what it does not.
+
+    Nothing in FOLDER is changed: files are damaged in a copy. The exit code is 4 where something does not hold.
+
+    [bold]Examples[/bold]
+
+      $ jmml data check-adapter corpora/lab_speech.py ~/lab/clips
+
+      $ jmml data check-adapter lab-speech
+    """
+    from pipelines.corpora.check_adapter import check_adapter as check
+    from pipelines.workspace.project import Project
+
+    project = None
+    with suppress(ProjectError):
+        project = Project.find()
+    found = check(adapter, folder, project=project)
+    if json:
+        print_json(found.as_dict())
+    else:
+        say(*found.lines())
+    found.raise_if_broken()
+
+
+@app.command("new-adapter")
+def new_adapter(
+    name: Annotated[str, typer.Argument(help="Name of the adapter.", show_default=False)],
+    path: Annotated[Path, typer.Argument(help="Folder of the recordings.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Write a first version of an adapter, corpora/NAME.py, from the names and tables under a folder, and try it.
+
+    [bold]Example[/bold]
+
+      $ jmml data new-adapter lab-speech ~/lab/clips
+    """
+    from pipelines.corpora.new_adapter import new_adapter as write
+    from pipelines.workspace.project import Project
+
+    written = write(Project.find(), name, path, force=force)
+    if json:
+        print_json(written.as_dict())
+        return
+    say(*written.lines())
+
+
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="Name of the corpus.", show_default=False)],

@@ -13,8 +13,8 @@ command does. Gates have a contract of their own, :mod:`pipelines.registry.contr
 from __future__ import annotations
 
 from jmml.contracts._clauses import ContractError
-from jmml.contracts._corpora import check_corpus
+from jmml.contracts._corpora import Clause, check_corpus, report_corpus
 from jmml.contracts._features import check_extractor
 from jmml.contracts._methods import check_method
 
-__all__ = ["ContractError", "check_corpus", "check_extractor", "check_method"]
+__all__ = ["Clause", "ContractError", "check_corpus", "check_extractor", "check_method", "report_corpus"]

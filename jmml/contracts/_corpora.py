@@ -5,14 +5,29 @@ from __future__ import annotations
 import pickle
 import shutil
 import tempfile
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from jmml.contracts._clauses import raised, require
-from jmml.data.corpora import MANIFEST_COLUMNS, Corpus, Manifest, Recording, detect_adapter, get_corpus
+from jmml.contracts._clauses import ContractError, held, raised, require
+from jmml.data.corpora import (
+    ADAPTERS,
+    MANIFEST_COLUMNS,
+    Corpus,
+    Manifest,
+    Recording,
+    detect_adapter,
+    get_corpus,
+)
 from jmml.data.labels import EMOTIONS
-from jmml.errors import CorpusError, RecordingError
+from jmml.errors import CorpusError, JMMLError, RecordingError
+
+LARGE = 2 * 1024**3  # bytes of a folder of which no copy is made to damage it
+
+_MADE, _SCANNED = "it can be loaded and made", "the folder can be scanned"
 
 
 def check_corpus(adapter: str, root: Path | str, *, damageable: str | None = None) -> None:
@@ -32,10 +47,83 @@ def check_corpus(adapter: str, root: Path | str, *, damageable: str | None = Non
     check_names(adapter)
     check_scan(adapter, root)
     check_recognised(adapter, root)
+    check_foreign(adapter)
     check_nothing_to_scan(adapter)
     check_progress(adapter, root)
     check_recordings(adapter, root)
     check_damage(adapter, root, damageable)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One clause: ``holds`` is None where nothing was there to look at; ``found`` says what does not hold."""
+
+    text: str
+    holds: bool | None
+    found: str = ""
+
+
+def report_corpus(
+    adapter: str, root: Path | str | None = None, *, damageable: str | None = None
+) -> list[Clause]:
+    """Every clause of an adapter that holds or does not, in the order of :func:`check_corpus`; nothing is raised.
+
+    Of each part of the contract the first clause that does not hold is listed. Without ``root`` the parts that read
+    recordings are not looked at; above :data:`LARGE` bytes nothing is copied and damaged.
+    """
+    parts: list[tuple[str, Callable[[], None] | None]] = [
+        (_MADE, lambda: require(bool(get_corpus(adapter)), _MADE)),
+        ("it says what it is", lambda: check_names(adapter)),
+        ("foreign files are refused", lambda: check_foreign(adapter)),
+        ("nothing to scan is told", lambda: check_nothing_to_scan(adapter)),
+    ]
+    if root is None:
+        parts.append(("recordings are listed, recognised and read (no folder was named)", None))
+    else:
+        place = Path(root)
+        large = _size(place) > LARGE
+        parts += [
+            ("it recognises the folder", lambda: check_recognised(adapter, place)),
+            (_SCANNED, lambda: check_scan(adapter, place)),
+            ("a scan tells its progress", lambda: check_progress(adapter, place)),
+            ("recordings can be read", lambda: check_recordings(adapter, place)),
+            ("damaged files are named" + " (the folder is too large to be copied)" * large,
+             None if large else lambda: check_damage(adapter, place, damageable)),
+        ]  # fmt: skip
+    clauses: list[Clause] = []
+    for text, part in parts:
+        if part is None:
+            clauses.append(Clause(text, None))
+            continue
+        with held() as holding:
+            failure = _failure(adapter, text, part)
+        known = {clause.text for clause in clauses}
+        clauses += [Clause(held_, True) for held_ in holding if held_ not in known]
+        if failure is not None:
+            clauses.append(failure)
+            if text == _MADE or (text == _SCANNED and failure.text == text):  # nothing else can be asked
+                later = parts[[name for name, _ in parts].index(text) + 1 :]
+                return clauses + [Clause(name, None) for name, _ in later]
+    return clauses
+
+
+def _failure(adapter: str, text: str, part: Callable[[], None]) -> Clause | None:
+    try:
+        part()
+    except ContractError as error:
+        clause, _, found = str(error).partition("; found ")
+        return Clause(clause, False, found)
+    except JMMLError as error:
+        return Clause(text, False, str(error))
+    except Exception as error:
+        source = ADAPTERS.source(adapter)
+        plain = f"{type(error).__name__}: {error}"
+        return Clause(text, False, plain if source is None else str(source.failure("fails", error)))
+    return None
+
+
+def _size(root: Path) -> int:
+    return sum(file.stat().st_size for file in root.rglob("*") if file.is_file()) if root.is_dir() else 0
 
 
 def check_names(adapter: str) -> None:
@@ -64,6 +152,8 @@ def check_scan(adapter: str, root: Path) -> None:
     )
     require(bool(frame["modality"].isin([corpus.modality]).all()), "rows are of the adapter's modality")
     require(frame["group"].nunique() > 1, "the sample corpus has two people or more", frame["group"].unique())
+    spelt = [name for name in frame["group"] if name != unicodedata.normalize("NFC", name).strip()]
+    require(not spelt, "people's names are in Unicode NFC, without blanks around them", spelt[:1])
     require(manifest.digest == again.digest, "two scans of the same files give the same manifest")
     for path in frame["path"]:
         require((root / path).is_file() or root.is_file(), "paths are files below the root", path)
@@ -74,10 +164,14 @@ def check_scan(adapter: str, root: Path) -> None:
 
 
 def check_recognised(adapter: str, root: Path) -> None:
-    """Its own layout is recognised, by it before others; foreign files are not, and a scan says what it expects."""
+    """Its own layout is recognised, by it before others."""
     require(get_corpus(adapter).recognises(root), "an adapter recognises its own layout")
     found = detect_adapter(root)
     require(found == adapter, "no other adapter recognises the layout first", found)
+
+
+def check_foreign(adapter: str) -> None:
+    """Foreign files are not recognised, and a scan of them says what it expects."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "readme.txt").write_text("hello")
         Path(folder, "greeting.bin").write_bytes(b"\0" * 1000)
@@ -121,7 +215,11 @@ def check_recordings(adapter: str, root: Path) -> None:
         require(bool(np.isfinite(recording.signal).all()), "a signal is finite", row.id)
         samples = round(float(row.duration_s) * float(row.sample_rate_hz))  # type: ignore[arg-type]
         shape = (len(recording.channels), samples)
-        require(recording.signal.shape == shape, f"a signal has the shape {shape}", recording.signal.shape)
+        require(
+            recording.signal.shape == shape,
+            "a signal has a row per channel, and as many samples as its duration and rate say",
+            f"{recording.signal.shape}, not {shape}, in {row.id}",
+        )
         require(
             recording.sample_rate_hz == row.sample_rate_hz, "its sample rate is that of the manifest", row.id
         )
@@ -141,9 +239,11 @@ def check_damage(adapter: str, root: Path, damageable: str | None = None) -> Non
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copytree(root, Path(folder, "corpus")))
         whole = (copy / path).read_bytes()
-        for kept in (len(whole) // 4, 0):
+        for kept, clause in (
+            (len(whole) // 4, "a scan of a file cut to a quarter"),
+            (0, "a scan of an empty file"),
+        ):
             (copy / path).write_bytes(whole[:kept])
-            clause = f"a scan of a file with {kept} of its {len(whole)} bytes"
             text = raised(RecordingError, lambda: get_corpus(adapter).scan(copy), clause)
             require(path in text, f"{clause} names the file", text)
             manifest = get_corpus(adapter).scan(copy, skip_bad=True)

@@ -106,31 +106,54 @@ class CorpusSummary:
 
 @dataclass(frozen=True)
 class AdapterEntry:
-    """One line of ``jmml data adapters``; ``added`` by the project or by an installed package."""
+    """One line of ``jmml data adapters``.
+
+    Attributes
+    ----------
+    added : by the project or by an installed package.
+    source : ``jmml``, the file of the project, or the package that has it.
+    problem : why it cannot be used, in one line; None where it can.
+    """
 
     name: str
     modality: str | None
     layout: str
     added: bool
+    source: str
+    problem: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def cells(self) -> list[str]:
         """adapter, holds, from, layout."""
-        return [self.name, self.modality or "either", "added" if self.added else "jmml", self.layout]
+        holds = "-" if self.problem else self.modality or "either"
+        return [
+            self.name,
+            holds,
+            self.source,
+            f"cannot be used: {self.problem}" if self.problem else self.layout,
+        ]
 
 
 def list_adapters() -> list[AdapterEntry]:
-    """Every adapter that is registered, by name."""
-    shipped = ADAPTERS.own()
-    made = {name: ADAPTERS[name]() for name in sorted(ADAPTERS)}
-    return [
-        AdapterEntry(
-            name, None if isinstance(one, EitherCorpus) else one.modality, one.layout, name not in shipped
-        )
-        for name, one in made.items()
-    ]
+    """Every adapter by name; of those that the project or packages add also what cannot be used."""
+    problems = ADAPTERS.problems()
+    entries = []
+    for name in sorted(ADAPTERS):
+        source = ADAPTERS.source(name)
+        where = "jmml" if source is None else source.where
+        problem = problems.pop(name, None)
+        try:
+            made = None if problem else ADAPTERS[name]()
+            modality = None if made is None or isinstance(made, EitherCorpus) else made.modality
+            layout = "" if made is None else made.layout
+        except Exception as error:
+            if source is None:
+                raise
+            modality, layout, problem = None, "", str(source.failure("fails", error))
+        entries.append(AdapterEntry(name, modality, layout, source is not None, where, problem))
+    return entries + [AdapterEntry("-", None, "", True, where, line) for where, line in problems.items()]
 
 
 def _span(low: int, high: int) -> str:

@@ -23,6 +23,8 @@ COMMANDS = [
     ("data", "verify"),
     ("data", "utterance"),
     ("data", "adapters"),
+    ("data", "check-adapter"),
+    ("data", "new-adapter"),
     ("protocol",),
     ("protocol", "audit"),
     ("sweep",),
@@ -91,7 +93,10 @@ def test_adapters_are_listed_inside_and_outside_a_project(capfd, project_folder,
         "    layout = 'ours'\n"
     )
     rows = {row["name"]: row for row in json.loads(run(capfd, "data", "adapters", "--json")[1])}
-    assert rows["lab"] == {"name": "lab", "modality": "speech", "layout": "ours", "added": True}
+    assert rows["lab"] == {
+        "name": "lab", "modality": "speech", "layout": "ours", "added": True, "source": "corpora/lab.py",
+        "problem": None,
+    }  # fmt: skip
     assert rows["deap"]["modality"] == "eeg"
     assert not rows["deap"]["added"]
     monkeypatch.delenv("JMML_PROJECT")

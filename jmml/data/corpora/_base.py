@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ __all__ = [
 
 Progress = Callable[[int, int], None]
 SHOWN_PROBLEMS = 3
+_NAMES = ("id", "label", "group", "text", "session", "recording", "device")
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class FileCorpus(ABC, Generic[SourceT]):
         first_at: dict[str, str] = {}
         remarks: dict[str, list[str]] = {}
         for done, source in enumerate(listing.sources, start=1):
-            for found in self._inspect(root, source):
+            for found in map(_spelt, self._inspect(root, source)):
                 if isinstance(found, Remark):
                     remarks.setdefault(found.text, []).append(found.where)
                 elif isinstance(found, RecordingError):
@@ -190,6 +192,15 @@ class FileCorpus(ABC, Generic[SourceT]):
             yield from self.inspect(root, source)
         except RecordingError as error:
             yield error
+
+
+def _spelt(row: ManifestRow | RecordingError | Remark) -> ManifestRow | RecordingError | Remark:
+    """A row whose names are in Unicode NFC: a person whose name is composed in one file and not in another is one."""
+    if not isinstance(row, ManifestRow):
+        return row
+    named = {name: value for name in _NAMES if isinstance(value := getattr(row, name), str)}
+    row = row._replace(**{name: unicodedata.normalize("NFC", value).strip() for name, value in named.items()})
+    return row if row.group else RecordingError("says no speaker or subject", where=row.path)
 
 
 def _unusable(problems: list[str], total: int, root: Path, *, skippable: bool) -> RecordingError:

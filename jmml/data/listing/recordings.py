@@ -27,6 +27,7 @@ COLUMNS = (
 )  # fmt: skip
 NUMBERS = ("valence", "arousal", "dominance", "order", "start_s", "end_s")
 SHOWN = 3
+_NO_NUMBER = frozenset(("na", "n/a", "nan", "null", "none", "-", "?"))  # what stands in place of a number
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _the_table(root: Path, files: list[str], columns: Mapping[str, str]) -> Path
     own = root / FILE
     if own in candidates:
         return own
-    places, fitting, wrong = _Places(files), [], None
+    places, fitting, wrong = Places(files), [], None
     for path in candidates:
         try:
             frame = read_text(path)
@@ -211,7 +212,7 @@ def _by_table(
         )
     kept = {name: column for name, column in chosen.items() if name in COLUMNS}
     frame = pd.DataFrame({name: raw[column] for name, column in kept.items()}, dtype=object)
-    places, problems, at = _Places(files), [], []
+    places, problems, at = Places(files), [], []
     for number, value in enumerate(frame["path"], start=1):
         place = places.find(str(value))
         at.append(place)
@@ -239,7 +240,7 @@ def _by_table(
     return Recordings(_tidy(frame, table), sources, problems, notes)
 
 
-class _Places:
+class Places:
     """Files by everything that a table may call them: their place, its last parts, their name, without suffix too."""
 
     def __init__(self, files: Iterable[str]) -> None:
@@ -289,7 +290,7 @@ def _tidy(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
 
 def _number(text: str | None, name: str, row: int, where: Path) -> float:
     """A number with a decimal point or comma; NaN where there is none."""
-    if text is None:
+    if text is None or text.casefold() in _NO_NUMBER:
         return float("nan")
     try:
         number = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
