@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from jmml.data.listing.on_disk import check_file
 from jmml.errors import RecordingError
 
 MAX_BYTES = 4 * 2**30  # of one variable, unpacked; DREAMER, the largest that is known here, has 2 GiB
@@ -39,8 +40,12 @@ class Variable:
     numeric: bool
 
 
-def load_mat(path: Path, names: Sequence[str] | None = None, *, where: object = None) -> dict[str, Any]:
+def load_mat(
+    path: Path, names: Sequence[str] | None = None, *, where: object = None, plain: bool = False
+) -> dict[str, Any]:
     """Variables of a MATLAB file of version 7 or older, as :func:`scipy.io.loadmat` gives them.
+
+    With ``plain`` they must be arrays of numbers: cells in cells without end would end the process that enters them.
 
     Raises
     ------
@@ -51,13 +56,12 @@ def load_mat(path: Path, names: Sequence[str] | None = None, *, where: object = 
 
     where = path if where is None else where
     try:
-        if path.stat().st_size == 0:
-            raise RecordingError("the file is empty (0 bytes)")
+        check_file(path)
         wanted = None if names is None else set(names)
-        check_mat(path, wanted)
+        for variable in check_mat(path, wanted):
+            if plain and not variable.numeric and (wanted is None or variable.name in wanted):
+                raise RecordingError(f"'{variable.name}' holds no numbers")
         content = loadmat(path, variable_names=None if names is None else list(names))
-    except FileNotFoundError:
-        raise RecordingError("no such file", where=where) from None
     except RecordingError as error:
         raise RecordingError(error.what, where=where, expected=error.expected, fix=error.fix) from None
     except Exception as error:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from jmml.config import Modality
 from jmml.data.corpora._base import FileCorpus, Listing, ManifestRow, Recording, field_of, files_in
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._safe_pickle import load_arrays
+from jmml.data.listing.on_disk import check_file
+from jmml.data.matlab import load_mat
 from jmml.errors import RecordingError
 
 SAMPLE_RATE_HZ = 128.0
@@ -36,6 +34,7 @@ EEG_CHANNELS = (
     "Fp2", "AF4", "Fz", "F4", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2", "P4", "P8", "PO4", "O2",
 )  # fmt: skip
 
+_VARIABLES = ("data", "labels")
 _NAME = re.compile(r"s\d+")
 _FOLDERS = (".", "data_preprocessed_python", "data_preprocessed_matlab")
 
@@ -116,20 +115,16 @@ def _containers(root: Path) -> list[Path]:
 
 def _load(root: Path, source: str) -> _Subject:
     path = root / source
-    try:
-        stat = path.stat()
-    except OSError:
-        raise RecordingError("no such file", where=source) from None
+    check_file(path, where=source)
+    stat = path.stat()
     return _load_cached(path, source, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=1)
 def _load_cached(path: Path, source: str, _mtime_ns: int, _size: int) -> _Subject:
     # One subject of the real corpus is 100 MB on disk and 39 MB here: one is kept, as rows come in order.
-    if _size == 0:
-        raise RecordingError("the file is empty (0 bytes)", where=source)
-    arrays = load_arrays(path, where=source) if path.suffix.lower() == ".dat" else _load_mat(path, source)
-    missing = [name for name in ("data", "labels") if name not in arrays]
+    arrays = _arrays(path, source)
+    missing = [name for name in _VARIABLES if name not in arrays]
     if missing:
         held = ", ".join(sorted(arrays)) or "nothing"
         raise RecordingError(f"no array {' and no array '.join(missing)} (holds {held})", where=source)
@@ -153,23 +148,7 @@ def _load_cached(path: Path, source: str, _mtime_ns: int, _size: int) -> _Subjec
     return _Subject(signal, labels[:, :2].astype(np.float64))
 
 
-def _load_mat(path: Path, source: str) -> dict[str, np.ndarray]:
-    try:
-        content = loadmat(path, variable_names=["data", "labels"])
-    except NotImplementedError:
-        raise RecordingError(
-            "a MATLAB 7.3 file",
-            where=source,
-            expected="version 7 or older",
-            fix="save it with the option -v7",
-        ) from None
-    except (MatReadError, ValueError, TypeError, KeyError, IndexError, OSError, EOFError, MemoryError,
-            struct.error, zlib.error) as error:  # fmt: skip
-        raise RecordingError(
-            f"truncated, or not a MATLAB file ({type(error).__name__})", where=source
-        ) from None
-    arrays = {name: value for name, value in content.items() if not name.startswith("__")}
-    for name, value in arrays.items():
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf":
-            raise RecordingError(f"'{name}' holds no numbers", where=source)
-    return arrays
+def _arrays(path: Path, source: str) -> dict[str, np.ndarray]:
+    if path.suffix.lower() == ".dat":
+        return load_arrays(path, where=source)
+    return load_mat(path, _VARIABLES, where=source, plain=True)

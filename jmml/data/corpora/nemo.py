@@ -34,7 +34,7 @@ class Nemo(SpeechCorpus):
 
     name = "nemo"
     layout = "data.tsv (file_id, emotion, speaker_id, tab-separated) beside samples/*.wav"
-    naming = Naming("nemo", _NAME)
+    naming: Naming = Naming("nemo", _NAME)
     native_labels: Mapping[str, str] = {
         "anger": "anger",
         "fear": "fear",
@@ -57,6 +57,10 @@ class Nemo(SpeechCorpus):
                 problems.append(RecordingError("no file_id or no speaker_id", where=at))
             elif "/" in name or "\\" in name or name.startswith("."):
                 problems.append(RecordingError(f"file_id '{name}' is not a plain file name", where=at))
+            elif (
+                said := _contradiction(self.naming.fields(name), speaker, str(row.emotion).strip())
+            ) is not None:
+                problems.append(RecordingError(said, where=f"{at} ({name})"))
             else:
                 emotion = str(row.emotion).strip() or None
                 said = (self.naming.fields(name) or {}).get("text")
@@ -67,6 +71,14 @@ class Nemo(SpeechCorpus):
         ]
         notes = [f"{len(unnamed)} files in {_SAMPLES}/ are not named in {_TABLE}"] if unnamed else []
         return Listing(sorted(utterances, key=lambda u: u.path), problems, notes)
+
+
+def _contradiction(named: Mapping[str, str] | None, speaker: str, emotion: str) -> str | None:
+    """What the name of a file and its row say differently; names of other forms say nothing."""
+    for field, value, what in (("person", speaker, "speaker"), ("label", emotion, "emotion")):
+        if named is not None and value and named.get(field, value) != value:
+            return f"the name says {what} {named[field]}, the row says {value}"
+    return None
 
 
 def _read_table(path: Path) -> pd.DataFrame:

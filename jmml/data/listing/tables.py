@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from jmml.data.listing.bounded import check_header, check_text, check_twice, read_parquet
 from jmml.data.listing.columns import guess
 from jmml.errors import DataError
 
@@ -35,8 +36,11 @@ def read_text(path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
-            with path.open("rb") as file:  # Arrow takes no name that is not UTF-8
-                return pd.read_parquet(file).rename(columns=str)
+            return read_parquet(path).rename(columns=str)
+        if suffix in (".csv", ".tsv"):
+            check_header(path)
+        else:
+            check_text(path)
         text = path.read_text(encoding="utf-8-sig")
         if not text.strip():
             raise DataError("is empty", where=path, expected=EXPECTED)
@@ -72,9 +76,7 @@ def _delimited(text: str, path: Path) -> pd.DataFrame:
         ]
         width = max(len(row) for row in rows)
         return pd.DataFrame(rows, columns=["path", "label"][:width], dtype=object)
-    twice = next((column for column in header if header.count(column) > 1), None)
-    if twice is not None:
-        raise DataError(f"column '{twice}' stands twice", where=path)
+    check_twice(header, path)
     table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
     return table.rename(columns=lambda column: str(column).strip())
 

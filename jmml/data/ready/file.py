@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from jmml.data.listing.bounded import check_header, check_twice, read_parquet
 from jmml.errors import CorpusError, DataError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -38,11 +39,7 @@ def load(path: Path, leave_out: Collection[str] = ()) -> pd.DataFrame:
         read in two ways, or in none.
     """
     try:
-        if path.suffix.lower() == ".parquet":
-            with path.open("rb") as file:  # Arrow takes no name that is not UTF-8
-                frame = pd.read_parquet(file)
-        else:
-            frame = _delimited(path)
+        frame = read_parquet(path) if path.suffix.lower() == ".parquet" else _delimited(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"is not a table ({error})", where=path) from None
     except (pa.ArrowException, OSError) as error:
@@ -51,16 +48,14 @@ def load(path: Path, leave_out: Collection[str] = ()) -> pd.DataFrame:
 
 
 def _delimited(path: Path) -> pd.DataFrame:
+    check_header(path)
     with path.open(newline="", encoding="utf-8-sig") as handle:
         first = handle.readline()
         handle.seek(0)
         separator = "\t" if path.suffix.lower() == ".tsv" else max(_SEPARATORS, key=first.count)
         reader = csv.reader(handle, delimiter=separator)
         header, beneath = next(reader, []), next(reader, [])
-    # pandas would rename a repeated column to "f0.1" and go on
-    twice = next((column for column in header if column and header.count(column) > 1), None)
-    if twice is not None:
-        raise DataError(f"column '{twice}' occurs more than once", where=path)
+    check_twice(header, path)
     if len(beneath) > len(header) > 0:
         raise DataError(
             f"its rows hold more values than its header has names ({len(header)})",

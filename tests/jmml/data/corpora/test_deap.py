@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import struct
+import zlib
 from pathlib import Path
 
 import mne
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from jmml.data import matlab
 from jmml.data.corpora import deap as module
 from jmml.data.corpora.deap import BASELINE_S, EEG_CHANNELS, SAMPLE_RATE_HZ, Deap
 from jmml.errors import CorpusError, RecordingError, UnsafeFileError
@@ -233,4 +236,48 @@ def test_reading_a_trial_that_is_not_there(tmp_path: Path) -> None:
 def test_other_files_are_no_subjects(tmp_path: Path) -> None:
     write_deap(tmp_path / "subject01.dat")
     with pytest.raises(CorpusError, match="no recording in the layout of 'deap'"):
+        Deap().scan(tmp_path)
+
+
+def element(kind: int, content: bytes) -> bytes:
+    """One element of a MATLAB file."""
+    return struct.pack("<II", kind, len(content)) + content + b"\0" * (-len(content) % 8)
+
+
+def matrix(name: bytes, kind: int, *content: bytes, dimensions: tuple[int, int] = (1, 1)) -> bytes:
+    flags, shape = struct.pack("<II", kind, 0), struct.pack("<2i", *dimensions)
+    return element(14, b"".join((element(6, flags), element(5, shape), element(1, name), *content)))
+
+
+def write_packed(path: Path, content: bytes) -> None:
+    head = b"MATLAB 5.0".ljust(124) + struct.pack("<HH", 0x0100, 0x4D49)
+    packed = zlib.compress(content, 9)
+    path.write_bytes(head + struct.pack("<II", 15, len(packed)) + packed)
+
+
+def test_a_variable_that_unpacks_to_a_thousand_times_its_size_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zeros = np.zeros(1 << 20)
+    write_packed(
+        tmp_path / "s01.mat",
+        matrix(b"data", 6, element(9, zeros.tobytes()), dimensions=(1, len(zeros))),
+    )
+    with pytest.raises(RecordingError, match=r"no array labels"):
+        Deap().scan(tmp_path)
+    monkeypatch.setattr(matlab, "FREE", 1 << 21)
+    with pytest.raises(RecordingError, match=r"s01\.mat: 'data' has \d+ bytes and unpacks to more than"):
+        Deap().scan(tmp_path)
+
+
+def test_cells_in_cells_without_end_are_not_entered(tmp_path: Path) -> None:
+    """What reads them calls itself for each, and ends the process at some depth, which is not reached here."""
+    innermost, around = matrix(b"", 6, element(9, bytes(8))), matrix(b"", 1)[8:]
+    parts, size = [innermost], len(innermost)
+    for _ in range(50_000):
+        size += len(around)
+        parts.append(struct.pack("<II", 14, size) + around)
+        size += 8
+    write_packed(tmp_path / "s01.mat", matrix(b"data", 1, b"".join(reversed(parts))))
+    with pytest.raises(RecordingError, match=r"s01\.mat: 'data' holds no numbers"):
         Deap().scan(tmp_path)

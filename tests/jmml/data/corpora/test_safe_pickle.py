@@ -220,6 +220,49 @@ def test_a_shape_that_does_not_fit_its_bytes_is_refused(tmp_path: Path) -> None:
         load_arrays(path)
 
 
+def nested(depth: int) -> bytes:
+    """Tuples in tuples as the key of an entry: their hash calls itself once a level, and ends the process."""
+    return pickle.EMPTY_DICT + pickle.EMPTY_TUPLE + pickle.TUPLE1 * depth
+
+
+def doubled(depth: int) -> bytes:
+    """A key that is a pair of equal pairs of ...: its hash takes 2^depth steps."""
+    return pickle.EMPTY_DICT + pickle.EMPTY_TUPLE + (pickle.DUP + pickle.TUPLE2) * depth
+
+
+HOSTILE = {
+    "nested key": (nested(50_000) + pickle.NONE + pickle.SETITEM, "a tuple names an entry"),
+    "doubled key": (doubled(64) + pickle.NONE + pickle.SETITEM, "a tuple names an entry"),
+    "key among several": (
+        pickle.EMPTY_DICT + pickle.MARK + doubled(64)[1:] + pickle.NONE + pickle.SETITEMS, "a tuple names an entry"
+    ),
+    "key of a finished dictionary": (
+        pickle.MARK + doubled(64)[1:] + pickle.NONE + pickle.DICT, "a tuple names an entry"
+    ),
+    "set": (
+        pickle.EMPTY_SET + pickle.MARK + doubled(64)[1:] + pickle.ADDITEMS, "holds a set"
+    ),
+    "frozen set": (pickle.MARK + doubled(64)[1:] + pickle.FROZENSET, "holds a set"),
+    "many steps": (pickle.EMPTY_LIST * 200_000, "takes more than 100000 steps"),
+    "a string longer than the file": (pickle.BINBYTES8 + (1 << 40).to_bytes(8, "little"), "truncated"),
+    "a text that is used again and again": (
+        pickle.GLOBAL + b"_codecs\nencode\n" + pickle.BINUNICODE + (4000).to_bytes(4, "little") + b"x" * 4000
+        + pickle.BINUNICODE + (6).to_bytes(4, "little") + b"latin1" + pickle.TUPLE2 + pickle.BINPUT + b"\0"
+        + pickle.POP + (pickle.GLOBAL + b"_codecs\nencode\n" + pickle.BINGET + b"\0" + pickle.REDUCE) * 5,
+        "unpacks to more than it holds",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_is_made_to_hang_or_to_fill_the_memory_is_refused(case: str, tmp_path: Path) -> None:
+    path = tmp_path / "s01.dat"
+    path.write_bytes(pickle.PROTO + b"\x04" + HOSTILE[case][0] + pickle.STOP)
+    with pytest.raises(RecordingError, match=HOSTILE[case][1]) as caught:
+        load_arrays(path)
+    assert len(str(caught.value)) < 400
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no such file"):
         load_arrays(tmp_path / "s01.dat")

@@ -78,6 +78,22 @@ class TestNemo:
         with pytest.raises(RecordingError, match=r"data\.tsv line 2: no file_id or no speaker_id"):
             Nemo().scan(tmp_path)
 
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ("\tanger\t", "\tsadness\t", "the name says emotion anger, the row says sadness"),
+            ("\tAA0\t", "\tBB0\t", "the name says speaker AA0, the row says BB0"),
+        ],
+    )
+    def test_a_table_that_contradicts_the_names_of_the_files(
+        self, old: str, new: str, message: str, tmp_path: Path
+    ) -> None:
+        table = make_nemo(tmp_path) / "data.tsv"
+        table.write_text(table.read_text().replace(old, new, 1))
+        with pytest.raises(RecordingError, match=rf"data\.tsv line 2 \(AA0_anger_0\.wav\): {message}"):
+            Nemo().scan(tmp_path)
+        assert len(Nemo().scan(tmp_path, skip_bad=True)) == 3
+
     def test_a_file_named_twice(self, tmp_path: Path) -> None:
         table = make_nemo(tmp_path) / "data.tsv"
         table.write_text(table.read_text() + table.read_text().splitlines()[1] + "\n")

@@ -132,7 +132,7 @@ def test_splits_of_a_project(tmp_path: Path) -> None:
         ("x.csv", "file,part\na.wav,train\nb.wav,held\n", "'held' in column 'part' is not a part"),
         ("x.csv", "file,part,fold\na.wav,train,1\nb.wav,exam,1\n", "'exam' in column 'part' is not a part"),
         ("x.csv", "file,part,fold\na.wav,train,1\nb.wav,,1\n", "sample 2 has no part"),
-        ("x.csv", "file,file,part\na.wav,b.wav,train\n", "column 'file' stands twice"),
+        ("x.csv", "file,file,part\na.wav,b.wav,train\n", "column 'file' occurs more than once"),
         ("x.csv", "file,fold\na.wav,1\nb.wav,1\n", "all samples are of fold 1"),
         ("x.csv", "file,part\n\xff\xfe,train\n", "is not UTF-8 text"),
         ("x.jsonl", '{"wav": "a.wav", "part": "train"}\nnot json\n', "cannot be read as a table"),
