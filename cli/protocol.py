@@ -56,7 +56,7 @@ def audit(
 
       $ jmml protocol audit folds.csv --corpus nemo --map part=usage --json
     """
-    from pipelines.corpora.audit import audit as audit_lists
+    from pipelines.protocol.audit import audit as audit_lists
 
     found = audit_lists(
         folds,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from jmml.config import MethodConfig, MethodName, digest
-from jmml.data.splits import Split, mask
+from jmml.data.splits import Fold, Split
 from jmml.errors import ModelError, ProtocolError
 from jmml.evaluation.leakage import Certificate
 from jmml.experiment import evaluate_fold, fit_fold, search_trial
@@ -22,7 +22,7 @@ from jmml.memo import Memo
 from jmml.methods import METHODS
 from jmml.models.capacity import parameters_of_jmml
 from jmml.recogniser import EmotionRecogniser
-from jmml.task import TaskData, View, evaluated_part, training_part
+from jmml.task import TaskData, View, evaluated_part, rows_of, training_part
 
 CHECK_EVERY = 5
 CAPACITY_TOLERANCE = 0.05
@@ -144,9 +144,9 @@ def audit(
     first = fitted.recogniser
     rng = np.random.default_rng(0)
     speech_fold, eeg_fold = split.fold(fold)
-    spoilt = replace(task, speech=_spoilt(task.speech, speech_fold.test, rng))
+    spoilt = replace(task, speech=_spoilt(task.speech, speech_fold, rng))
     if task.eeg is not None and eeg_fold is not None:
-        spoilt = replace(spoilt, eeg=_spoilt(task.eeg, eeg_fold.test, rng))
+        spoilt = replace(spoilt, eeg=_spoilt(task.eeg, eeg_fold, rng))
     again = _fit(spoilt, split, fold, first.method, candidates, first.seed, inner_folds, first.device, None)
     found = []
     if (again.search, again.held_out, again.candidate) != (fitted.search, fitted.held_out, fitted.candidate):
@@ -172,15 +172,19 @@ def audit(
         )
 
 
-def _spoilt(view: View, people: Sequence[str], rng: np.random.Generator) -> View:
-    """``view`` with the labels of ``people`` drawn anew, their features replaced by noise and their samples renamed."""
-    held = mask(view.groups, people)
+def _spoilt(view: View, fold: Fold, rng: np.random.Generator) -> View:
+    """``view`` with all that is not trained on spoilt: labels drawn anew and features replaced by noise. The samples of
+    the test part are renamed, and nothing else is known of them."""
+    held, tested = ~rows_of(view, fold, "train"), rows_of(view, fold, "test")
     y, X, ids, recordings = view.y.copy(), view.X.copy(), view.ids.copy(), view.recordings.copy()
     y[held] = rng.integers(0, int(view.y.max()) + 1, size=int(held.sum()))
     X[held] = 100.0 * rng.normal(size=X[held].shape)
-    ids[held] = [f"spoilt {number}" for number in range(int(held.sum()))]
-    recordings[held] = ids[held]
-    return replace(view, X=X, y=y, ids=ids, recordings=recordings)
+    ids[tested] = [f"spoilt {number}" for number in range(int(tested.sum()))]
+    recordings[tested] = ids[tested]
+    keys = {name: values.astype(object) for name, values in view.keys.items()}
+    for values in keys.values():
+        values[tested] = None
+    return replace(view, X=X, y=y, ids=ids, recordings=recordings, keys=keys)
 
 
 def _fit(

@@ -32,6 +32,7 @@ from jmml.plugins import CLASSIFIERS, CORPORA, EXTRACTORS, METHODS, PAIRINGS
 Modality = Literal["speech", "eeg"]
 LabelSpace = Literal["discrete", "quadrants", "binary-arousal", "binary-valence"]
 Normalisation = Literal["none", "per-group"]
+Key = Literal["person", "text", "session", "recording", "device"]
 # Checked against what is registered, in the package and by the project (jmml.plugins).
 AdapterName = Annotated[str, AfterValidator(CORPORA.check)]
 ClassifierName = Annotated[str, AfterValidator(CLASSIFIERS.check)]
@@ -61,6 +62,16 @@ def _distinct(values: list[Any]) -> list[Any]:
     if twice:
         raise ValueError(f"{', '.join(twice)} is named more than once")
     return values
+
+
+def _people_alone() -> list[Key]:
+    return ["person"]
+
+
+def _with_person(keys: list[Any]) -> list[Any]:
+    if "person" not in keys:
+        raise ValueError("person is always among them: no speaker is on both sides of a split")
+    return _distinct(keys)
 
 
 class Section(BaseModel):
@@ -224,10 +235,13 @@ class ProtocolConfig(Section):
     """Nested, grouped evaluation: outer folds leave speakers (and EEG subjects) out.
 
     ``normalisation: per-group`` z-scores every speaker (subject) by their own recordings: label free, but
-    transductive, and it needs enrolment recordings at inference. Off by default.
+    transductive, and it needs enrolment recordings at inference. Off by default. ``disjoint`` is what training and test
+    parts must not share; ``folds`` are published lists in place of drawn folds, a path in the project.
     """
 
     groups_per_fold: PositiveInt = 2
+    disjoint: Annotated[list[Key], AfterValidator(_with_person)] = Field(default_factory=_people_alone)
+    folds: str | None = None
     inner_folds: Annotated[int, Field(ge=2)] = 3
     normalisation: Normalisation = "none"
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)] = (

@@ -20,6 +20,7 @@ from jmml.errors import ProtocolError
 from jmml.evaluation.evidence import evidence_frame
 from jmml.evaluation.leakage import Certificate, assert_disjoint
 from jmml.evaluation.metrics import uar
+from jmml.evaluation.shares import shares, summary
 from jmml.memo import Memo
 from jmml.models.correlation import canonical_correlations
 from jmml.models.inputs import Standardiser
@@ -61,7 +62,9 @@ def fit_fold(
     training = training_part(task, split, fold)
     recogniser = new_recogniser(training, method, config, seed=seed, device=device)
     recogniser.context |= {"outer_fold": fold, "split_digest": split.digest}
-    return recogniser.fit(training.speech, training.eeg, memo=memo)
+    recogniser.fit(training.speech, training.eeg, memo=memo)
+    recogniser.certificate.shares = summary(shares(task, split, [fold]))
+    return recogniser
 
 
 def run_fold(
@@ -132,6 +135,7 @@ def evaluate_fold(recogniser: EmotionRecogniser, task: TaskData, split: Split, f
     """
     prove_separate(recogniser, task, split, fold)
     _check_made_for(recogniser, task, split, fold)
+    recogniser.certificate.shares = summary(shares(task, split, [fold]))
     test = evaluated_part(task, split, fold)
     views = {name: view for name, view in test.views().items() if name in recogniser.heads}
     columns = [f"p_{name}" for name in recogniser.classes]
@@ -170,6 +174,8 @@ def prove_separate(recogniser: EmotionRecogniser, task: TaskData, split: Split, 
         held = test.views()[modality]
         for what in ("groups", "recordings", "ids"):
             assert_disjoint(getattr(view, what), getattr(held, what), what=what, where=modality)
+        for key in (key for key in task.disjoint if key in view.keys):
+            assert_disjoint(view.keys[key], held.keys[key], what=f"{key} values", where=modality)
         X = np.asarray(view.X, dtype=np.float64)
         if modality in recogniser.stage1:
             _check_scaler(recogniser.stage1[modality].scaler_, X, f"stage 1 of {modality}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -12,7 +12,8 @@ import numpy as np
 from jmml.config import LabelSpace, Modality, Normalisation, Params, validate
 from jmml.data.features.normalise import zscore_per_group
 from jmml.data.labels import SPACES, map_labels
-from jmml.data.splits import Fold, Split, inner_folds, mask, outer_folds
+from jmml.data.protocol.disjoint import disjoint_folds
+from jmml.data.splits import Fold, Side, Split, inner_folds, outer_folds
 from jmml.data.table import CONTEXT_COLUMNS, FeatureTable
 from jmml.errors import DataError, ProtocolError
 from jmml.view import View as View  # part of a task
@@ -25,6 +26,7 @@ class TaskData:
     Attributes
     ----------
     classes : the C class names; ``y`` of both views counts in this order.
+    disjoint : what the parts of a fold must not share besides people, such as ``text``.
     dropped : per modality, how many rows each unmapped label lost by the explicit setting ``unmapped: drop``.
     """
 
@@ -35,6 +37,7 @@ class TaskData:
     normalisation: Normalisation
     context: dict[str, object] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    disjoint: tuple[str, ...] = ()
 
     @property
     def parallel(self) -> bool:
@@ -89,6 +92,8 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
         order = {name: i for i, name in enumerate(SPACES[space])}
         y = np.array([order[label] for label in labels[known]], dtype=np.int64)
         keys = {name: table.index[name].to_numpy() for name in table.index if name in CONTEXT_COLUMNS}
+        if "source" in keys:
+            keys["recording"] = keys.pop("source")
         view = View(
             X[known], y, table.groups[known], table.ids[known], recordings[known], table.names,
             {name: values[known] for name, values in keys.items()},
@@ -121,6 +126,9 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
         "speech_corpus": speech.corpus,
         "speech_digest": speech.digest,
     }
+    disjoint = tuple(key for key in params.protocol.disjoint if key != "person")
+    if disjoint:
+        context["disjoint"] = ["person", *disjoint]
     if eeg is not None:
         context |= {
             "eeg_features": params.features.eeg.model_dump(mode="json"),
@@ -137,6 +145,7 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
         normalisation=params.protocol.normalisation,
         context=context,
         dropped=dropped,
+        disjoint=disjoint,
     )
 
 
@@ -149,6 +158,7 @@ def make_task(
     labels: Mapping[str, Mapping[str, str]] | None = None,
     unmapped: Literal["error", "drop"] = "error",
     rating_threshold: float = 5.0,
+    disjoint: Sequence[str] = ("person",),
 ) -> TaskData:
     """A task from feature tables alone, without a project: labels of both in one space of C classes.
 
@@ -163,6 +173,9 @@ def make_task(
     labels : by corpus name, native label -> class of the space, in place of the adapter's own map.
     unmapped : what becomes of a label without a class: an error that lists it, or ``drop``.
     rating_threshold : ratings above it are high (or positive), below it low; those on it have no class.
+
+    disjoint : what the parts of a fold must not share: ``person``, and ``text``, ``session``, ``recording`` or
+        ``device``, which every sample of the speech corpus must then have.
 
     Raises
     ------
@@ -212,7 +225,7 @@ def make_task(
         "eeg": None if eeg is None else eeg.corpus,
         "label_space": label_space,
     }
-    protocol = {"normalisation": normalisation}
+    protocol = {"normalisation": normalisation, "disjoint": list(disjoint)}
     params = {"corpora": corpora, "task": task, "features": settings, "protocol": protocol}
     return load_task(validate(Params, params), speech, eeg)
 
@@ -229,11 +242,18 @@ def _check_current(table: FeatureTable, params: Params) -> None:
         )
 
 
-def make_split(task: TaskData, *, groups_per_fold: int = 2, seed: int = 0) -> Split:
+def make_split(
+    task: TaskData, *, groups_per_fold: int = 2, seed: int = 0, speech: Sequence[Fold] | None = None
+) -> Split:
     """Outer folds of both views: ceil(G / groups_per_fold) of them, each person of the G speakers left out once.
 
     No speaker and no EEG subject is ever on both sides, and both sides have every class. Where there are fewer EEG
-    folds than speech folds they repeat.
+    folds than speech folds they repeat. Of a task that is ``disjoint`` by more than people, the parts share none of
+    that either (:mod:`jmml.data.protocol.disjoint`), and there are twice as many folds for every key that most share.
+
+    Parameters
+    ----------
+    speech : folds of the speech, such as published ones, in place of drawn ones.
 
     Raises
     ------
@@ -246,12 +266,14 @@ def make_split(task: TaskData, *, groups_per_fold: int = 2, seed: int = 0) -> Sp
     >>> len(split), [len(fold.test) for fold in split.speech]
     (2, [2, 2])
     """
-    return _draw_split(task, partial(outer_folds, groups_per_fold=groups_per_fold, seed=seed))
+    return _draw_split(
+        task, partial(outer_folds, groups_per_fold=groups_per_fold, seed=seed), seed, given=speech
+    )
 
 
 def make_inner_split(training: TaskData, *, n_folds: int, seed: int) -> Split:
     """Inner folds of an outer training part, for search and early stopping."""
-    return _draw_split(training, partial(inner_folds, n_folds=n_folds, seed=seed))
+    return _draw_split(training, partial(inner_folds, n_folds=n_folds, seed=seed), seed, crossed=False)
 
 
 def training_part(task: TaskData, split: Split, fold: int) -> TaskData:
@@ -264,26 +286,57 @@ def evaluated_part(task: TaskData, split: Split, fold: int) -> TaskData:
     return _part(task, split, fold, "test")
 
 
-def _part(task: TaskData, split: Split, fold: int, side: Literal["train", "test"]) -> TaskData:
+def _part(task: TaskData, split: Split, fold: int, side: Side) -> TaskData:
     speech_fold, eeg_fold = split.fold(fold)
-    speech = task.speech.rows(mask(task.speech.groups, getattr(speech_fold, side)))
+    speech = task.speech.rows(rows_of(task.speech, speech_fold, side))
     eeg = None
     if task.eeg is not None and eeg_fold is not None:
-        eeg = task.eeg.rows(mask(task.eeg.groups, getattr(eeg_fold, side)))
+        eeg = task.eeg.rows(rows_of(task.eeg, eeg_fold, side))
     return replace(task, speech=speech, eeg=eeg)
 
 
-def _draw_split(task: TaskData, draw: Callable[..., list[Fold]]) -> Split:
+def rows_of(view: View, fold: Fold, side: Side) -> np.ndarray:
+    """(n,) True where a row of ``view`` is in a part of ``fold``."""
+    return fold.rows(side, view.groups, view.recordings)
+
+
+def _draw_split(
+    task: TaskData,
+    draw: Callable[..., list[Fold]],
+    seed: int,
+    *,
+    crossed: bool = True,
+    given: Sequence[Fold] | None = None,
+) -> Split:
     """Folds of both views by ``draw``; of a parallel corpus, the same folds on both sides."""
 
-    def folds(view: View, where: str) -> tuple[Fold, ...]:
-        return tuple(draw(view.groups, np.asarray(task.classes)[view.y], where=where))
+    def folds(view: View, where: str, *others: View) -> tuple[Fold, ...]:
+        if where == "speech" and given is not None:
+            return tuple(given)
+        found = draw(view.groups, np.asarray(task.classes)[view.y], where=where)
+        # A stimulus is no text: of corpora recorded apart, each is disjoint by what it knows.
+        keys = [key for key in task.disjoint if where == "speech" or key in view.keys]
+        if not keys:
+            return tuple(found)
+        views = (view, *others)
+        return tuple(
+            disjoint_folds(
+                found,
+                np.concatenate([one.groups for one in views]),
+                np.concatenate([np.asarray(task.classes)[one.y] for one in views]),
+                np.concatenate([one.recordings for one in views]),
+                {key: _values(views, key) for key in keys},
+                seed=seed,
+                crossed=crossed,
+                where=where,
+            )
+        )
 
-    speech = folds(task.speech, "speech")
     if task.eeg is None:
-        return Split(speech)
+        return Split(folds(task.speech, "speech"))
     if not task.parallel:
-        return Split(speech, folds(task.eeg, "eeg"))
+        return Split(folds(task.speech, "speech"), folds(task.eeg, "eeg"))
+    speech = folds(task.speech, "speech", task.eeg)
     apart = sorted(set(task.speech.groups) ^ set(task.eeg.groups))
     if apart:
         raise ProtocolError(
@@ -291,3 +344,14 @@ def _draw_split(task: TaskData, draw: Callable[..., list[Fold]]) -> Split:
             expected="the same names in both modalities for the same people, other names for other people",
         )
     return Split(speech, speech)
+
+
+def _values(views: Sequence[View], key: str) -> np.ndarray:
+    """(n,) of a key over all views; what one view says of a recording holds in the other."""
+    known = {
+        recording: value
+        for view in views
+        if key in view.keys
+        for recording, value in zip(view.recordings, view.keys[key], strict=True)
+    }
+    return np.array([known.get(recording) for view in views for recording in view.recordings], dtype=object)

@@ -14,7 +14,8 @@ import numpy as np
 class View:
     """One modality of a task: features (n, D), class numbers (n,); per row its group, id, recording.
 
-    ``keys`` holds what else is known of each row (n,), such as ``text``: :data:`jmml.data.table.CONTEXT_COLUMNS`.
+    ``keys`` holds what else is known of each row (n,): ``text``, ``session``, ``recording`` (the longer one that it is
+    a part of), ``device``, ``order``, and ``content``, the hash of its recording's bytes.
     """
 
     X: np.ndarray

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from jmml.files import atomic_path
 
 Groups = npt.NDArray[Any] | Sequence[str]
 Labels = npt.NDArray[Any] | Sequence[Any]
+Side = Literal["train", "test"]
 
 # Random partitions tried per call. The first of the best is kept: drawing more only helps corpora in which
 # some speakers lack a class, and 256 draws of 100 speakers take a few milliseconds.
@@ -32,6 +33,11 @@ _DRAWS = 256
 class Fold:
     """One split of the groups of one modality into a training and a test part.
 
+    Attributes
+    ----------
+    aside : recordings of these groups that are in neither part, because they share something else that the parts must
+        not share, or because published lists leave them out; sorted.
+
     Raises
     ------
     ProtocolError
@@ -41,6 +47,12 @@ class Fold:
     index: int
     train: tuple[str, ...]
     test: tuple[str, ...]
+    aside: tuple[str, ...] = ()
+
+    def rows(self, side: Side, groups: Groups, recordings: Groups) -> npt.NDArray[np.bool_]:
+        """(n,) True where a row, by its group and recording, is in the part ``side``."""
+        inside = mask(groups, getattr(self, side))
+        return inside & ~mask(recordings, self.aside) if self.aside else inside
 
     def __post_init__(self) -> None:
         shared = sorted(set(self.train) & set(self.test))
@@ -119,7 +131,10 @@ class Split:
         try:
             data = json.loads(text)
             speech, eeg = (
-                tuple(Fold(int(f["index"]), tuple(f["train"]), tuple(f["test"])) for f in data[modality])
+                tuple(
+                    Fold(int(f["index"]), tuple(f["train"]), tuple(f["test"]), tuple(f.get("aside", ())))
+                    for f in data[modality]
+                )
                 for modality in ("speech", "eeg")
             )
             written = data["digest"]
@@ -145,7 +160,10 @@ class Split:
 
     def _folds(self) -> dict[str, Any]:
         return {
-            modality: [{k: list(v) if k != "index" else v for k, v in asdict(fold).items()} for fold in folds]
+            modality: [
+                {k: v if k == "index" else list(v) for k, v in asdict(fold).items() if k != "aside" or v}
+                for fold in folds
+            ]
             for modality, folds in (("speech", self.speech), ("eeg", self.eeg))
         }
 

@@ -39,7 +39,8 @@ class Entry:
 
 @dataclass
 class Certificate:
-    """Which groups each fitted object saw.
+    """Which groups each fitted object saw; and, where it was evaluated, what else the test part shares with training
+    (``shares``, see :mod:`jmml.evaluation.shares`).
 
     Example
     -------
@@ -54,6 +55,7 @@ expected disjoint groups. Fit it on the training groups alone
     """
 
     entries: list[Entry] = field(default_factory=list)
+    shares: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def add(
         self,
@@ -157,12 +159,14 @@ expected disjoint groups. Fit it on the training groups alone
         return any(entry.role == "label-free" for entry in self.entries)
 
     def to_json(self) -> str:
-        return json.dumps({"entries": [asdict(entry) for entry in self.entries]}, indent=2) + "\n"
+        told = {"shares": self.shares} if self.shares else {}
+        return json.dumps({"entries": [asdict(entry) for entry in self.entries], **told}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, where: object = None) -> Certificate:
         """The inverse of :meth:`to_json`; :class:`ProtocolError` for anything else."""
         try:
+            data = json.loads(text)
             certificate = cls(
                 [
                     Entry(
@@ -173,10 +177,14 @@ expected disjoint groups. Fit it on the training groups alone
                         int(e.get("rows", 0)),
                         str(e.get("digest", "")),
                     )
-                    for e in json.loads(text)["entries"]
-                ]
+                    for e in data["entries"]
+                ],
+                {
+                    str(key): {str(k): float(v) for k, v in of.items()}
+                    for key, of in data.get("shares", {}).items()
+                },
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ProtocolError(
                 "is not a leakage certificate", where=where, fix="train the model again"
             ) from None

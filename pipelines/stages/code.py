@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from jmml import plugins
 from jmml.files import atomic_path
 from jmml.fingerprint import Fingerprint, fingerprint
+from pipelines.protocol.folds import lists_digest
 from pipelines.stages._main import main
 from pipelines.workspace.fingerprint import ENTERS_AS_DATA
 from pipelines.workspace.project import Project
 
 # Modules of the platform that compute; the others find, carry and show.
-_COMPUTE = ("pipelines.corpora.scan", "pipelines.stages.summary", "pipelines.workspace.task")
+_COMPUTE = (
+    "pipelines.corpora.scan",
+    "pipelines.protocol",
+    "pipelines.stages.summary",
+    "pipelines.workspace.task",
+)
 # By stage, what it imports that cannot change its outputs but through its other dependencies.
 STAGES: dict[str, tuple[str, ...]] = {
     "synthesize": (),
@@ -45,7 +52,12 @@ def code(project: Project) -> str:
     found = fingerprints()
     for name, one in found.items():
         with atomic_path(project.code_dir / f"{name}.json") as temporary:
-            text = json.dumps({"code": one.code, "libraries": one.libraries}, indent=1, sort_keys=True)
+            held: dict[str, Any] = {"code": one.code, "libraries": one.libraries}
+            if name == "split" and (lists := project.params.protocol.folds) is not None:
+                held["folds"] = lists_digest(
+                    project.root / lists
+                )  # DVC knows no dependency that may be absent
+            text = json.dumps(held, indent=1, sort_keys=True)
             temporary.write_text(text + "\n", encoding="utf-8")
     return f"{len({module for one in found.values() for module in one.modules})} modules"
 

@@ -14,10 +14,11 @@ from jmml.evaluation import plots
 from jmml.experiment import evaluate_fold
 from jmml.files import atomic_folder, atomic_path
 from jmml.recogniser import EmotionRecogniser
+from pipelines.protocol.folds import read_split
 from pipelines.stages._main import main, stage_progress
 from pipelines.stages.summary import CLAIM, metrics, predictions, settings_of, shown_method, tabulate
 from pipelines.workspace.project import Project
-from pipelines.workspace.task import methods_of, read_split, read_task
+from pipelines.workspace.task import methods_of, read_task
 
 
 def evaluate(project: Project) -> str:

@@ -6,15 +6,16 @@ import json
 import sys
 
 from jmml.files import atomic_path
+from pipelines.protocol.folds import draw_split
 from pipelines.stages._main import main
 from pipelines.workspace.project import Project
-from pipelines.workspace.task import draw_split, fingerprint, read_task
+from pipelines.workspace.task import fingerprint, read_task
 
 
 def split(project: Project) -> str:
     """Write data/splits.json and data/task.json (what the folds are made of)."""
     task = read_task(project)
-    folds = draw_split(project, task)
+    folds = draw_split(project, project.params, task)
     card = fingerprint(task)
     folds.save(project.split_path)
     with atomic_path(project.task_path) as temporary:

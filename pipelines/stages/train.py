@@ -28,12 +28,13 @@ from jmml.task import TaskData
 from pipelines.cache.cells import Key
 from pipelines.cache.models import ModelStore, model_keys
 from pipelines.cache.stage1 import Stage1Store
+from pipelines.protocol.folds import read_split
 from pipelines.reporting.wording import many
 from pipelines.stages._main import main, stage_progress
 from pipelines.stages.summary import training_curves
 from pipelines.workspace.fingerprint import code_digest
 from pipelines.workspace.project import Project
-from pipelines.workspace.task import methods_of, read_split, read_task
+from pipelines.workspace.task import methods_of, read_task
 
 
 def train(project: Project) -> str:

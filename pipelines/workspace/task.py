@@ -7,15 +7,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from jmml.config import LabelSpace, MethodConfig, MethodName, Params, digest, validate
-from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ProtocolError
 from jmml.methods import METHODS
-from jmml.task import TaskData, View, load_task, make_split
+from jmml.task import TaskData, View, load_task
 from pipelines.workspace.project import Project
-
-# Which people share a fold is drawn once, apart from the seeds of training: all seeds see the same folds.
-SPLIT_SEED = 0
 
 
 def read_task(project: Project, params: Params | None = None) -> TaskData:
@@ -57,6 +53,8 @@ def with_task(
     data["task"] = {"speech": speech, "eeg": eeg, "label_space": space}
     if method is not None:
         data["method"] = method.model_dump(mode="python")
+    if speech != params.task.speech:
+        data["protocol"]["folds"] = None  # lists are of one corpus
     data["protocol"] |= {key: value for key, value in (protocol or {}).items() if value is not None}
     return validate(Params, data)
 
@@ -73,29 +71,6 @@ def check_pairs(task: TaskData, pairings: Collection[str], *, where: object = No
             where=where,
             fix="set pairing: class for corpora recorded apart",
         )
-
-
-def read_split(project: Project, task: TaskData) -> Split:
-    """The outer folds that the stage ``split`` wrote.
-
-    Raises
-    ------
-    ProtocolError : they are missing, or are not the folds of this task at these settings.
-    """
-    split = Split.load(project.split_path)
-    split.check(task.speech.groups, None if task.eeg is None else task.eeg.groups)
-    if split != draw_split(project, task):
-        raise ProtocolError(
-            "the split was drawn for other labels or another protocol.groups_per_fold",
-            where=project.split_path,
-            fix="run `dvc repro`",
-        )
-    return split
-
-
-def draw_split(project: Project, task: TaskData) -> Split:
-    """The outer folds of ``task`` at the project's settings."""
-    return make_split(task, groups_per_fold=project.params.protocol.groups_per_fold, seed=SPLIT_SEED)
 
 
 def methods_of(params: Params) -> list[MethodName]:

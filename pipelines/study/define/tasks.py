@@ -13,15 +13,16 @@ from jmml.data.synthetic.worlds import world_params, world_tables
 from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, ProtocolError
 from jmml.methods import METHODS
-from jmml.task import TaskData, load_task, make_inner_split, make_split, training_part
+from jmml.task import TaskData, load_task, make_inner_split, training_part
 from pipelines.definitions import spaces
 from pipelines.definitions.checks import corner_problems, part_of
+from pipelines.protocol.folds import draw_split
 from pipelines.reporting.wording import many
 from pipelines.study.define.checks import merged
 from pipelines.study.define.model import StudyDefinition, StudyTask
 from pipelines.study.define.widths import Sizes, width_problems
 from pipelines.workspace.project import Project
-from pipelines.workspace.task import SPLIT_SEED, check_pairs, with_task
+from pipelines.workspace.task import check_pairs, with_task
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def plan_task(
             fix="give it eeg, or leave these methods out",
         )
     check_pairs(data, {params.method.stage2.pairing}, where=f"task {name}")
-    split, sizes = _folds(definition, params, name, task, data)
+    split, sizes = _folds(project, definition, params, name, task, data)
     place = partial(_place, definition, name, task)
     if problems := width_problems(data, sizes, definition.methods, candidates, place):
         words = partial(_in_words_of_a_study, name=name, world=task.world is not None)
@@ -149,13 +150,13 @@ def _place(definition: StudyDefinition, name: str, task: StudyTask, candidate: i
 
 
 def _folds(
-    definition: StudyDefinition, params: Params, name: str, task: StudyTask, data: TaskData
+    project: Project, definition: StudyDefinition, params: Params, name: str, task: StudyTask, data: TaskData
 ) -> tuple[Split, Sizes]:
     """The outer folds, once inner folds can be drawn in each of them with every seed, and the sizes of these."""
     inner = []
     where = f"task {name}"
     try:
-        split = make_split(data, groups_per_fold=params.protocol.groups_per_fold, seed=SPLIT_SEED)
+        split = draw_split(project, params, data)
         for fold in range(len(split)):
             where = f"task {name}, inner folds of outer fold {fold}"
             training = training_part(data, split, fold)

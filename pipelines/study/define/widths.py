@@ -10,13 +10,13 @@ from functools import partial
 import numpy as np
 
 from jmml.config import MethodConfig, Modality
-from jmml.data.splits import Split, mask
+from jmml.data.splits import Fold, Side, Split
 from jmml.errors import ModelError
 from jmml.methods import METHODS, Method, Setting
 from jmml.models.controls import second_view
 from jmml.models.jec_ssl import JECSSL
 from jmml.models.one_view import SpeechOnly
-from jmml.task import TaskData, View
+from jmml.task import TaskData, View, rows_of
 
 _KEYS = {"k": "stage2.k", "r": "stage1.r"}  # of the widths, as the errors of the models name them
 _OF_ROWS = re.compile(r"\b(pairs|rows)\b|samples - 1")  # in an error: there are too few, and more would do
@@ -35,11 +35,13 @@ class Sizes:
     def of(cls, task: TaskData, inner: Iterable[Split]) -> Sizes:
         """The smallest of the folds of all these splits."""
         pairs = [split.fold(number) for split in inner for number in range(len(split))]
-        eeg = [_rows(task.eeg, fold.train) for _, fold in pairs if task.eeg is not None and fold is not None]
+        eeg = [
+            _rows(task.eeg, fold, "train") for _, fold in pairs if task.eeg is not None and fold is not None
+        ]
         return cls(
-            speech=min(_rows(task.speech, fold.train) for fold, _ in pairs),
+            speech=min(_rows(task.speech, fold, "train") for fold, _ in pairs),
             eeg=min(eeg, default=0),
-            scored=min(_rows(task.speech, fold.test) for fold, _ in pairs),
+            scored=min(_rows(task.speech, fold, "test") for fold, _ in pairs),
         )
 
 
@@ -107,8 +109,8 @@ def _labels(rows: int, classes: int) -> np.ndarray:
     return np.arange(rows) % classes
 
 
-def _rows(view: View, people: Sequence[str]) -> int:
-    return int(mask(view.groups, people).sum())
+def _rows(view: View, fold: Fold, side: Side) -> int:
+    return int(rows_of(view, fold, side).sum())
 
 
 def _next_step(error: ModelError, place: Callable[[str], str]) -> str:

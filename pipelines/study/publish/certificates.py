@@ -13,11 +13,12 @@ from typing import Any
 
 from jmml.cell import CellResult
 from jmml.config import Modality
-from jmml.data.splits import Fold, mask
+from jmml.data.splits import Fold
 from jmml.errors import ProtocolError
 from jmml.evaluation.leakage import Certificate
 from jmml.methods import METHODS
 from jmml.recogniser import STAGE1_PARTS
+from jmml.task import rows_of
 from pipelines.cache.cells import Key
 from pipelines.study.define.plan import StudyPlan
 from pipelines.study.define.tasks import PlannedTask
@@ -62,7 +63,7 @@ def verify_cell(task: PlannedTask, key: Key, cell: CellResult) -> None:
             view = task.data.speech if modality == "speech" else task.data.eeg
             if view is not None and fold is not None:
                 names = [name for name, of in objects if of == modality]
-                certificate.check_rows(modality, view.ids[mask(view.groups, fold.train)], names)
+                certificate.check_rows(modality, view.ids[rows_of(view, fold, "train")], names)
     except ProtocolError as error:
         raise ProtocolError(str(error), where=key) from None
 

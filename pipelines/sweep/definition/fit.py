@@ -14,15 +14,16 @@ from jmml.data.splits import Split
 from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, CorpusError, DataError, JMMLError, ProjectError, ProtocolError, nearest
 from jmml.models.pairs import ROWS_PER_DIMENSION
-from jmml.task import TaskData, make_inner_split, make_split, training_part
+from jmml.task import TaskData, make_inner_split, training_part
 from pipelines.definitions.checks import corner_problems
 from pipelines.definitions.spaces import Space
+from pipelines.protocol.folds import draw_split, read_split
 from pipelines.reporting.wording import many
 from pipelines.sweep.definition.choices import GRACEFUL
 from pipelines.sweep.definition.model import CorpusRef, SweepDefinition
 from pipelines.workspace import lineage
 from pipelines.workspace.project import Project
-from pipelines.workspace.task import SPLIT_SEED, check_pairs, read_split, read_task, with_task
+from pipelines.workspace.task import check_pairs, read_task, with_task
 
 MODALITIES: tuple[Modality, Modality] = ("speech", "eeg")
 _SHORT = 12  # digits of a digest that are shown
@@ -230,9 +231,12 @@ def _check_features(project: Project, corpus: str, ref: CorpusRef | None, where:
 def _split(project: Project, params: Params, task: TaskData) -> Split:
     """The outer folds of the project where they are those of the sweep, else drawn in the same way."""
     own = project.params
-    if params.task == own.task and params.protocol.groups_per_fold == own.protocol.groups_per_fold:
+    drawn_by = ("groups_per_fold", "disjoint", "folds")
+    if params.task == own.task and all(
+        getattr(params.protocol, name) == getattr(own.protocol, name) for name in drawn_by
+    ):
         return read_split(project, task)
-    return make_split(task, groups_per_fold=params.protocol.groups_per_fold, seed=SPLIT_SEED)
+    return draw_split(project, params, task)
 
 
 def _too_wide(space: Space, params: Params, parts: Sequence[TaskData]) -> list[str]:

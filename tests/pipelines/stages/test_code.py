@@ -14,14 +14,22 @@ from pipelines.workspace.project import Project
 PIPELINE = yaml.safe_load((Path(__file__).parents[3] / "dvc.yaml").read_text())["stages"]
 
 
+PARAMS = """\
+corpora:
+  lab: {adapter: files, modality: speech, path: data/raw/lab}
+task: {speech: lab, eeg: null}
+protocol: {folds: lists.csv}
+"""
+
+
 def definition(stage: str) -> dict[str, list[object]]:
     found: dict[str, list[object]] = PIPELINE[stage].get("do", PIPELINE[stage])
     return found
 
 
 def test_a_file_per_stage_with_code_and_libraries(tmp_path: Path) -> None:
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).touch()
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").write_text(PARAMS)
     project = Project(tmp_path)
     code(project)
     first = {path.name: path.read_text() for path in project.code_dir.iterdir()}
@@ -66,3 +74,17 @@ def test_every_stage_depends_on_its_own_file_and_on_no_module() -> None:
 )
 def test_a_module_concerns_the_stages_that_it_computes_for(module: str, stages: set[str]) -> None:
     assert {name for name, one in fingerprints().items() if module in one.modules} == stages
+
+
+def test_the_published_lists_that_draw_the_split_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    found = []
+    for text in (None, "a", "b"):
+        if text:
+            (tmp_path / "lists.csv").write_text(text)
+        code(Project(tmp_path))
+        found.append(json.loads((tmp_path / "data/code/split.json").read_text()))
+    assert found[0]["folds"] is None
+    assert len({one["folds"] for one in found}) == 3
+    assert "folds" not in json.loads((tmp_path / "data/code/train.json").read_text())

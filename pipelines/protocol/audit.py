@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from jmml.data.listing.columns import field_of
-from jmml.data.protocol.lists import Lists, read_lists
+from jmml.data.protocol.lists import Lists
 from jmml.data.protocol.overlap import KEYS, SELECTING, Overlap, overlaps
 from jmml.errors import ProtocolError, nearest
-from pipelines.corpora.told import naming_for, with_corpus, with_names
+from pipelines.protocol.told import Told, tell
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 
@@ -175,20 +175,12 @@ def audit(
     ProtocolError : the lists cannot be read; no one can tell the people; a key of ``disjoint`` is not known.
     """
     asked = [_key(name) for name in disjoint]
-    lists = read_lists(path, columns)
-    frame, notes = lists.frame, list(lists.notes)
-    sources = {key: f"column {lists.columns[key]}" for key in KEYS if key in frame and key in lists.columns}
-    if corpus is not None and project is not None and corpus in project.params.corpora:
-        frame, more = with_corpus(frame, project, corpus)
-        for key in ("person", "content"):
-            sources[key] = f"corpus {corpus}"
-        notes += more
-        corpus = project.corpus(corpus).adapter
-    if "path" in frame:
-        naming = naming_for(frame, corpus, pattern, needed="person" not in frame)
-        if naming is not None:
-            frame, read = with_names(frame, naming)
-            sources |= dict.fromkeys(read, f"file names as in {naming.name}")
+    return of_told(path, tell(path, project=project, corpus=corpus, pattern=pattern, columns=columns), asked)
+
+
+def of_told(path: Path, told: Told, asked: Sequence[str]) -> Audit:
+    """The audit of lists that were read already; ``asked`` are keys."""
+    frame = told.frame
     unknown = [key for key in asked if key not in frame]
     if unknown:
         raise ProtocolError(
@@ -202,11 +194,11 @@ def audit(
     return Audit(
         where=str(path),
         samples=_samples(frame),
-        sources={key: sources.get(key, "the lists") for key in KEYS if key in frame},
+        sources={key: told.sources.get(key, "the lists") for key in KEYS if key in frame},
         asked=asked,
         disjoint=wanted,
         found=found,
-        notes=[*notes, *_remarks(lists, frame, asked)],
+        notes=[*told.notes, *_remarks(told.lists, frame, asked)],
     )
 
 

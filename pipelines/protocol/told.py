@@ -2,19 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
 from jmml.data.corpora import ADAPTERS
 from jmml.data.listing.naming import Naming, naming_of
+from jmml.data.manifest import Manifest
+from jmml.data.protocol.lists import Lists, read_lists
 from jmml.data.protocol.overlap import KEYS
 from jmml.errors import ProtocolError, nearest
 from pipelines.corpora.scan import open_corpus, read_manifest, scan
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
+
+# Key -> column of a manifest.
+_COLUMNS = {"sample": "id", "person": "group", "content": "content_hash"} | {
+    key: key for key in ("text", "session", "recording", "device")
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """Lists, and all that is known of their samples.
+
+    Attributes
+    ----------
+    frame : that of the lists, with further keys, and ``sample``, the id in the corpus where one was named.
+    sources : key -> what told its values.
+    """
+
+    lists: Lists
+    frame: pd.DataFrame
+    sources: Mapping[str, str]
+    notes: Sequence[str]
+
+
+def tell(
+    path: Path,
+    *,
+    project: Project | None = None,
+    corpus: str | None = None,
+    pattern: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Told:
+    """Read lists and find out who speaks what in them; see :func:`pipelines.protocol.audit.audit`."""
+    lists = read_lists(path, columns)
+    frame, notes = lists.frame, list(lists.notes)
+    sources = {key: f"column {lists.columns[key]}" for key in KEYS if key in frame and key in lists.columns}
+    if corpus is not None and project is not None and corpus in project.params.corpora:
+        frame, read, more = with_corpus(frame, project, corpus)
+        sources |= dict.fromkeys(read, f"corpus {corpus}")
+        notes += more
+        corpus = project.corpus(corpus).adapter
+    if "path" in frame:
+        naming = naming_for(frame, corpus, pattern, needed="person" not in frame)
+        if naming is not None:
+            frame, read = with_names(frame, naming)
+            sources |= dict.fromkeys(read, f"file names as in {naming.name}")
+    return Told(lists, frame, sources, notes)
 
 
 def naming_for(
@@ -63,23 +113,18 @@ def with_names(frame: pd.DataFrame, naming: Naming) -> tuple[pd.DataFrame, list[
     return _with(frame, columns), [name for name in new if name in KEYS]
 
 
-def with_corpus(frame: pd.DataFrame, project: Project, name: str) -> tuple[pd.DataFrame, list[str]]:
-    """People and contents of the samples that a corpus of the project has."""
+def with_corpus(
+    frame: pd.DataFrame, project: Project, name: str
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """All that a corpus of the project knows of the samples that it has, and their ids as ``sample``; the keys that it
+    told, and remarks."""
     if "path" not in frame:
         raise ProtocolError("these lists name no files", fix="leave --corpus out")
-    config = project.corpus(name)
-    manifest = read_manifest(project, name)
-    if manifest is None:
-        corpus = open_corpus(name, config)
-        with progress_bar(f"read {name}", "file") as progress:
-            manifest = scan(
-                name, corpus, project.corpus_dir(name), skip_bad=config.skip_bad, progress=progress
-            )
-    rows: dict[str, list[tuple[str, str]]] = {}
-    told = manifest.frame[["path", "id", "group", "content_hash"]]
-    for place, identity, group, content in told.itertuples(index=False, name=None):
+    told = _manifest(project, name).frame
+    rows: dict[str, list[int]] = {}
+    for number, (place, identity) in enumerate(zip(told["path"], told["id"], strict=True)):
         for key in dict.fromkeys((place, PurePosixPath(place).name, identity)):
-            rows.setdefault(key, []).append((group, content))
+            rows.setdefault(key, []).append(number)
     matched = {path: _row_of(path, rows) for path in frame["path"].dropna().unique()}
     missing = [path for path, row in matched.items() if row is None]
     if len(missing) == len(matched):
@@ -89,9 +134,23 @@ def with_corpus(frame: pd.DataFrame, project: Project, name: str) -> tuple[pd.Da
         if missing
         else []
     )
-    found = [matched.get(path) or (None, None) for path in frame["path"]]
-    columns = {"person": [person for person, _ in found], "content": [content for _, content in found]}
-    return _with(frame, columns), notes
+    found = [matched.get(path) for path in frame["path"]]
+    columns: dict[str, list[Any]] = {}
+    for key, column in _COLUMNS.items():
+        if key in ("sample", "person", "content") or (key not in frame and told[column].notna().any()):
+            values = told[column].tolist()
+            columns[key] = [None if row is None else values[row] for row in found]
+    return _with(frame, columns), [key for key in columns if key in KEYS], notes
+
+
+def _manifest(project: Project, name: str) -> Manifest:
+    """The manifest of a corpus: that of the stage ``ingest``, or a scan where it has not run."""
+    config, manifest = project.corpus(name), read_manifest(project, name)
+    if manifest is not None:
+        return manifest
+    corpus = open_corpus(name, config)
+    with progress_bar(f"read {name}", "file") as progress:
+        return scan(name, corpus, project.corpus_dir(name), skip_bad=config.skip_bad, progress=progress)
 
 
 def _with(frame: pd.DataFrame, columns: Mapping[str, list[str | None]]) -> pd.DataFrame:
@@ -99,8 +158,8 @@ def _with(frame: pd.DataFrame, columns: Mapping[str, list[str | None]]) -> pd.Da
     return frame.assign(**more)
 
 
-def _row_of(path: str, rows: Mapping[str, list[tuple[str, str]]]) -> tuple[str, str] | None:
-    """Person and content of the recording that a path of a list means: by its whole place, its name, or its id."""
+def _row_of(path: str, rows: Mapping[str, list[int]]) -> int | None:
+    """Row of the recording that a path of a list means: by its whole place, its name, or its id."""
     pure = PurePosixPath(path)
     for key in (path, *("/".join(pure.parts[n:]) for n in range(1, len(pure.parts))), pure.stem):
         if len(found := rows.get(key, [])) == 1:

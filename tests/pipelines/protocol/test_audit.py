@@ -10,7 +10,7 @@ import pytest
 
 from jmml.errors import ProtocolError
 from pipelines.corpora.add import add
-from pipelines.corpora.audit import audit
+from pipelines.protocol.audit import audit
 from pipelines.workspace.project import Project
 
 REALDATA = os.environ.get("JMML_REALDATA")
