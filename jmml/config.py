@@ -74,6 +74,9 @@ def _with_person(keys: list[Any]) -> list[Any]:
     return _distinct(keys)
 
 
+Disjoint = Annotated[list[Key], AfterValidator(_with_person)]
+
+
 class Section(BaseModel):
     """Base of every section: unknown keys are errors, values are immutable and checked strictly.
 
@@ -240,7 +243,7 @@ class ProtocolConfig(Section):
     """
 
     groups_per_fold: PositiveInt = 2
-    disjoint: Annotated[list[Key], AfterValidator(_with_person)] = Field(default_factory=_people_alone)
+    disjoint: Disjoint = Field(default_factory=_people_alone)
     folds: str | None = None
     inner_folds: Annotated[int, Field(ge=2)] = 3
     normalisation: Normalisation = "none"

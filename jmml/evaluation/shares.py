@@ -6,7 +6,7 @@ sentences is another claim than one on new people and new sentences, and a reade
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ import pandas as pd
 from jmml.data.protocol.overlap import KEYS, Overlap, overlaps
 from jmml.data.splits import Split
 from jmml.task import TaskData, View, rows_of
+
+WORDS = {key: key for key in KEYS} | {"content": "recording of equal bytes"}
 
 
 def shares(task: TaskData, split: Split, folds: Iterable[int] | None = None) -> list[Overlap]:
@@ -46,10 +48,10 @@ def _known(view: View, labels: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object)
 
 
-def summary(found: Sequence[Overlap]) -> dict[str, dict[str, float | None]]:
+def summary(found: Sequence[Overlap]) -> dict[str, dict[str, float]]:
     """Key -> over all folds, the share of test samples whose value is trained on, and of those whose value and label
     are; ``unknown`` is the share of samples that cannot be told of. The person is left out: it is never shared."""
-    told: dict[str, dict[str, float | None]] = {}
+    told: dict[str, dict[str, float]] = {}
     for key in dict.fromkeys(one.key for one in found if one.key != "person"):
         rows = [one for one in found if one.key == key]
         total = sum(one.samples for one in rows)
@@ -59,3 +61,21 @@ def summary(found: Sequence[Overlap]) -> dict[str, dict[str, float | None]]:
             "unknown": sum(one.unknown for one in rows) / total,
         }
     return told
+
+
+def in_words(told: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A line for each key of which more than nothing is shared or unknown, in the words of a result.
+
+    Example
+    -------
+    >>> in_words({"text": {"share": 1.0, "with_label": 0.5, "unknown": 0.0}})
+    ['100 % of the test samples have a text that is trained on too, 50 % with the same label']
+    """
+    lines = []
+    for key, of in told.items():
+        if of["share"] > 0:
+            lines.append(
+                f"{100 * of['share']:.0f} % of the test samples have a {WORDS[key]} that is trained on too, "
+                f"{100 * of['with_label']:.0f} % with the same label"
+            )
+    return lines

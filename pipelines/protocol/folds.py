@@ -13,7 +13,7 @@ from jmml.data.protocol.disjoint import Rows
 from jmml.data.splits import Fold, Split
 from jmml.errors import ProtocolError
 from jmml.files import sha256_file
-from jmml.task import TaskData, make_split
+from jmml.task import TaskData, View, make_split
 from pipelines.protocol.audit import of_told
 from pipelines.protocol.told import tell
 from pipelines.workspace.project import Project
@@ -83,7 +83,7 @@ def listed_folds(project: Project, params: Params, task: TaskData) -> list[Fold]
     rows = Rows(view.groups, np.asarray(task.classes)[view.y], view.recordings)
     folds = []
     for index, (fold, frame) in enumerate(_speech(told.frame).groupby("fold", sort=False)):
-        parts = _parts(frame, rows)
+        parts = _parts(frame, view)
         train, test = np.isin(parts, TRAINED), parts == "test"
         for side, inside in (("train", train), ("test", test)):
             if not inside.any():
@@ -100,12 +100,18 @@ def _speech(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame["fold"].astype(str).str.startswith("eeg ")]
 
 
-def _parts(frame: pd.DataFrame, rows: Rows) -> np.ndarray:
-    """(n,) the part of each row in one fold; "" for those that it does not name."""
-    named, of = ("sample", rows.recordings) if "sample" in frame else ("person", rows.groups)
-    known = frame.dropna(subset=[named])
-    part: Mapping[str, str] = dict(zip(known[named], known["part"], strict=True))
-    return np.array([part.get(name, "") for name in of])
+def _parts(frame: pd.DataFrame, view: View) -> np.ndarray:
+    """(n,) the part of each row in one fold; "" for those that it does not name.
+
+    A list names recordings, or rows of a table of features, or people alone.
+    """
+    if "sample" not in frame:
+        people = dict(zip(frame["person"], frame["part"], strict=True))
+        return np.array([people.get(name, "") for name in view.groups])
+    known = frame.dropna(subset=["sample"])
+    part: Mapping[str, str] = dict(zip(known["sample"], known["part"], strict=True))
+    both = zip(view.recordings, view.ids, strict=True)
+    return np.array([part.get(recording, part.get(identity, "")) for recording, identity in both])
 
 
 def lists_digest(path: Path) -> str | None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jmml.errors import DataError
 from jmml.evaluation.contrast import about_eeg, outcome
+from jmml.evaluation.shares import in_words
 from jmml.evaluation.wording import DASH, MINUS, interval, number, p_in_view
 from pipelines.reporting.comparison import ComparisonTable, plain
 from pipelines.reporting.wording import many
@@ -61,7 +62,12 @@ class Comparison:
     def notes(self) -> list[str]:
         """The primary contrast in words, and what to read with caution."""
         old = f"These are old results: {', '.join(self.stale)} changed since. Run `dvc repro`."
-        return [*([old] if self.stale else []), *self._contrast(), *self.table.notes()]
+        shared = [
+            f"{line}: these are scores on new people, and not on new {key}s"
+            for key, of in self.metrics.get("shared", {}).items()
+            for line in in_words({key: of})
+        ]
+        return [*([old] if self.stale else []), *self._contrast(), *shared, *self.table.notes()]
 
     def _contrast(self) -> list[str]:
         found, groups = self.metrics.get(f"{CLAIM}_minus_{CONTROL}"), int(self.rows[0]["n_groups"])
@@ -86,6 +92,7 @@ class Comparison:
             "label_space": self.label_space,
             "stale": list(self.stale),
             "chance": self.metrics["chance"],
+            "shared": self.metrics.get("shared", {}),
             "methods": [
                 {key: value for key, value in row.items() if key != "modality"}
                 for row in self.rows

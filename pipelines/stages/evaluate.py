@@ -11,6 +11,7 @@ import pandas as pd
 
 from jmml.evaluation import evidence as evidence_io
 from jmml.evaluation import plots
+from jmml.evaluation.shares import shares, summary
 from jmml.experiment import evaluate_fold
 from jmml.files import atomic_folder, atomic_path
 from jmml.recogniser import EmotionRecogniser
@@ -24,9 +25,11 @@ from pipelines.workspace.task import methods_of, read_task
 def evaluate(project: Project) -> str:
     """Write results/: metrics.json, evidence.parquet, comparison.csv, predictions.csv and plots/."""
     settings, results = project.params.evaluation, project.results_dir
-    evidence, correlations, history = collect(project)
+    evidence, correlations, history, shared = collect(project)
     table = tabulate(evidence, settings)
     values = metrics(evidence, table, correlations, settings)
+    if shared:
+        values["shared"] = shared
     values["settings"] = settings_of(project.params)
 
     with atomic_folder(results / "plots") as folder:
@@ -42,10 +45,11 @@ def evaluate(project: Project) -> str:
     return f"UAR on unseen speakers: {scores} (chance {values['chance']:.3f})"
 
 
-def collect(project: Project) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def collect(project: Project) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, dict[str, float]]]:
     """Every saved model on its own outer fold, after a check of its leakage certificate.
 
-    Returns the evidence; ``method`` and held-out correlations per model; the stage-2 history of JMML.
+    Returns the evidence; ``method`` and held-out correlations per model; the stage-2 history of JMML; what the test
+    samples share with training besides people (:func:`jmml.evaluation.shares.summary`).
     """
     params, task = project.params, read_task(project)
     split = read_split(project, task)
@@ -64,6 +68,7 @@ def collect(project: Project) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
         pd.concat(evidence, ignore_index=True),
         pd.DataFrame(correlations, columns=None if correlations else ["method"]),
         pd.DataFrame(history),
+        summary(shares(task, split)),
     )
 
 

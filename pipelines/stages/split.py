@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+from jmml.evaluation.shares import in_words, shares, summary
 from jmml.files import atomic_path
 from pipelines.protocol.folds import draw_split
 from pipelines.stages._main import main
@@ -25,7 +26,8 @@ def split(project: Project) -> str:
         for name in ("speech", "eeg")
         if card[name]
     ]
-    return f"{len(folds)} folds over {len(task.classes)} classes ({'; '.join(views)})"
+    shared = "".join(f"; {line}" for line in in_words(summary(shares(task, folds))))
+    return f"{len(folds)} folds over {len(task.classes)} classes ({'; '.join(views)}){shared}"
 
 
 if __name__ == "__main__":

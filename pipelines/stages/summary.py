@@ -28,6 +28,8 @@ def settings_of(params: Params) -> dict[str, Any]:
         "eeg": params.task.eeg,
         "label_space": params.task.label_space,
         "groups_per_fold": params.protocol.groups_per_fold,
+        "disjoint": params.protocol.disjoint,
+        "folds": params.protocol.folds,
         "normalisation": params.protocol.normalisation,
         "seeds": params.protocol.seeds,
         "method": digest(params.method),

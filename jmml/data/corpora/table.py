@@ -76,7 +76,7 @@ class TableCorpus:
         """See :meth:`jmml.data.corpora.Corpus.scan`; a table is usable as a whole or not at all."""
         path = find_table(root)
         table = self.table(path, self.name)
-        hashes = list(table.index["content"])
+        hashes = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in table.X]
         _refuse_copies(table, hashes, path)
         index = zip(table.index.itertuples(index=False), hashes, strict=True)
         rows = [
@@ -97,11 +97,6 @@ class TableCorpus:
     def read(self, root: Path, row: Any) -> Recording:
         """Always a :class:`CorpusError`: a table holds no signals."""
         raise CorpusError("a table holds features, no recordings", where=root, fix="load it with read_table")
-
-
-def row_hashes(X: np.ndarray) -> list[str]:
-    """SHA-256 of the float32 features of each row."""
-    return [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in X]
 
 
 def _refuse_copies(table: FeatureTable, hashes: list[str], path: Path) -> None:
@@ -237,7 +232,7 @@ def read_table(
     table = FeatureTable(
         corpus,
         modality,
-        index.assign(content=row_hashes(X)),
+        index,
         X,
         names,
         units,

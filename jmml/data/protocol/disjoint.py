@@ -39,8 +39,9 @@ def disjoint_folds(
     groups, y, recordings : (n,) person, class and recording of each row.
     keys : key -> (n,) its value for each row.
     seed : of the parts of values.
-    crossed : whether every fold of people meets every part of the values, so that each sample is tested once; else
-        there are as many folds as before, and fold ``i`` tests part ``i mod PARTS``, which is enough to select by.
+    crossed : whether every fold of people meets every part of the values, so that each sample is tested once. Else
+        there are as many folds as before, fold ``i`` tests part ``i mod PARTS``, and a key whose values cannot be
+        parted is left alone: enough to select by.
 
     Raises
     ------
@@ -57,11 +58,16 @@ def disjoint_folds(
     """
     rows = Rows(groups, y, recordings)
     values = {key: _known(key, column, rows, where) for key, column in keys.items()}
-    parted = {
-        key: _parts(key, column, rows, seed, where)
-        for key, column in values.items()
-        if not all(_enough(fold, column, rows) for fold in folds)
-    }
+    parted: dict[str, list[np.ndarray]] = {}
+    for key in [
+        key for key, column in values.items() if not all(_enough(fold, column, rows) for fold in folds)
+    ]:
+        try:
+            parted[key] = _parts(key, values[key], rows, seed, where)
+        except ProtocolError:
+            if crossed:
+                raise
+            del values[key]  # one sentence is left, say: selection is by people alone
     combinations = list(product(range(PARTS), repeat=len(parted)))
     found: list[Fold] = []
     for number, fold in enumerate(folds):

@@ -60,6 +60,8 @@ def read_lists(path: Path, columns: Mapping[str, str] | None = None) -> Lists:
     if not path.exists():
         raise ProtocolError("no such file or folder", where=path, expected=_EXPECTED)
     lists = _folder(path, columns or {}) if path.is_dir() else _one_table(path, columns or {})
+    if not lists.folds:
+        raise ProtocolError("holds no rows", where=path, expected=_EXPECTED)
     for fold in lists.folds:
         parts = set(lists.frame.loc[lists.frame["fold"] == fold, "part"])
         for part in ("train", "test"):

@@ -24,6 +24,7 @@ import yaml
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from jmml.config import (
+    Disjoint,
     LabelSpace,
     Normalisation,
     PositiveInt,
@@ -74,6 +75,7 @@ class StudyTask(Section):
     label_space: LabelSpace | None = None
     pairing: Literal["class", "instance"] | None = None
     groups_per_fold: PositiveInt | None = None
+    disjoint: Disjoint | None = None
     method: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -124,6 +126,7 @@ class StudyDefinition(Section):
         default_factory=lambda: [0, 1, 2, 3, 4]
     )
     groups_per_fold: PositiveInt | None = None
+    disjoint: Disjoint | None = None
     normalisation: Normalisation | None = None
     tuning: Tuning = Field(default_factory=Tuning)
     method: dict[str, Any] = Field(default_factory=dict)

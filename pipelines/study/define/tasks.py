@@ -12,6 +12,7 @@ from jmml.data.splits import Split
 from jmml.data.synthetic.worlds import world_params, world_tables
 from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, ProtocolError
+from jmml.evaluation.shares import in_words, shares, summary
 from jmml.methods import METHODS
 from jmml.task import TaskData, load_task, make_inner_split, training_part
 from pipelines.definitions import spaces
@@ -65,6 +66,10 @@ class PlannedTask:
             "pairing": self.candidates[0].stage2.pairing if data.eeg is not None else "no EEG",
             "normalisation": data.normalisation,
         }
+        if data.disjoint:
+            description["disjoint by"] = ", ".join(("person", *data.disjoint))
+        if shared := in_words(summary(shares(data, self.split))):
+            description["shared with training"] = "; ".join(shared)
         return TaskText(title=self.name, description=description)
 
     def __str__(self) -> str:
@@ -199,11 +204,12 @@ def _params(project: Project, definition: StudyDefinition, task: StudyTask) -> t
         "groups_per_fold": task.groups_per_fold
         or definition.groups_per_fold
         or base.protocol.groups_per_fold,
+        "disjoint": task.disjoint or (None if task.world else definition.disjoint),
         "normalisation": definition.normalisation or ("none" if task.world else base.protocol.normalisation),
     }
     if task.world is not None:
         data = world_params(task.world, method, pairing=task.pairing or "instance").model_dump(mode="python")
-        data["protocol"] |= protocol
+        data["protocol"] |= {key: value for key, value in protocol.items() if value is not None}
         return validate(Params, data), ()
     speech, eeg = (base.task.speech, base.task.eeg) if task.project else (str(task.speech), task.eeg)
     corpora = tuple(corpus for corpus in (speech, eeg) if corpus)

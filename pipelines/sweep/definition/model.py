@@ -20,6 +20,7 @@ import yaml
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from jmml.config import (
+    Disjoint,
     LabelSpace,
     MethodConfig,
     Normalisation,
@@ -78,6 +79,7 @@ class SweepProtocol(Section):
 
     label_space: LabelSpace | None = None
     groups_per_fold: PositiveInt | None = None
+    disjoint: Disjoint | None = None
     inner_folds: Annotated[int, Field(ge=2)] | None = None
     normalisation: Normalisation | None = None
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_each_once)] | None = None

@@ -193,7 +193,7 @@ def test_test_labels_do_not_reach_the_predictions(trained: Project) -> None:
     """Labels of the held-out speakers, permuted in the features on disk: every probability stays the same."""
 
     def probabilities() -> np.ndarray:
-        evidence, _, _ = collect(trained)
+        evidence, _, _, _ = collect(trained)
         rows = evidence[evidence["fold"] == 0].sort_values(["method", "seed", "modality", "id"])
         return rows[[f"p_{name}" for name in evidence_io.classes_of(evidence)]].to_numpy()
 

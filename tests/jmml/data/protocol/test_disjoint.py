@@ -36,9 +36,7 @@ def parts(data: dict[str, np.ndarray], fold: Fold) -> tuple[np.ndarray, np.ndarr
     return train, test
 
 
-@given(
-    people=st.integers(3, 8), texts=st.integers(2, 6), per_fold=st.integers(1, 2), seed=st.integers(0, 9)
-)
+@given(people=st.integers(3, 8), texts=st.integers(2, 6), per_fold=st.integers(1, 2), seed=st.integers(0, 9))
 @settings(max_examples=40, deadline=None)
 def test_neither_people_nor_texts_are_shared_and_every_sample_is_tested_once(
     people: int, texts: int, per_fold: int, seed: int
@@ -105,7 +103,9 @@ def test_one_value_for_all_cannot_be_kept_apart() -> None:
 def test_a_class_that_only_one_text_carries_is_told() -> None:
     data = crossed(texts=2)
     data["y"] = np.where(data["text"] == "t0", data["y"] % 2, data["y"])
-    with pytest.raises(ProtocolError, match=r"no 2 parts of the values of text have every class each: class '2'"):
+    with pytest.raises(
+        ProtocolError, match=r"no 2 parts of the values of text have every class each: class '2'"
+    ):
         draw(data, "text")
 
 

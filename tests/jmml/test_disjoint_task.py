@@ -1,0 +1,101 @@
+"""A task whose parts must share more than no person: its folds keep to it, and a split that does not is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from jmml.cell import run_cell
+from jmml.data.splits import Split
+from jmml.errors import ProtocolError
+from jmml.experiment import run_fold
+from jmml.task import TaskData, evaluated_part, make_inner_split, make_split, make_task, training_part
+from tests.jmml.tasks import gaussian_table, small_method
+
+CONFIG = small_method()
+
+
+def task_of(*disjoint: str, parallel: bool = False, **told: object) -> TaskData:
+    """Four speakers and four subjects; each of four classes is spoken in two texts, eight times each."""
+    speech, eeg = (gaussian_table(modality, groups=4, per_class=16) for modality in ("speech", "eeg"))
+    n = len(speech)
+    columns: Mapping[str, object] = {"text": [f"t{i % 2}" for i in range(n)], **told}
+    speech = replace(speech, index=speech.index.assign(**columns))
+    if parallel:
+        eeg = replace(eeg, index=speech.index[[*eeg.index]].assign(id=[f"{name} eeg" for name in speech.ids]))
+    return make_task(speech, eeg, disjoint=["person", *disjoint])
+
+
+def shared(task: TaskData, split: Split, fold: int, key: str) -> set[object]:
+    parts = training_part(task, split, fold), evaluated_part(task, split, fold)
+    return set.intersection(*(set(part.speech.keys[key]) for part in parts))
+
+
+def test_a_cell_is_fitted_selected_and_audited_on_disjoint_texts() -> None:
+    task = task_of("text")
+    split = make_split(task, groups_per_fold=2)
+    assert len(split) == 4
+    result = run_cell(task, split, 1, "jmml", [CONFIG], seed=0, inner_folds=2, audited=True)
+    assert result.metrics["audited"] == 1
+    assert result.certificate.shares["text"] == {"share": 0.0, "with_label": 0.0, "unknown": 0.0}
+    training = training_part(task, split, 1)
+    inner = make_inner_split(training, n_folds=2, seed=0)
+    assert all(fold.aside == () for fold in inner.speech)  # one text is left: selection is by people alone
+    everything = task_of()
+    assert make_split(everything, groups_per_fold=2).digest != split.digest
+
+
+def test_inner_folds_are_disjoint_too() -> None:
+    task = task_of("text", text=[f"t{i % 4}" for i in range(256)])
+    split = make_split(task, groups_per_fold=1)
+    training = training_part(task, split, 0)
+    inner = make_inner_split(training, n_folds=2, seed=0)
+    assert all(not shared(training, inner, fold, "text") for fold in range(2))
+
+
+def test_both_modalities_of_a_parallel_corpus_leave_the_same_recordings_out() -> None:
+    task = task_of("text", parallel=True)
+    assert task.parallel
+    split = make_split(task, groups_per_fold=2)
+    assert split.speech == split.eeg
+    assert task.eeg is not None
+    for fold in range(len(split)):
+        training, test = training_part(task, split, fold), evaluated_part(task, split, fold)
+        assert training.eeg is not None
+        assert test.eeg is not None
+        assert set(training.eeg.recordings) == set(training.speech.recordings)
+        assert not set(training.eeg.recordings) & set(test.speech.recordings)
+
+
+def test_what_is_shared_by_design_is_certified() -> None:
+    task = task_of()
+    result = run_fold(task, make_split(task), 0, "raw", CONFIG)
+    assert result.certificate.shares["text"] == {"share": 1.0, "with_label": 1.0, "unknown": 0.0}
+
+
+@pytest.mark.parametrize("key", ["text", "session", "recording", "device"])
+def test_a_planted_leak_of_each_key_is_refused(key: str) -> None:
+    column = "source" if key == "recording" else key
+    told = {column: [f"v{i % 2}" for i in range(256)]}
+    honest = task_of(**told)
+    leaky = make_split(honest, groups_per_fold=2)  # people alone are apart
+    run_fold(honest, leaky, 0, "raw", CONFIG)
+    with pytest.raises(ProtocolError, match=f"{key} values v0, v1 are in the training and in the test part"):
+        run_fold(task_of(key, **told), leaky, 0, "raw", CONFIG)
+
+
+def test_equal_bytes_under_two_names_are_refused_whatever_the_protocol() -> None:
+    content = np.array([f"{i:064x}" for i in range(256)], dtype=object)
+    content[-1] = content[0]
+    task = task_of(content=content)
+    with pytest.raises(ProtocolError, match=r"content values 0{64} are in the training and in the test part"):
+        for fold in range(2):
+            run_fold(task, make_split(task), fold, "raw", CONFIG)
+
+
+def test_a_corpus_that_does_not_say_it_cannot_be_disjoint_by_it() -> None:
+    with pytest.raises(ProtocolError, match="nothing tells the session of 256 of 256 samples"):
+        make_split(task_of("session"))
