@@ -198,8 +198,9 @@ def _spelt(row: ManifestRow | RecordingError | Remark) -> ManifestRow | Recordin
     """A row whose names are in Unicode NFC: a person whose name is composed in one file and not in another is one."""
     if not isinstance(row, ManifestRow):
         return row
-    named = {name: value for name in _NAMES if isinstance(value := getattr(row, name), str)}
-    row = row._replace(**{name: unicodedata.normalize("NFC", value).strip() for name, value in named.items()})
+    named: dict[str, Any] = {name: value for name in _NAMES if isinstance(value := getattr(row, name), str)}
+    spelt = {name: unicodedata.normalize("NFC", value).strip() for name, value in named.items()}
+    row = row._replace(**(named | spelt))
     return row if row.group else RecordingError("says no speaker or subject", where=row.path)
 
 
