@@ -12,13 +12,21 @@ from typing import Any, get_args
 
 from jmml.config import CorpusConfig, Modality, validate
 from jmml.data.corpora import ADAPTERS, detect_adapter, get_corpus
+from jmml.data.corpora.bids import BidsCorpus
 from jmml.data.corpora.files import FilesCorpus
 from jmml.data.labels import map_labels
 from jmml.data.listing.recordings import FILE, Recordings
 from jmml.errors import CorpusError, DataError, ProjectError, nearest
 from jmml.files import atomic_folder, atomic_path
 from jmml.printable import is_utf8
-from pipelines.corpora.describing import Description, Preview, copy_described, understood, what_lies_in
+from pipelines.corpora.describing import (
+    Description,
+    Preview,
+    copy_described,
+    reader_of,
+    understood,
+    what_lies_in,
+)
 from pipelines.corpora.dvc_record import errors_reported, track
 from pipelines.corpora.scan import admit, features_line, features_of, open_corpus
 from pipelines.reporting.progress import progress_bar
@@ -113,13 +121,13 @@ def add(
     _check_name(project, name, source, in_place=in_place)
     _refuse_links(project, target)
     recordings = _described(name, source, adapter, replace(description or Description(), modality=modality))
-    chosen = _choose_adapter(name, source, adapter) if recordings is None else FilesCorpus.name
+    chosen = _choose_adapter(name, source, adapter) if recordings is None else recordings.adapter
     reads = _choose_modality(chosen, modality) if recordings is None else recordings.modality
     place = target.relative_to(project.root).as_posix()
     settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
     settings |= asdict(columns or Columns())
     entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
-    corpus = open_corpus(name, entry) if recordings is None else FilesCorpus(recordings)
+    corpus = open_corpus(name, entry) if recordings is None else reader_of(recordings)
     if recordings is None:
         _check_names(source)
     with progress_bar(f"check {name}", "file") as progress:
@@ -177,7 +185,7 @@ def preview(name: str, path: Path, *, adapter: str | None = None, description: D
 
 def _described(name: str, source: Path, adapter: str | None, description: Description) -> Recordings | None:
     """What is said of the recordings, where someone says it or no adapter knows them; None where one does."""
-    if adapter not in (None, FilesCorpus.name):
+    if adapter not in (None, FilesCorpus.name, *((BidsCorpus.name,) if description else ())):
         if description:
             raise CorpusError(
                 f"--table, --pattern, --map, --event and --trial-s describe files, not '{adapter}'",

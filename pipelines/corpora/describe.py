@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jmml.config import CorpusConfig, LabelSpace, TaskConfig
-from jmml.data.corpora import ADAPTERS, EitherCorpus
+from jmml.data.corpora import ADAPTERS, Corpus, EitherCorpus
 from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.errors import LabelError
@@ -146,7 +146,7 @@ def list_adapters() -> list[AdapterEntry]:
         problem = problems.pop(name, None)
         try:
             made = None if problem else ADAPTERS[name]()
-            modality = None if made is None or isinstance(made, EitherCorpus) else made.modality
+            modality = None if made is None else _holds(made)
             layout = "" if made is None else made.layout
         except Exception as error:
             if source is None:
@@ -154,6 +154,11 @@ def list_adapters() -> list[AdapterEntry]:
             modality, layout, problem = None, "", str(source.failure("fails", error))
         entries.append(AdapterEntry(name, modality, layout, source is not None, where, problem))
     return entries + [AdapterEntry("-", None, "", True, where, line) for where, line in problems.items()]
+
+
+def _holds(corpus: Corpus) -> str | None:
+    """The modality of an adapter; None for one that reads either."""
+    return None if isinstance(corpus, EitherCorpus) and len(corpus.modalities) > 1 else corpus.modality
 
 
 def _span(low: int, high: int) -> str:

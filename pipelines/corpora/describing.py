@@ -12,7 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jmml.config import Modality
+from jmml.data.corpora.bids import BidsCorpus
 from jmml.data.corpora.files import KINDS, FilesCorpus
+from jmml.data.listing.bids import describe_bids, is_bids
 from jmml.data.listing.recordings import FILE, Recordings, describe, find_recordings
 from jmml.data.listing.trials import Cutting, cut
 from jmml.errors import CorpusError, DataError, nearest
@@ -69,10 +71,15 @@ class Description:
                     "--event and --trial-s cut EEG, not speech", where=source, fix="leave them out"
                 )
             return describe(source, suffixes, table=table, pattern=self.pattern, columns=self.columns)
-        found = _eeg(source, suffixes, table, self.pattern, self.columns)
         words = {word.casefold() for word in FilesCorpus.native_labels}
+        events = None
+        if table is None and self.pattern is None and is_bids(source):
+            folder = describe_bids(source, words)
+            found, events = folder.recordings, folder.events
+        else:
+            found = _eeg(source, suffixes, table, self.pattern, self.columns)
         with progress_bar("read headers and events", "file") as progress:
-            return cut(source, found, self.cutting, words=words, progress=progress)
+            return cut(source, found, self.cutting, words=words, events=events, progress=progress)
 
     def _kind(self, source: Path, table: Path | None) -> Modality:
         """What the recordings are: as asked for, as the table or the pattern names them, as the only ones there."""
@@ -91,6 +98,11 @@ class Description:
             where=source,
             fix="add each by itself: --modality speech, or --modality eeg",
         )
+
+
+def reader_of(recordings: Recordings) -> FilesCorpus:
+    """The adapter that reads what was described."""
+    return BidsCorpus(recordings) if recordings.adapter == BidsCorpus.name else FilesCorpus(recordings)
 
 
 def _eeg(
@@ -177,7 +189,7 @@ def copy_described(source: Path, target: Path, recordings: Recordings, *, in_pla
         place
         for path in dict.fromkeys(recordings.frame["path"])
         for place in (path, *(_beside(path, name) for name in recordings.companions.get(path, ())))
-    ]
+    ] + list(recordings.sidecars)
     with atomic_folder(target) as temporary, progress_bar(f"copy to {target.name}", "file") as progress:
         for done, place in enumerate(files, start=1):
             (temporary / place).parent.mkdir(parents=True, exist_ok=True)

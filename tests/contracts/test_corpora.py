@@ -13,6 +13,7 @@ from jmml.data.corpora import ADAPTERS, get_corpus
 from jmml.data.labels import SPACES, map_labels
 from jmml.errors import CorpusError, RecordingError
 from tests.jmml.data.corpora import make
+from tests.jmml.data.eeg_files.make import brain, write_edf
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Case:
     lost: int = 1  # rows that go with it
     channels: int = 1
     texts: tuple[str | None, ...] = (None,) * 4  # what is said, or the stimulus
+    rewrite: Callable[[Path], object] | None = (
+        None  # gives the first file, or all, other content; None: a WAV
+    )
 
 
 CASES = {
@@ -87,6 +91,17 @@ CASES = {
         lost=2,
         channels=32,
         texts=("01", "02", "01", "02"),
+        rewrite=lambda root: make.write_deap(root / "s01.dat", make.deap_arrays(trials=2, seed=99)),
+    ),
+    "bids": Case(
+        make.make_bids,
+        ("sub-01", "sub-02"),
+        ("HVHA", "HVLA", "LVHA", "LVLA"),
+        "sub-01/ses-1/eeg/sub-01_ses-1_task-films_eeg.edf",
+        lost=2,
+        channels=3,
+        texts=("film1.mp4", "film2.mp4", "film1.mp4", "film2.mp4"),
+        rewrite=lambda root: write_edf(root / str(CASES["bids"].one_file), brain(seed=9)),
     ),
     "table": Case(make.make_table, ("01", "02"), ("LVHA", "HVLA", "HVHA", "LVLA")),
 }
@@ -153,8 +168,8 @@ def test_changed_content_changes_the_hash(adapter: str, tmp_path: Path) -> None:
     case, corpus = CASES[adapter], get_corpus(adapter)
     root = case.build(tmp_path)
     before = corpus.scan(root)
-    if adapter == "deap":
-        make.write_deap(root / "s01.dat", make.deap_arrays(trials=2, seed=99))
+    if case.rewrite is not None:
+        case.rewrite(root)
     else:
         make.write_wav(root / str(case.one_file), seed=99)
     after = corpus.scan(root)

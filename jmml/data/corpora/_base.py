@@ -98,7 +98,10 @@ class Corpus(Protocol):
 
 @runtime_checkable
 class EitherCorpus(Protocol):
-    """An adapter that reads speech or EEG, as the settings say."""
+    """An adapter that reads speech or EEG, as the settings say; ``modalities`` are those it can read."""
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]: ...
 
     def holding(self, modality: Modality) -> Corpus:
         """The adapter of one modality."""

@@ -144,6 +144,10 @@ class FilesCorpus(FileCorpus[Row]):
         self._described = described
         self._by_id: dict[str, Row] | None = None
 
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        return tuple(KINDS)
+
     def holding(self, modality: Modality) -> FilesCorpus:
         return FilesCorpus(modality=modality)
 

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,10 @@ class TableCorpus:
     name: str = "table"
     layout: str = _LAYOUT
     native_labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        return get_args(Modality)
 
     def holding(self, modality: Modality) -> TableCorpus:
         return replace(self, modality=modality)

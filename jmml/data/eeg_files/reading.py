@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,12 @@ _OPENED = 2  # files whose headers are kept, as trials come in the order of thei
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened at a time of a recording, by the name it has there."""
+    """Something that happened at a time of a recording, by its name there; ``told`` is what else is said of it."""
 
     name: str
     onset_s: float
     duration_s: float
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ class Recordings:
     modality : what the recordings hold.
     facts : lines on what was found inside of them (events, channels).
     companions : path -> names of the files beside it that belong to it.
+    adapter : name of the corpus adapter that reads them.
+    sidecars : other files that this adapter needs.
     """
 
     frame: pd.DataFrame
@@ -53,6 +55,8 @@ class Recordings:
     modality: Modality = "speech"
     facts: list[str] = field(default_factory=list)
     companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    adapter: str = "files"
+    sidecars: tuple[str, ...] = ()
 
 
 def find_recordings(root: Path, suffixes: Iterable[str]) -> list[str]:
@@ -196,7 +200,7 @@ def _by_names(root: Path, files: list[str], naming: Naming) -> Recordings:
     left = [path for path in files if path not in named]
     notes = [f"{len(left)} files named otherwise left out, such as {left[0]}"] if left else []
     sources = {name: f"file names ({naming.name})" for name in map(str, frame) if name != "path"}
-    return Recordings(_tidy(frame, root), sources, [], notes)
+    return Recordings(tidy(frame, root), sources, [], notes)
 
 
 def _by_table(
@@ -237,7 +241,7 @@ def _by_table(
                 sources[name] = f"file names ({naming.name})"
     unnamed = len(files) - frame["path"].nunique()
     notes = [f"{unnamed} files that {table.name} does not name left out"] if unnamed else []
-    return Recordings(_tidy(frame, table), sources, problems, notes)
+    return Recordings(tidy(frame, table), sources, problems, notes)
 
 
 class Places:
@@ -266,7 +270,7 @@ class Places:
         return None
 
 
-def _tidy(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
+def tidy(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
     """Columns in order, text in NFC and None where there is none, paths as they are on disk, numbers as numbers."""
     columns: dict[str, pd.Series] = {}
     for name in (name for name in COLUMNS if name in frame):
@@ -275,9 +279,9 @@ def _tidy(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
             columns[name] = pd.Series([_number(value, name, row, where) for row, value in enumerate(text, 1)])
         else:
             columns[name] = pd.Series(text, dtype=object)
-    tidy = pd.DataFrame(columns)
-    if {"start_s", "end_s"} <= set(tidy):
-        wrong = tidy[tidy["end_s"] <= tidy["start_s"]]
+    table = pd.DataFrame(columns)
+    if {"start_s", "end_s"} <= set(table):
+        wrong = table[table["end_s"] <= table["start_s"]]
         if len(wrong):
             row = wrong.iloc[0]
             raise DataError(
@@ -285,7 +289,7 @@ def _tidy(frame: pd.DataFrame, where: Path) -> pd.DataFrame:
                 f"{row['end_s']} s",
                 where=where,
             )
-    return tidy
+    return table
 
 
 def _number(text: str | None, name: str, row: int, where: Path) -> float:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from jmml.data.eeg_files.reading import EEGFile, inspect_eeg
-from jmml.data.listing.recordings import COLUMNS, Recordings
+from jmml.data.eeg_files.reading import EEGFile, Event, inspect_eeg
+from jmml.data.listing.recordings import COLUMNS, Recordings, tidy
 from jmml.errors import DataError, RecordingError
 
 SHOWN = 8
@@ -44,12 +44,14 @@ def cut(
     cutting: Cutting,
     *,
     words: Collection[str] = (),
+    events: Mapping[str, tuple[Event, ...]] | None = None,
     progress: Progress | None = None,
 ) -> Recordings:
     """A row per trial in place of a row per EEG recording.
 
     Without events in ``cutting``, rows with ``start_s`` and ``end_s`` and recordings whose label is known are trials as
-    they are; else events whose names are ``words`` for emotions are.
+    they are; else events whose names are ``words`` for emotions are, and those of which a label or ratings are told.
+    ``events`` of a file, by its path, stand in place of those inside of it.
 
     Raises
     ------
@@ -58,13 +60,16 @@ def cut(
     """
     frame = described.frame
     files, problems = _inspected(root, list(dict.fromkeys(frame["path"])), progress)
+    if events is not None:
+        files = {path: replace(file, events=events.get(path, ())) for path, file in files.items()}
     counts = Counter(event.name for file in files.values() for event in file.events)
     segments = any(name in frame and frame[name].notna().any() for name in ("start_s", "end_s"))
     chosen = dict(cutting.events)
     if chosen and segments:
         raise DataError("the table gives segments, and events were named as well", where=root, fix="keep one")
     if not (chosen or segments or _labelled(frame)):
-        chosen = {name: None for name in counts if _last(name).casefold() in words}
+        told = {event.name for file in files.values() for event in file.events if _says_emotion(event)}
+        chosen = {name: None for name in counts if _last(name).casefold() in words or name in told}
         if not chosen and files:
             raise _no_label(root, counts)
     usable = frame[[path in files for path in frame["path"]]].reset_index(drop=True)
@@ -83,7 +88,7 @@ def cut(
     facts = [f"events: {_shown(counts)}" if counts else "events: none", f"trials: {how}", *_channels(files)]
     return replace(
         described,
-        frame=usable[[name for name in COLUMNS if name in usable]],
+        frame=usable[[name for name in COLUMNS if name in usable]].dropna(axis=1, how="all"),
         problems=[*described.problems, *problems],
         modality="eeg",
         facts=facts,
@@ -119,6 +124,10 @@ def _no_label(root: Path, counts: Counter[str]) -> DataError:
         fix=f"say which events begin a trial and what they mean, --event '{example}=happy' --trial-s 4, or name the "
         "label in a table (--map label=COLUMN) or in the names of the files (--pattern '{speaker}_{label}.edf')",
     )
+
+
+def _says_emotion(event: Event) -> bool:
+    return "label" in event.told or {"valence", "arousal"} <= set(event.told)
 
 
 def _plain(name: str) -> str:
@@ -165,11 +174,14 @@ def _by_events(
             if wrong:
                 problems.append(f"{known['path']}: the trial at '{event.name}', {event.onset_s:g} s, {wrong}")
                 continue
-            label = chosen[event.name] or known.get("label") or _last(event.name)
+            label = chosen[event.name] or event.told.get("label") or known.get("label")
+            if label is None and not _says_emotion(event):
+                label = _last(event.name)
             times = {"start_s": round(start_s, 6), "end_s": round(end_s, 6)}
             rows.append(
                 {
                     **{str(name): value for name, value in known.items()},
+                    **event.told,
                     "label": label,
                     **times,
                     "order": float(at[known["path"]]),
@@ -186,7 +198,7 @@ def _by_events(
         raise DataError(
             f"no trial can be cut: {problems[0] if problems else 'no event of these names'}", where=root
         )
-    return pd.DataFrame(rows), problems
+    return tidy(pd.DataFrame(rows, dtype=object), root), problems
 
 
 def _outside(file: EEGFile, start_s: float, end_s: float) -> str:

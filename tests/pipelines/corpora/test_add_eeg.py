@@ -15,7 +15,7 @@ from pipelines.corpora.verify import verify
 from pipelines.stages.featurize import features
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
-from tests.jmml.data.corpora.make import write_wav
+from tests.jmml.data.corpora.make import make_bids, write_wav
 from tests.jmml.data.eeg_files.make import brain, write_brainvision, write_edf, write_set
 
 EVENTS = [(0.0, 0.0, "S  1"), (4.0, 0.0, "S  2")]
@@ -110,3 +110,23 @@ def test_a_copy_under_another_name_is_refused(project: Project, tmp_path: Path) 
         write_brainvision(tmp_path / "lab" / f"{name}.vhdr", brain())
     with pytest.raises(RecordingError, match=r"ann_happy \(ann, happy\) is bob_happy \(bob, happy\)"):
         add(project, "brains", tmp_path / "lab", description=Description(pattern="{subject}_{label}.vhdr"))
+
+
+def test_a_bids_folder_as_it_is_and_by_events_of_ones_own(project: Project, tmp_path: Path) -> None:
+    plain = make_bids(tmp_path / "plain")
+    result = add(project, "films", plain)
+    assert (result.adapter, result.samples, result.groups) == ("bids", 4, 2)
+    odd = make_bids(tmp_path / "odd")
+    for path in odd.rglob("*_events.tsv"):
+        path.write_text("onset\tduration\ttrial_type\n0\t0\tvideo7\n4\t0\tvideo8\n")
+    with pytest.raises(CorpusError, match="which emotion it is; events: video7 2, video8 2"):
+        add(project, "odd", odd)
+    how = Description(cutting=Cutting({"video7": "happy", "video8": "sad"}, (0.0, 4.0)))
+    result = add(project, "odd", odd, description=how)
+    assert (result.adapter, result.samples) == ("bids", 4)
+    assert "events: video7 2, video8 2" in result.understood
+    fresh = Project(project.root)
+    ingest(fresh, "odd")
+    table, _ = features(fresh, "odd")
+    assert {name.split(".")[-1] for name in table.names if name.startswith("de_")} == {"F3", "F4", "Cz"}
+    assert sorted(table.index["session"].unique()) == ["sub-01_ses-1", "sub-02_ses-1"]

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from tests.jmml.data.eeg_files.make import brain, write_edf
+
 
 def write_wav(path: Path, *, seconds: float = 0.5, rate: int = 16000, seed: int = 0) -> Path:
     """Faint noise as 16-bit mono WAV."""
@@ -124,4 +126,30 @@ def table_frame() -> pd.DataFrame:
 def make_table(root: Path) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     table_frame().to_csv(root / "features.csv", index=False)
+    return root
+
+
+BIDS_EVENTS = ("happy", "neutral", "angry", "sad")
+
+
+def make_bids(root: Path, seed: int = 0) -> Path:
+    """Two people, one session each, one EDF with two trials of two seconds."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "dataset_description.json").write_text(
+        '{"Name": "tiny", "BIDSVersion": "1.8.0", "DatasetType": "raw"}'
+    )
+    (root / "participants.tsv").write_text("participant_id\tage\tsex\nsub-01\t30\tF\nsub-02\t31\tM\n")
+    for number in (1, 2):
+        folder = root / f"sub-{number:02d}" / "ses-1" / "eeg"
+        stem = f"sub-{number:02d}_ses-1_task-films"
+        names = ("F3", "F4", "Cz", "Heart")
+        write_edf(folder / f"{stem}_eeg.edf", brain(channels=4, seed=seed + number), names=names)
+        first, second = BIDS_EVENTS[2 * number - 2 : 2 * number]
+        (folder / f"{stem}_events.tsv").write_text(
+            "onset\tduration\ttrial_type\tstim_file\n"
+            f"0.5\t2.0\t{first}\tfilm1.mp4\n3.0\t0\tbutton\tn/a\n4.0\t2.0\t{second}\tfilm2.mp4\n"
+        )
+        (folder / f"{stem}_channels.tsv").write_text(
+            "name\ttype\tunits\tstatus\nF3\tEEG\tuV\tgood\nF4\tEEG\tuV\tbad\nCz\tEEG\tuV\tgood\nHeart\tECG\tuV\tgood\n"
+        )
     return root
