@@ -187,10 +187,12 @@ def _source_of(point: EntryPoint) -> Source:
 
 @cache
 def public_modules(package: str) -> tuple[str, ...]:
-    """Names of the modules of a package, ``_`` as ``-``, without those that begin with ``_``; nothing is imported."""
+    """Names of the modules of a package and of the folders in it, ``_`` as ``-``, without those that begin with ``_``;
+    nothing is imported."""
     spec = find_spec(package)
     folders = [] if spec is None else list(spec.submodule_search_locations or ())
-    stems = sorted(path.stem for folder in folders for path in Path(folder).glob("*.py"))
+    paths = (path for folder in folders for form in ("*.py", "*/*.py") for path in Path(folder).glob(form))
+    stems = sorted(path.stem for path in paths)
     return tuple(stem.replace("_", "-") for stem in stems if not stem.startswith("_"))
 
 

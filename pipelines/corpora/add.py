@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from jmml.config import CorpusConfig, Modality, validate
 from jmml.data.corpora import ADAPTERS, detect_adapter, get_corpus
-from jmml.data.corpora.bids import BidsCorpus
+from jmml.data.corpora.eeg.bids import BidsCorpus
 from jmml.data.corpora.files import FilesCorpus
 from jmml.data.labels import map_labels
 from jmml.data.listing.recordings import FILE, Recordings

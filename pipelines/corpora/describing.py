@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jmml.config import Modality
-from jmml.data.corpora.bids import BidsCorpus
+from jmml.data.corpora.eeg.bids import BidsCorpus
 from jmml.data.corpora.files import KINDS, FilesCorpus
 from jmml.data.listing.bids import describe_bids, is_bids
 from jmml.data.listing.recordings import FILE, Recordings, describe, find_recordings

@@ -57,9 +57,10 @@ __all__ = [
 T = TypeVar("T")
 U = TypeVar("U")
 
-for _module in sorted(path.stem for path in Path(__file__).parent.glob("*.py")):
-    if not _module.startswith("_"):
-        import_module(f"{__name__}.{_module}")
+_HERE = Path(__file__).parent
+for _path in sorted([*_HERE.glob("*.py"), *_HERE.glob("*/*.py")], key=lambda path: path.stem):
+    if not _path.stem.startswith("_"):
+        import_module(".".join((__name__, *_path.relative_to(_HERE).with_suffix("").parts)))
 
 ADAPTERS: Registry[Callable[[], Corpus]] = CORPORA
 

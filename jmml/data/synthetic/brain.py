@@ -12,7 +12,7 @@ import mne
 import numpy as np
 from scipy import signal
 
-from jmml.data.corpora.deap import EEG_CHANNELS, SAMPLE_RATE_HZ
+from jmml.data.corpora.eeg.deap import EEG_CHANNELS, SAMPLE_RATE_HZ
 from jmml.data.synthetic.affect import Floats
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from jmml.config import SyntheticConfig
-from jmml.data.corpora.deap import BASELINE_S, SAMPLE_RATE_HZ
+from jmml.data.corpora.eeg.deap import BASELINE_S, SAMPLE_RATE_HZ
 from jmml.data.synthetic import brain
 from jmml.data.synthetic.affect import Floats, Stream, generator
 from jmml.data.synthetic.deap_file import write_deap_file

@@ -13,8 +13,8 @@ import pytest
 from scipy.io import savemat
 
 from jmml.data import matlab
-from jmml.data.corpora import deap as module
-from jmml.data.corpora.deap import BASELINE_S, EEG_CHANNELS, SAMPLE_RATE_HZ, Deap
+from jmml.data.corpora.eeg import deap as module
+from jmml.data.corpora.eeg.deap import BASELINE_S, EEG_CHANNELS, SAMPLE_RATE_HZ, Deap
 from jmml.errors import CorpusError, RecordingError, UnsafeFileError
 from tests.jmml.data.corpora.make import deap_arrays, truncate, write_deap
 
