@@ -14,7 +14,7 @@ from jmml.data.features.normalise import zscore_per_group
 from jmml.data.labels import SPACES, map_labels
 from jmml.data.protocol.disjoint import disjoint_folds
 from jmml.data.splits import Fold, Side, Split, inner_folds, outer_folds
-from jmml.data.table import CONTEXT_COLUMNS, FeatureTable
+from jmml.data.table import CONTEXT_COLUMNS, FeatureTable, row_hashes
 from jmml.errors import DataError, ProtocolError
 from jmml.view import View as View  # part of a task
 
@@ -92,6 +92,7 @@ def load_task(params: Params, speech: FeatureTable, eeg: FeatureTable | None) ->
         order = {name: i for i, name in enumerate(SPACES[space])}
         y = np.array([order[label] for label in labels[known]], dtype=np.int64)
         keys = {name: table.index[name].to_numpy() for name in table.index if name in CONTEXT_COLUMNS}
+        keys.setdefault("content", row_hashes(table.X))
         if "source" in keys:
             keys["recording"] = keys.pop("source")
         view = View(
@@ -313,7 +314,9 @@ def _draw_split(
     def folds(view: View, where: str, *others: View) -> tuple[Fold, ...]:
         if where == "speech" and given is not None:
             return tuple(given)
-        found = draw(view.groups, np.asarray(task.classes)[view.y], where=where)
+        found = draw(
+            view.groups, np.asarray(task.classes)[view.y], content=view.keys.get("content"), where=where
+        )
         # A stimulus is no text: of corpora recorded apart, each is disjoint by what it knows.
         keys = [key for key in task.disjoint if where == "speech" or key in view.keys]
         if not keys:

@@ -15,7 +15,7 @@ class View:
     """One modality of a task: features (n, D), class numbers (n,); per row its group, id, recording.
 
     ``keys`` holds what else is known of each row (n,): ``text``, ``session``, ``recording`` (the longer one that it is
-    a part of), ``device``, ``order``, and ``content``, the hash of its recording's bytes.
+    a part of), ``device``, ``order``, and ``content``, the hash of its recording's bytes or, in a table, of its row.
     """
 
     X: np.ndarray

@@ -169,7 +169,13 @@ class Split:
 
 
 def outer_folds(
-    groups: Groups, y: Labels, *, groups_per_fold: int, seed: int = 0, where: object = None
+    groups: Groups,
+    y: Labels,
+    *,
+    groups_per_fold: int,
+    seed: int = 0,
+    content: Groups | None = None,
+    where: object = None,
 ) -> list[Fold]:
     """Leave-``groups_per_fold``-groups-out: ``ceil(G / groups_per_fold)`` folds, every group tested once.
 
@@ -182,6 +188,8 @@ def outer_folds(
     y : (n,) class of each row, used to keep every fold class complete.
     groups_per_fold : groups in the test part of each fold.
     seed : of the random partitions.
+    content : (n,) a hash of what each row holds. With it, who shares a fold depends on what people said and not on how
+        they are called: names can be changed, or made up, without drawing other folds.
     where : what the error messages name, for example the corpus.
 
     Raises
@@ -195,7 +203,7 @@ def outer_folds(
     >>> sorted(fold.test for fold in folds)
     [('a',), ('b',), ('c',)]
     """
-    names, counts, classes = _count(groups, y, where)
+    names, counts, classes = _count(groups, y, where, content)
     if groups_per_fold < 1 or groups_per_fold >= len(names):
         raise ProtocolError(
             f"groups_per_fold {groups_per_fold} leaves no group to train on, there are {len(names)}",
@@ -208,7 +216,13 @@ def outer_folds(
 
 
 def inner_folds(
-    groups: Groups, y: Labels, *, n_folds: int, seed: int = 0, where: object = None
+    groups: Groups,
+    y: Labels,
+    *,
+    n_folds: int,
+    seed: int = 0,
+    content: Groups | None = None,
+    where: object = None,
 ) -> list[Fold]:
     """Grouped k-fold inside one outer training part, for search and early stopping.
 
@@ -219,7 +233,7 @@ def inner_folds(
     ProtocolError
         With a single group; with fewer groups than folds; when a class is absent from a part of a fold.
     """
-    names, counts, classes = _count(groups, y, where)
+    names, counts, classes = _count(groups, y, where, content)
     if not 2 <= n_folds <= len(names):
         raise ProtocolError(
             f"{n_folds} inner folds cannot be drawn from {len(names)} groups ({_names(names)})",
@@ -236,8 +250,10 @@ def mask(groups: Groups, names: Iterable[str]) -> npt.NDArray[np.bool_]:
     return np.fromiter((str(group) in wanted for group in groups), dtype=bool, count=len(groups))
 
 
-def _count(groups: Groups, y: Labels, where: object) -> tuple[list[str], npt.NDArray[np.int64], list[str]]:
-    """Sorted group names (G), rows per group and class (G, C), sorted class names (C)."""
+def _count(
+    groups: Groups, y: Labels, where: object, content: Groups | None
+) -> tuple[list[str], npt.NDArray[np.int64], list[str]]:
+    """Group names (G) by what their rows hold, or else sorted; rows per group and class (G, C); class names (C)."""
     if len(groups) != len(y):
         raise ProtocolError(f"{len(groups)} groups for {len(y)} labels", where=where)
     names, group_code = np.unique([str(group) for group in groups], return_inverse=True)
@@ -252,7 +268,14 @@ def _count(groups: Groups, y: Labels, where: object) -> tuple[list[str], npt.NDA
         )
     counts = np.zeros((len(names), len(classes)), dtype=np.int64)
     np.add.at(counts, (group_code, class_code), 1)
-    return names.tolist(), counts, classes.tolist()
+    if content is None:
+        return names.tolist(), counts, classes.tolist()
+    held: list[set[str]] = [set() for _ in names]  # windows of one recording are no more than one
+    for code, value in zip(group_code, content, strict=True):
+        held[code].add(str(value))
+    marks = [digest(sorted(values), length=64) for values in held]
+    order = sorted(range(len(names)), key=lambda code: (marks[code], names[code]))
+    return names[order].tolist(), counts[order], classes.tolist()
 
 
 def _partition(
@@ -300,8 +323,8 @@ def _partition(
         folds.append(
             Fold(
                 index,
-                train=tuple(n for n, held in zip(names, test, strict=True) if not held),
-                test=tuple(n for n, held in zip(names, test, strict=True) if held),
+                train=tuple(sorted(n for n, held in zip(names, test, strict=True) if not held)),
+                test=tuple(sorted(n for n, held in zip(names, test, strict=True) if held)),
             )
         )
     return folds

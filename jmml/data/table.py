@@ -22,6 +22,12 @@ INDEX_COLUMNS = ("id", "recording", "group", "label", "valence", "arousal")
 CONTEXT_COLUMNS = ("text", "session", "source", "device", "order", "content")
 
 
+def row_hashes(X: np.ndarray) -> np.ndarray:
+    """(n,) SHA-256 of the float32 features of each row."""
+    rows = np.ascontiguousarray(X, dtype="<f4")
+    return np.array([hashlib.sha256(row.tobytes()).hexdigest() for row in rows], dtype=object)
+
+
 @dataclass(frozen=True)
 class FeatureTable:
     """Features of one corpus, aligned row by row with the index of its samples.

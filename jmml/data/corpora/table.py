@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
@@ -21,7 +20,7 @@ from jmml.data.features.audio import AUDIO
 from jmml.data.ready.file import SUFFIXES, TEXT, check_text, load
 from jmml.data.ready.telltale import Rows, by_name, by_values
 from jmml.data.ready.windows import recordings_of
-from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS, FeatureTable
+from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS, FeatureTable, row_hashes
 from jmml.errors import CorpusError, DataError, nearest
 
 _TOLD = (*INDEX_COLUMNS, *CONTEXT_COLUMNS)  # columns that are no features
@@ -80,7 +79,7 @@ class TableCorpus:
         """See :meth:`jmml.data.corpora.Corpus.scan`; a table is usable as a whole or not at all."""
         path = find_table(root)
         table = self.table(path, self.name)
-        hashes = [hashlib.sha256(row.astype("<f4").tobytes()).hexdigest() for row in table.X]
+        hashes = [str(content) for content in row_hashes(table.X)]
         _refuse_copies(table, hashes, path)
         index = zip(table.index.itertuples(index=False), hashes, strict=True)
         rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
 
@@ -188,3 +189,28 @@ class TestSplit:
     def test_needs_a_speech_fold(self) -> None:
         with pytest.raises(ProtocolError, match="at least one speech fold"):
             Split(())
+
+
+@given(data=st.data(), n_groups=st.integers(3, 9), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("draw", [partial(outer_folds, groups_per_fold=2), partial(inner_folds, n_folds=2)])
+def test_who_shares_a_fold_does_not_depend_on_how_people_are_called(
+    draw, data, n_groups: int, seed: int
+) -> None:
+    groups, y = corpus(n_groups)
+    content = [f"{number:x}" for number in range(len(groups))]
+    names = sorted(set(groups))
+    called = dict(zip(names, data.draw(st.permutations([f"who {n}" for n in names])), strict=True))
+    order = data.draw(st.permutations(range(len(groups))))
+    rows = [groups[row] for row in order], [y[row] for row in order], [content[row] for row in order]
+    first = draw(groups, y, seed=seed, content=content)
+    again = draw([called[name] for name in rows[0]], rows[1], seed=seed, content=rows[2])
+    assert [fold.test for fold in again] == [tuple(sorted(called[n] for n in fold.test)) for fold in first]
+    assert [fold.train for fold in again] == [tuple(sorted(called[n] for n in fold.train)) for fold in first]
+
+
+def test_people_are_told_apart_by_what_they_said_and_not_by_how_often() -> None:
+    groups, y = corpus(6)
+    content = [f"{number:x}" for number in range(len(groups))]
+    twice = outer_folds(groups * 2, y * 2, groups_per_fold=2, content=content * 2)
+    assert twice == outer_folds(groups, y, groups_per_fold=2, content=content)
