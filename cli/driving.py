@@ -23,6 +23,13 @@ Address = Annotated[
         show_default=False,
     ),
 ]
+AcceptConfound = Annotated[
+    bool,
+    typer.Option(
+        "--accept-confound",
+        help="Claim it although labels go along with something else in the data (`jmml data show`).",
+    ),
+]
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Go on although definition, data or code changed.")
 ]

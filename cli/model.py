@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.driving import AcceptConfound
 from cli.output import JsonFlag, elsewhere, print_json, print_table, say
 
 app = typer.Typer(help="Models: register, list, promote, roll back.", no_args_is_help=True)
@@ -69,7 +70,9 @@ def list_(json: JsonFlag = False) -> None:
 
 
 @app.command()
-def promote(version: VersionArgument = None, json: JsonFlag = False) -> None:
+def promote(
+    version: VersionArgument = None, accept_confound: AcceptConfound = False, json: JsonFlag = False
+) -> None:
     """Make a version the `champion`, if its evidence is complete and whole.
 
     Without VERSION, the challenger is promoted.
@@ -83,7 +86,7 @@ def promote(version: VersionArgument = None, json: JsonFlag = False) -> None:
     from pipelines.registry.promotion import promote as promote_model
     from pipelines.workspace.project import Project
 
-    promotion = promote_model(Project.find(), version)
+    promotion = promote_model(Project.find(), version, accept_confound=accept_confound)
     if json:
         print_json(promotion.as_dict())
         return

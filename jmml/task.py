@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from jmml.config import LabelSpace, Modality, Normalisation, Params, validate
+from jmml.data.confounds import without_false_hope
 from jmml.data.features.normalise import zscore_per_group
 from jmml.data.labels import SPACES, map_labels
 from jmml.data.protocol.disjoint import disjoint_folds
@@ -314,9 +315,11 @@ def _draw_split(
     def folds(view: View, where: str, *others: View) -> tuple[Fold, ...]:
         if where == "speech" and given is not None:
             return tuple(given)
-        found = draw(
-            view.groups, np.asarray(task.classes)[view.y], content=view.keys.get("content"), where=where
-        )
+        y = np.asarray(task.classes)[view.y]
+        try:
+            found = draw(view.groups, y, content=view.keys.get("content"), where=where)
+        except ProtocolError as error:
+            raise without_false_hope(error, view.groups, y) from None
         # A stimulus is no text: of corpora recorded apart, each is disjoint by what it knows.
         keys = [key for key in task.disjoint if where == "speech" or key in view.keys]
         if not keys:

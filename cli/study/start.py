@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.definitions import DryRunFlag, print_dry_run
-from cli.driving import AcceptChanges, Address, Wait, option, repeated, whole
+from cli.driving import AcceptChanges, AcceptConfound, Address, Wait, option, repeated, whole
 from cli.driving import submit as submit_to_cluster
 from cli.output import JsonFlag, print_json, say
 from cli.study.arguments import Name, Settings, Submit, Workers, definitions, found
@@ -36,6 +36,7 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="Write and track the results once more, though nothing changed.")
     ] = False,
+    accept_confound: AcceptConfound = False,
     workers: Workers = None,
     json: JsonFlag = False,
 ) -> None:
@@ -72,12 +73,13 @@ def run(
         print_dry_run(shown, json)
     elif submit:
         from pipelines.study.define.plan import plan
+        from pipelines.study.run.runner import refuse_confounds
 
-        plan(project, loaded)  # what is wrong is said here, not in the job
+        planned = plan(project, loaded)  # what is wrong is said here, not in the job
+        refuse_confounds(planned, accepted=accept_confound)
         words = ["run", whole(definition), *repeated(settings), *option("--workers", workers)]
-        _submit(
-            [*words, *option("--recompute", recompute), *option("--again", again)], loaded.name, address, json
-        )
+        words += [*option("--recompute", recompute), *option("--again", again)]
+        _submit([*words, *option("--accept-confound", accept_confound)], loaded.name, address, json)
     else:
         from pipelines.study.run.runner import run_study
 
@@ -87,6 +89,7 @@ def run(
             workers=workers,
             recompute=recompute,
             again=again,
+            accept_confound=accept_confound,
             address=address,
             quiet=json,
         )

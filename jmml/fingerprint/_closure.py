@@ -13,7 +13,7 @@ from pathlib import Path
 from jmml.fingerprint._form import ERRORS, Form, Import, derived_errors, error_classes, normal_form
 
 # Modules that show, say or identify something and compute nothing; an entry below one of them is digested all the same.
-ASIDE = ("jmml.evaluation.plots", "jmml.fingerprint", "jmml.plugins", "jmml.printable")
+ASIDE = ("jmml.data.confounds", "jmml.evaluation.plots", "jmml.fingerprint", "jmml.plugins", "jmml.printable")
 # Libraries that carry, check, write or show values; every other one decides.
 CARRY = frozenset(
     ("filelock", "joblib", "matplotlib", "mlflow", "psutil", "pyarrow", "pydantic", "pydantic_core", "ray", "rich",

@@ -19,6 +19,7 @@ from jmml.data.listing.recordings import FILE, Recordings
 from jmml.errors import CorpusError, DataError, ProjectError, nearest
 from jmml.files import atomic_folder, atomic_path
 from jmml.printable import is_utf8
+from pipelines.corpora.confounding import of_manifest, warnings
 from pipelines.corpora.describing import (
     Description,
     Preview,
@@ -63,6 +64,8 @@ class AddResult:
     notes: tuple[str, ...] = ()
     understood: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    confounds: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -77,6 +80,7 @@ class AddResult:
             *self.understood,
             *features_line(self.features, MOST),
             *(f"note: {note}" for note in self.notes),
+            *(f"warning: {line}" for line in self.warnings),
             f"next: {use}; `git add {self.path}.dvc params.yaml`, then `dvc repro`",
         ]
 
@@ -149,6 +153,7 @@ def add(
         with atomic_path(project.params_path) as temporary:
             temporary.write_text(params_text, encoding="utf-8")
         undo.pop_all()
+    found = of_manifest(manifest, entry, project.params.task.label_space)
     return AddResult(
         name=name,
         adapter=chosen,
@@ -163,6 +168,8 @@ def add(
         if recordings is None
         else tuple(understood(replace(recordings, notes=[], problems=[]))),
         features=features_of(corpus, source),
+        confounds=tuple(one.as_dict() for one in found),
+        warnings=tuple(warnings(found)),
     )
 
 

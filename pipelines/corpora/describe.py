@@ -14,9 +14,11 @@ from jmml.data.corpora import ADAPTERS, Corpus, EitherCorpus
 from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.errors import LabelError
+from pipelines.corpora.confounding import of_manifest, warnings
 from pipelines.corpora.dvc_record import DvcRecord
 from pipelines.corpora.scan import features_line, features_of, open_corpus, read_manifest, scan
 from pipelines.reporting.progress import progress_bar
+from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 
 
@@ -69,6 +71,8 @@ class CorpusSummary:
     digest: str
     dvc_hash: str | None
     features: tuple[str, ...] = ()
+    confounds: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -98,6 +102,15 @@ class CorpusSummary:
             rows.append(("duration", f"{duration['total'] / 60:.1f} minutes, {spread}"))
             rates = {f"{key} Hz:": count for key, count in self.sample_rates_hz.items()}
             rows.append(("sample rate", counted(rates)))
+        rows += [
+            (
+                f"label by {one['factor']}",
+                f"V {one['v']:.2f}, chance up to {one['chance']:.2f}; {many(one['values'], 'value')}, "
+                f"{one['alone']} with one label alone",
+            )
+            for one in self.confounds
+        ]
+        rows += [("warning", line) for line in self.warnings]
         rows += [("note", note) for note in self.notes] + [("left out", line) for line in self.skipped]
         rows += [("manifest", self.digest), ("dvc", self.dvc_hash or "not tracked")]
         width = max(len(label) for label, _ in rows)
@@ -227,6 +240,7 @@ def summarise(
         unmapped = str(error)
     durations = frame["duration_s"].dropna().to_numpy()
     spread: dict[str, Callable[[Any], Any]] = {"total": np.sum, "mean": np.mean, "min": np.min, "max": np.max}
+    found = of_manifest(manifest, config, task.label_space)
     return CorpusSummary(
         name=manifest.corpus,
         adapter=config.adapter,
@@ -245,6 +259,8 @@ def summarise(
         skipped=manifest.skipped,
         digest=manifest.digest,
         dvc_hash=dvc_hash,
+        confounds=tuple(one.as_dict() for one in found),
+        warnings=tuple(warnings(found)),
     )
 
 

@@ -25,6 +25,7 @@ from mlflow.exceptions import MlflowException
 from jmml.errors import RegistryError, TrackingError
 from jmml.evaluation.wording import NO_INTERVAL
 from jmml.files import atomic_folder
+from pipelines.corpora.confounding import of_corpora, refuse
 from pipelines.registry import gates
 from pipelines.registry import versions as registered
 from pipelines.registry.versions import (
@@ -114,12 +115,13 @@ def list_versions(project: Project) -> list[Version]:
     return versions(Tracker.connect(project))
 
 
-def promote(project: Project, version: int | None = None) -> Promotion:
+def promote(project: Project, version: int | None = None, *, accept_confound: bool = False) -> Promotion:
     """Make a version (default: the challenger) the champion, if every gate passes.
 
     Raises
     ------
     RegistryError : nothing to promote, or one line with every gate that refuses.
+    ProtocolError : in the corpora of the model, labels go along with something else, and nobody accepts it.
     """
     tracker = Tracker.connect(project)
     if version is None:
@@ -135,7 +137,7 @@ def promote(project: Project, version: int | None = None) -> Promotion:
     champion = aliases(tracker).get(CHAMPION)
     if champion == version:
         raise RegistryError(f"version {version} is the champion already")
-    verdicts = _judge(tracker, candidate)
+    verdicts, corpora = _judge(tracker, candidate)
     failed: dict[str, list[str]] = {}  # by reason, as one missing file fails several gates
     for verdict in verdicts:
         if not verdict.passed:
@@ -148,6 +150,9 @@ def promote(project: Project, version: int | None = None) -> Promotion:
             where=f"version {version}",
             fix="run the sweep again and register it",
         )
+    task = project.params.task
+    told = of_corpora(project, corpora or (task.speech, task.eeg))
+    refuse(told, accepted=accept_confound, where=f"version {version}")
     _move(tracker, "promote", version, champion)
     return Promotion(version, champion, verdicts)
 
@@ -297,9 +302,10 @@ def _source(tracker: Tracker, model_id: str) -> str:
 # Promoting -----------------------------------------------------------------------------------------------
 
 
-def _judge(tracker: Tracker, version: Version) -> tuple[gates.Verdict, ...]:
+def _judge(tracker: Tracker, version: Version) -> tuple[tuple[gates.Verdict, ...], tuple[str, ...]]:
+    """The verdicts of all gates, and the corpora that the model was made of, where it says so."""
     if not version.run_id:
-        return (gates.Verdict("run finished", False, "the version has no run"),)
+        return (gates.Verdict("run finished", False, "the version has no run"),), ()
     run = tracker.run(version.run_id)
     with tempfile.TemporaryDirectory() as temporary:
         with reported(tracker.uri, "looking for evidence"):
@@ -311,7 +317,10 @@ def _judge(tracker: Tracker, version: Version) -> tuple[gates.Verdict, ...]:
             model = _fetch(tracker, version, Path(temporary) / "model")
         except RegistryError:
             model = Path(temporary) / "absent"
-        return gates.judge(gates.Candidate(run.info.status, run.data.tags, run.data.metrics, folder, model))
+        candidate = gates.Candidate(run.info.status, run.data.tags, run.data.metrics, folder, model)
+        context = candidate.card["context"] if isinstance(candidate.card, dict) else {}
+        corpora = [str(context[key]) for key in ("speech_corpus", "eeg_corpus") if context.get(key)]
+        return gates.judge(candidate), tuple(corpora)
 
 
 def _move(tracker: Tracker, action: str, version: int, previous: int | None) -> None:

@@ -12,6 +12,7 @@ from jmml.errors import DataError
 from jmml.evaluation.contrast import about_eeg, outcome
 from jmml.evaluation.shares import in_words
 from jmml.evaluation.wording import DASH, MINUS, interval, number, p_in_view
+from pipelines.corpora.confounding import of_corpora
 from pipelines.reporting.comparison import ComparisonTable, plain
 from pipelines.reporting.wording import many
 from pipelines.stages.summary import CLAIM, CONTROL, settings_of
@@ -33,6 +34,7 @@ class Comparison:
     metrics : the content of ``results/metrics.json``.
     speech, eeg, label_space, groups_per_fold, confidence : the settings of the evaluation, stored with it.
     stale : which of them are no longer those of ``params.yaml``.
+    warnings : what goes along with the labels in the data, besides how people sound.
     """
 
     rows: list[dict[str, Any]]
@@ -43,6 +45,7 @@ class Comparison:
     groups_per_fold: int
     confidence: float
     stale: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -67,7 +70,8 @@ class Comparison:
             for key, of in self.metrics.get("shared", {}).items()
             for line in in_words({key: of})
         ]
-        return [*([old] if self.stale else []), *self._contrast(), *shared, *self.table.notes()]
+        told = [f"Warning: {line}." for line in self.warnings]
+        return [*([old] if self.stale else []), *self._contrast(), *told, *shared, *self.table.notes()]
 
     def _contrast(self) -> list[str]:
         found, groups = self.metrics.get(f"{CLAIM}_minus_{CONTROL}"), int(self.rows[0]["n_groups"])
@@ -91,6 +95,7 @@ class Comparison:
             "eeg": self.eeg,
             "label_space": self.label_space,
             "stale": list(self.stale),
+            "warnings": list(self.warnings),
             "chance": self.metrics["chance"],
             "shared": self.metrics.get("shared", {}),
             "methods": [
@@ -122,4 +127,7 @@ def load_comparison(project: Project) -> Comparison:
         raise DataError("is not an evaluation", where=project.results_dir, fix=NEXT) from None
     stale = tuple(name for name, value in settings_of(project.params).items() if settings.get(name) != value)
     rows = [plain({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
-    return Comparison(rows, metrics, **{name: settings[name] for name in SHOWN}, stale=stale)
+    warnings = of_corpora(project, (settings["speech"], settings["eeg"]), settings["label_space"])
+    return Comparison(
+        rows, metrics, **{name: settings[name] for name in SHOWN}, stale=stale, warnings=tuple(warnings)
+    )

@@ -7,6 +7,7 @@ import sys
 
 from jmml.evaluation.shares import in_words, shares, summary
 from jmml.files import atomic_path
+from pipelines.corpora.confounding import of_corpora
 from pipelines.protocol.folds import draw_split
 from pipelines.stages._main import main
 from pipelines.workspace.project import Project
@@ -27,7 +28,9 @@ def split(project: Project) -> str:
         if card[name]
     ]
     shared = "".join(f"; {line}" for line in in_words(summary(shares(task, folds))))
-    return f"{len(folds)} folds over {len(task.classes)} classes ({'; '.join(views)}){shared}"
+    told = of_corpora(project, (project.params.task.speech, project.params.task.eeg))
+    warned = "".join(f"; warning: {line}" for line in told)
+    return f"{len(folds)} folds over {len(task.classes)} classes ({'; '.join(views)}){shared}{warned}"
 
 
 if __name__ == "__main__":

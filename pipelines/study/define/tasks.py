@@ -15,6 +15,7 @@ from jmml.errors import ConfigError, ProtocolError
 from jmml.evaluation.shares import in_words, shares, summary
 from jmml.methods import METHODS
 from jmml.task import TaskData, load_task, make_inner_split, training_part
+from pipelines.corpora.confounding import of_corpora
 from pipelines.definitions import spaces
 from pipelines.definitions.checks import corner_problems, part_of
 from pipelines.protocol.folds import draw_split
@@ -42,6 +43,7 @@ class PlannedTask:
     ----------
     candidates : the configurations that every method is given; the first one holds the defaults.
     corpora : those of ``params.yaml`` that it reads, none for a synthetic world.
+    confounds : what goes along with their labels besides how people sound, one line each.
     """
 
     name: str
@@ -49,6 +51,7 @@ class PlannedTask:
     split: Split
     candidates: tuple[MethodConfig, ...]
     corpora: tuple[str, ...]
+    confounds: tuple[str, ...] = ()
 
     @property
     def text(self) -> TaskText:
@@ -70,6 +73,8 @@ class PlannedTask:
             description["disjoint by"] = ", ".join(("person", *data.disjoint))
         if shared := in_words(summary(shares(data, self.split))):
             description["shared with training"] = "; ".join(shared)
+        if self.confounds:
+            description["confounds"] = "; ".join(self.confounds)
         return TaskText(title=self.name, description=description)
 
     def __str__(self) -> str:
@@ -141,7 +146,8 @@ def plan_task(
     if problems := width_problems(data, sizes, definition.methods, candidates, place):
         words = partial(_in_words_of_a_study, name=name, world=task.world is not None)
         raise ConfigError(map(words, problems))
-    return PlannedTask(name, data, split, candidates, corpora)
+    confounds = of_corpora(project, corpora, data.label_space)
+    return PlannedTask(name, data, split, candidates, corpora, tuple(confounds))
 
 
 def _place(definition: StudyDefinition, name: str, task: StudyTask, candidate: int, key: str) -> str:

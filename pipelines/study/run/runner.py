@@ -20,6 +20,7 @@ from jmml.cell import CellResult, run_cell
 from jmml.errors import SweepError, TrackingError
 from pipelines.cache.cells import CellStore, Key
 from pipelines.cache.content import prune
+from pipelines.corpora.confounding import refuse
 from pipelines.reporting.terminal import PlainConsole
 from pipelines.reporting.wording import many, rough_duration
 from pipelines.study.define.model import StudyDefinition
@@ -85,6 +86,7 @@ def run_study(
     workers: int | None = None,
     recompute: bool = False,
     again: bool = False,
+    accept_confound: bool = False,
     address: str | None = None,
     quiet: bool = False,
     console: Console | None = None,
@@ -96,6 +98,7 @@ def run_study(
     ----------
     source, overrides, workers, recompute : see :func:`pipelines.study.define.plan.plan`.
     again : track the study once more although a finished run of the same digest is there.
+    accept_confound : claim what the study finds although labels go along with something else; the report says so.
     address : of a Ray cluster; default: ``RAY_ADDRESS``, else this machine.
     quiet : show no progress.
     console : where progress is shown; default: the standard error output.
@@ -104,13 +107,14 @@ def run_study(
     Raises
     ------
     ConfigError, DataError, ProtocolError : before anything starts, see :func:`pipelines.study.define.plan.plan`;
-        ProtocolError also when a cell's leakage certificate fails.
+        ProtocolError also when a cell's leakage certificate fails, and for confounds that are not accepted.
     ProjectError : the stages have not been run, or their outputs were changed since.
     TrackingError : the tracking store cannot be reached or written.
     SweepError : somebody else drives the study, Ray cannot start, or workers keep dying;
         :class:`InterruptedStudyError` after Ctrl-C or a request to stop.
     """
     planned = plan(project, source, overrides=overrides, workers=workers, recompute=recompute)
+    refuse_confounds(planned, accepted=accept_confound)
     folder = StudyFolder.of(project, planned.definition.name)
     return _Session(
         project,
@@ -124,6 +128,12 @@ def run_study(
         console=console,
         cell=cell,
     ).run()
+
+
+def refuse_confounds(planned: StudyPlan, *, accepted: bool) -> None:
+    """:class:`ProtocolError` where labels go along with something else in the corpora, and nobody accepts it."""
+    lines = (line for task in planned.tasks.values() for line in task.confounds)
+    refuse(lines, accepted=accepted, where=f"study {planned.definition.name}")
 
 
 def resume_study(

@@ -9,7 +9,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from jmml.errors import RegistryError
+from jmml.errors import ProtocolError, RegistryError
 from jmml.evaluation import evidence
 from jmml.recogniser import EmotionRecogniser
 from pipelines.registry import promotion as registry
@@ -180,6 +180,24 @@ def test_promotion_moves_the_champion_and_takes_the_challenger_away(registered: 
         promote(registered)
     with pytest.raises(RegistryError, match="version 1 is the champion already"):
         promote(registered, 1)
+
+
+def test_a_model_of_people_with_one_label_each_is_promoted_only_where_someone_accepts_it(
+    registered: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def told(project: Project, names: object) -> list[str]:
+        asked.append(names)
+        return ["lab-speech: 7 of 8 people have one label alone"]
+
+    monkeypatch.setattr("pipelines.registry.promotion.of_corpora", told)
+    with pytest.raises(ProtocolError, match=r"version 1: nothing can be claimed .*--accept-confound"):
+        promote(registered)
+    assert aliases(registered) == {"challenger": 1}
+    assert promote(registered, accept_confound=True).version == 1
+    task = registered.params.task
+    assert asked == [(task.speech, task.eeg)] * 2
 
 
 def test_without_evidence_the_refusal_names_every_gate_in_one_line(

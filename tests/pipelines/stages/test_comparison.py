@@ -13,6 +13,7 @@ from pipelines.stages.comparison import load_comparison
 from pipelines.stages.summary import metrics, settings_of, tabulate
 from pipelines.workspace.project import Project
 from tests.jmml.tasks import small_method, small_params
+from tests.pipelines.confounded import save_confounded
 from tests.pipelines.tracked import make_evidence
 
 SETTINGS = EvaluationConfig(bootstrap=200)
@@ -94,3 +95,14 @@ def test_no_results_name_the_next_step(project: Project, damage: str) -> None:
         path.write_text("no JSON" if damage == "foreign" else json.dumps({"chance": 0.25}))
     with pytest.raises(DataError, match="dvc repro"):
         load_comparison(project)
+
+
+def test_what_goes_along_with_the_labels_is_said(project: Project) -> None:
+    assert load_comparison(project).warnings == ()
+    save_confounded(project, "lab-speech")
+    comparison = load_comparison(project)
+    assert any(
+        note.startswith("Warning: lab-speech: 7 of 8 people have one label alone")
+        for note in comparison.notes()
+    )
+    assert comparison.as_dict()["warnings"] == list(comparison.warnings)

@@ -26,6 +26,7 @@ from pipelines.study.run.runner import InterruptedStudyError, run_study
 from pipelines.tracking.run_tags import STUDY
 from pipelines.tracking.tracker import Tracker
 from pipelines.workspace.project import Project
+from tests.pipelines.confounded import save_confounded
 from tests.pipelines.study import fakes
 from tests.pipelines.study.studies import CELLS, FOLDS, METHODS, SEEDS, make
 
@@ -412,3 +413,17 @@ def test_the_default_cell_is_the_real_one():
     from jmml.cell import run_cell
 
     assert runner.run_study.__kwdefaults__["cell"] is run_cell
+
+
+def test_nothing_is_claimed_of_people_with_one_label_each_unless_someone_accepts_it(project, monkeypatch):
+    no_ray(monkeypatch)
+    save_confounded(project, project.params.task.speech)
+    (task,) = plan(project, ONE_SEED).tasks.values()
+    assert "7 of 8 people have one label alone" in task.text.description["confounds"]
+    with pytest.raises(
+        ProtocolError, match=r"study tiny: nothing can be claimed .* 7 of 8 .*--accept-confound"
+    ):
+        study(project)
+    assert nothing_is_left(project)
+    with pytest.raises(AssertionError, match="Ray is started"):
+        study(project, accept_confound=True)

@@ -1,0 +1,68 @@
+"""Confounds of the corpora of a project: told wherever data are, refused where a claim is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jmml.config import CorpusConfig, LabelSpace
+from jmml.data.confounds import Confound, confounds
+from jmml.data.labels import map_labels
+from jmml.data.manifest import Manifest
+from jmml.errors import LabelError, ProtocolError
+from pipelines.corpora.scan import read_manifest
+from pipelines.workspace.project import Project
+
+ACCEPT = "--accept-confound"
+
+
+def of_manifest(manifest: Manifest, config: CorpusConfig, space: LabelSpace) -> list[Confound]:
+    """Confounds of one corpus with its labels as classes of a space; with its own labels where they have no place."""
+    frame = manifest.frame
+    try:
+        labels = map_labels(
+            frame,
+            adapter=config.adapter,
+            space=space,
+            overrides=config.labels,
+            unmapped="drop",
+            rating_threshold=config.rating_threshold,
+            where=manifest.corpus,
+        )
+    except LabelError:
+        labels = frame["label"].to_numpy(dtype=object)
+    return confounds(frame, labels)
+
+
+def of_corpus(project: Project, name: str, space: LabelSpace | None = None) -> list[Confound]:
+    """Confounds of a corpus of the project; none where it is unknown or not ingested."""
+    config = project.params.corpora.get(name)
+    manifest = None if config is None else read_manifest(project, name)
+    if config is None or manifest is None:
+        return []
+    return of_manifest(manifest, config, space or project.params.task.label_space)
+
+
+def warnings(found: Iterable[Confound]) -> list[str]:
+    """What is to be told of confounds, one line each."""
+    return [one.warning() for one in found if one.notable]
+
+
+def of_corpora(project: Project, names: Iterable[str | None], space: LabelSpace | None = None) -> list[str]:
+    """Warnings of several corpora, each with the name of its corpus."""
+    return [
+        f"{name}: {line}"
+        for name in dict.fromkeys(names)
+        if name is not None
+        for line in warnings(of_corpus(project, name, space))
+    ]
+
+
+def refuse(lines: Iterable[str], *, accepted: bool, where: object) -> None:
+    """:class:`ProtocolError` unless there is nothing to warn of, or it is accepted."""
+    told = list(dict.fromkeys(lines))
+    if told and not accepted:
+        raise ProtocolError(
+            f"nothing can be claimed of data in which the label goes along with something else: {'; '.join(told)}",
+            where=where,
+            fix=f"balance the corpora (`jmml data show` has the table), or claim it all the same with {ACCEPT}",
+        )
