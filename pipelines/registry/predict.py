@@ -11,7 +11,7 @@ import numpy as np
 from jmml.config import FeaturesConfig, SpeechFeatureConfig, validate
 from jmml.data.corpora import Recording
 from jmml.data.features.audio import load_audio
-from jmml.data.features.extract import described, extract_one, extractor_digest
+from jmml.data.features.extract import described, extract_one, same_digests
 from jmml.data.features.normalise import Enrolment
 from jmml.data.labels import MEANINGS
 from jmml.errors import ModelError, RecordingError
@@ -115,7 +115,7 @@ def _speech_settings(model: EmotionRecogniser, where: str) -> FeaturesConfig:
     speech = validate(SpeechFeatureConfig, model.context.get("speech_features"), where=where)
     cfg = FeaturesConfig(speech=speech)
     names, _ = described("speech", ("mono",), cfg)
-    if recorded != extractor_digest("speech", cfg) or model.feature_names("speech") != names:
+    if recorded not in same_digests("speech", cfg) or model.feature_names("speech") != names:
         raise ModelError(
             "was trained on features of another extractor version",
             where=where,

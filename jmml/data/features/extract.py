@@ -58,6 +58,13 @@ def extractor_digest(modality: Modality, cfg: FeaturesConfig) -> str:
     return speech.extractor_digest(cfg.speech) if modality == "speech" else eeg.extractor_digest(cfg.eeg)
 
 
+def same_digests(modality: Modality, cfg: FeaturesConfig) -> tuple[str, ...]:
+    """Fingerprints under which the same features are known, but for rounding; the present one first."""
+    if modality == "speech" and cfg.speech.extractor is None:
+        return speech.same_digests(cfg.speech)
+    return (extractor_digest(modality, cfg),)
+
+
 def settings_of(modality: Modality, cfg: FeaturesConfig) -> extractors.Settings:
     """The section of one modality."""
     return cfg.speech if modality == "speech" else cfg.eeg

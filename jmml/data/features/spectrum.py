@@ -13,6 +13,8 @@ the two spectral slopes.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 import librosa
 import numpy as np
@@ -25,6 +27,7 @@ BIN_FLOOR_DB = FLOOR_DB - 40
 # Up to 7600 Hz at 16 kHz: just below half the sample rate lies the roll-off of whatever resampled the file.
 USED_SHARE = 0.95
 CONTRAST_F_MIN_HZ = 200.0
+_QUANTILE, _AMIN, _TOP_DB = 0.02, 1e-10, 80.0  # librosa's
 SHAPE_UNITS = {
     "centroid": "Hz",
     "bandwidth": "Hz",
@@ -56,43 +59,59 @@ def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
 
 def spectral_shape(power: np.ndarray, frequency: np.ndarray, rate: int) -> dict[str, np.ndarray]:
     """Contours (L, T) by family name from power spectra (bins, T) at ``frequency`` (bins,) in Hz."""
+    shape, peaks, valleys, _ = frame_shape(np.ascontiguousarray(power.T), frequency, rate)
+    return {**{name: values[None] for name, values in shape.items()}, "contrast": contrast(peaks, valleys).T}
+
+
+def frame_shape(
+    power: np.ndarray, frequency: np.ndarray, rate: int, last: np.ndarray | None = None
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+    """Descriptors of successive frames from their power spectra (T, bins).
+
+    Returns contours (T,) by name, peaks and valleys (T, bands) of the contrast, and the last magnitude spectrum in unit
+    length, which is ``last`` of the frames that follow.
+    """
+    bins = _bins(tuple(frequency.tolist()), rate)
     magnitude = np.sqrt(power)
-    total = np.maximum(magnitude.sum(axis=0), np.finfo(np.float32).tiny)
-    share = magnitude / total
-    centroid = frequency @ share
-    bandwidth = np.sqrt(np.maximum((frequency**2) @ share - centroid**2, 0))
-    rolloff = frequency[
-        (np.cumsum(magnitude, axis=0) < 0.85 * total).sum(axis=0).clip(max=len(frequency) - 1)
-    ]
+    total = np.maximum(magnitude.sum(axis=1), np.finfo(np.float32).tiny)
+    moments = magnitude.astype(np.float64) @ bins.moments / total[:, None]
+    centroid = moments[:, 0]
+    rolloff = frequency[(np.cumsum(magnitude, axis=1) >= 0.85 * total[:, None]).argmax(axis=1)]
     decibels = decibel(power, BIN_FLOOR_DB)
-    mean_power = np.maximum(power.mean(axis=0), 10 ** (BIN_FLOOR_DB / 10))
-    flatness = decibels.mean(axis=0) - 10 * np.log10(mean_power)
-    unit = magnitude / np.maximum(np.linalg.norm(magnitude, axis=0), np.finfo(np.float32).tiny)
-    flux = np.linalg.norm(np.diff(unit, axis=1, prepend=unit[:, :1]), axis=0)
+    mean_power = np.maximum(power.mean(axis=1), 10 ** (BIN_FLOOR_DB / 10))
+    norm = np.sqrt(np.einsum("tb,tb->t", magnitude, magnitude))
+    magnitude /= np.maximum(norm, np.finfo(np.float32).tiny)[:, None]
+    step = np.diff(magnitude, axis=0, prepend=magnitude[:1] if last is None else last)
 
     def band(low: float, high: float) -> np.ndarray:
-        return np.asarray(power[(frequency >= low) & (frequency < high)])
+        return power[:, slice(*np.searchsorted(frequency, (low, high)).tolist())]
 
-    low, high = band(50, 1000).sum(axis=0), band(1000, 5000).sum(axis=0)
-    lower_peak, upper_peak = band(0, 2000).max(axis=0), band(2000, 5000).max(axis=0, initial=0)
-    return {
-        "centroid": centroid[None],
-        "bandwidth": bandwidth[None],
-        "rolloff": rolloff[None],
-        "flatness": flatness[None],
-        "flux": flux[None],
-        "alpha_ratio": (decibel(low, FLOOR_DB) - decibel(high, FLOOR_DB))[None],
-        "hammarberg": (decibel(lower_peak, BIN_FLOOR_DB) - decibel(upper_peak, BIN_FLOOR_DB))[None],
-        "slope_0_500": _tilt(decibels, frequency, 0, 500)[None],
-        "slope_500_1500": _tilt(decibels, frequency, 500, 1500)[None],
-        "contrast": librosa.feature.spectral_contrast(
-            S=np.maximum(power, 10 ** (BIN_FLOOR_DB / 10)),
-            sr=rate,
-            freq=frequency,
-            n_bands=contrast_bands(rate),
-            fmin=CONTRAST_F_MIN_HZ,
-        ),
+    low, high = band(50, 1000).sum(axis=1), band(1000, 5000).sum(axis=1)
+    lower_peak, upper_peak = band(0, 2000).max(axis=1), band(2000, 5000).max(axis=1, initial=0)
+    tilt = decibels[:, : len(bins.tilt)].astype(np.float64) @ bins.tilt
+    shape = {
+        "centroid": centroid,
+        "bandwidth": np.sqrt(np.maximum(moments[:, 1] - centroid**2, 0)),
+        "rolloff": rolloff,
+        "flatness": decibels.mean(axis=1) - 10 * np.log10(mean_power),
+        "flux": np.sqrt(np.einsum("tb,tb->t", step, step)),
+        "alpha_ratio": decibel(low, FLOOR_DB) - decibel(high, FLOOR_DB),
+        "hammarberg": decibel(lower_peak, BIN_FLOOR_DB) - decibel(upper_peak, BIN_FLOOR_DB),
+        "slope_0_500": tilt[:, 0],
+        "slope_500_1500": tilt[:, 1],
     }
+    return shape, *_extremes(power, bins), magnitude[-1:]
+
+
+def contrast(peaks: np.ndarray, valleys: np.ndarray) -> np.ndarray:
+    """Spectral contrast, dB, of all frames of a recording: librosa's, floors below the highest value included."""
+    highest = [
+        np.maximum(
+            decibels := 10 * np.log10(np.maximum(extreme, _AMIN, dtype=np.float64)), decibels.max() - _TOP_DB
+        )
+        for extreme in (peaks, valleys)
+    ]
+    return np.asarray(highest[0] - highest[1])
 
 
 def contrast_bands(rate: int) -> int:
@@ -100,11 +119,47 @@ def contrast_bands(rate: int) -> int:
     return int(min(6, np.ceil(np.log2(USED_SHARE * rate / 2 / CONTRAST_F_MIN_HZ))))
 
 
-def _tilt(decibels: np.ndarray, frequency: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Least-squares slope of the spectrum between two frequencies, dB per kHz."""
-    inside = (frequency >= low) & (frequency <= high)
-    centred = (frequency[inside] - frequency[inside].mean()) / 1000
-    return np.asarray(centred @ decibels[inside] / (centred @ centred))
+class _Bins(NamedTuple):
+    """What depends on the frequencies of the bins alone: weights; bins of each octave, and how many are averaged."""
+
+    moments: np.ndarray
+    tilt: np.ndarray
+    octaves: tuple[tuple[slice, int], ...]
+
+
+@lru_cache(maxsize=8)
+def _bins(frequencies: tuple[float, ...], rate: int) -> _Bins:
+    frequency = np.array(frequencies)
+    tilt = np.zeros((int(np.searchsorted(frequency, 1500, side="right")), 2))
+    for column, (low, high) in enumerate(((0, 500), (500, 1500))):
+        inside = (frequency[: len(tilt)] >= low) & (frequency[: len(tilt)] <= high)
+        centred = (frequency[: len(tilt)][inside] - frequency[: len(tilt)][inside].mean()) / 1000
+        tilt[inside, column] = centred / (centred @ centred)  # least squares: dB per kHz
+    bands = contrast_bands(rate)
+    edges = [0.0, *(CONTRAST_F_MIN_HZ * 2.0 ** np.arange(bands + 1))]
+    octaves = []
+    for number, (low, high) in enumerate(pairwise(edges)):
+        first, end = np.searchsorted(frequency, low), np.searchsorted(frequency, high, side="right")
+        first -= number > 0
+        end = len(frequency) if number == bands else end
+        averaged = max(1, int(np.rint(_QUANTILE * (end - first))))
+        octaves.append((slice(int(first), int(end - (number < bands))), averaged))
+    return _Bins(np.stack([frequency, frequency**2], axis=1), tilt, tuple(octaves))
+
+
+def _extremes(power: np.ndarray, bins: _Bins) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the highest and of the lowest 2 % of the bins of each octave, at least of one: (T, bands) each."""
+    peaks = np.empty((len(power), len(bins.octaves)))
+    valleys = np.empty_like(peaks)
+    for number, (octave, averaged) in enumerate(bins.octaves):
+        part = power[:, octave]
+        if averaged == 1:
+            peaks[:, number], valleys[:, number] = part.max(axis=1), part.min(axis=1)
+        else:
+            ordered = np.sort(part, axis=1)
+            peaks[:, number] = ordered[:, -averaged:].mean(axis=1)
+            valleys[:, number] = ordered[:, :averaged].mean(axis=1)
+    return tuple(np.maximum(extreme, 10 ** (BIN_FLOOR_DB / 10)) for extreme in (peaks, valleys))
 
 
 def decibel(power: np.ndarray, floor_db: float) -> np.ndarray:

@@ -25,23 +25,22 @@ geometric middle of the search range, and every other f0 and voicing feature at 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import librosa
 import numpy as np
-import scipy.fft
-import scipy.signal
 
 from jmml.config import SpeechFeatureConfig, digest
-from jmml.data.features import functionals, pitch, spectrum
+from jmml.data.features import blocks, contours, functionals, spectrum
 from jmml.data.features.audio import check_audio
 
-VERSION = 1
+VERSION = 2
+# Earlier versions with the same features but for rounding: models trained on them go on predicting.
+SAME = (1,)
 
-ACTIVE_RANGE_DB = 30.0
-SEMITONE_REFERENCE_HZ = 27.5
-_DELTA_WIDTH = 9
-_SYLLABLE_PROMINENCE_DB = 3.0
+_FEW = 20_000  # frames up to which contours are summarised together, and above which one at a time
 
 
 class _Family(NamedTuple):
@@ -66,20 +65,25 @@ _SCALARS = {
 
 
 def _families(cfg: SpeechFeatureConfig) -> dict[str, _Family]:
+    return _families_of(cfg.n_mels, cfg.n_mfcc, spectrum.contrast_bands(cfg.sample_rate_hz) + 1)
+
+
+@lru_cache(maxsize=8)
+def _families_of(n_mels: int, n_mfcc: int, contrasts: int) -> dict[str, _Family]:
     def numbered(stem: str, count: int, first: int = 0) -> tuple[str, ...]:
         return tuple(f"{stem}_{i:02d}" for i in range(first, first + count))
 
     return {
-        "logmel": _Family(numbered("logmel", cfg.n_mels, 1), "dB", ("mean", "std", "range")),
-        "mfcc": _Family(numbered("mfcc", cfg.n_mfcc), "dB", ("mean", "std", "p10", "p90", "slope")),
-        "mfcc_delta": _Family(numbered("mfcc_delta", cfg.n_mfcc), "dB/s", ("std", "mean_abs")),
-        "mfcc_delta2": _Family(numbered("mfcc_delta2", cfg.n_mfcc), "dB/s^2", ("std",)),
+        "logmel": _Family(numbered("logmel", n_mels, 1), "dB", ("mean", "std", "range")),
+        "mfcc": _Family(numbered("mfcc", n_mfcc), "dB", ("mean", "std", "p10", "p90", "slope")),
+        "mfcc_delta": _Family(numbered("mfcc_delta", n_mfcc), "dB/s", ("std", "mean_abs")),
+        "mfcc_delta2": _Family(numbered("mfcc_delta2", n_mfcc), "dB/s^2", ("std",)),
         **{
             name: _Family((name,), unit, ("mean", "std", "p10", "p50", "p90", "slope"))
             for name, unit in spectrum.SHAPE_UNITS.items()
         },
         "contrast": _Family(
-            numbered("contrast", spectrum.contrast_bands(cfg.sample_rate_hz) + 1),
+            numbered("contrast", contrasts),
             "dB",
             ("mean", "std", "p10", "p90"),
         ),
@@ -111,7 +115,16 @@ def feature_units(cfg: SpeechFeatureConfig) -> tuple[str, ...]:
 
 def extractor_digest(cfg: SpeechFeatureConfig) -> str:
     """Fingerprint of what :func:`extract` computes: settings and version."""
-    return digest({"modality": "speech", "settings": cfg.model_dump(mode="json"), "version": VERSION})
+    return _digest_of(cfg, VERSION)
+
+
+def same_digests(cfg: SpeechFeatureConfig) -> tuple[str, ...]:
+    """Fingerprints under which the same features are known, but for rounding; the present one first."""
+    return tuple(_digest_of(cfg, version) for version in (VERSION, *SAME))
+
+
+def _digest_of(cfg: SpeechFeatureConfig, version: int) -> str:
+    return digest({"modality": "speech", "settings": cfg.model_dump(mode="json"), "version": version})
 
 
 def extract(
@@ -145,20 +158,65 @@ def extract(
     >>> round(float(x["f0.mean"]), 2), round(float(x["centroid.p50"]))  # 220 Hz: 36 semitones above 27.5 Hz
     (36.0, 220)
     """
-    mono = prepared(signal, sample_rate_hz, cfg, where=where)
-    rate, hop = cfg.sample_rate_hz, max(1, round(cfg.hop_s * cfg.sample_rate_hz))
-    contours, masks, scalars = _descriptors(mono, rate, hop, cfg)
-    times = np.arange(masks["all"].size) * hop / rate
-    values: list[np.ndarray] = []
-    for name, family in _families(cfg).items():
-        mask = masks[family.over]
+    return from_parts((prepared(signal, sample_rate_hz, cfg, where=where),), cfg)
+
+
+def from_parts(parts: blocks.Parts, cfg: SpeechFeatureConfig) -> np.ndarray:
+    """Features (D,) of a usable signal at ``cfg.sample_rate_hz`` that is read in parts, of any length."""
+    found = contours.describe(parts, cfg)
+    times = np.arange(found.masks["all"].size) * contours.hop_of(cfg) / cfg.sample_rate_hz
+    families = _families(cfg)
+    values: dict[str, np.ndarray] = {}
+    for group in _together(cfg.n_mels, cfg.n_mfcc, spectrum.contrast_bands(cfg.sample_rate_hz) + 1):
+        mask = found.masks[group.over]
         if mask.any():
-            result = functionals.apply(contours[name][:, mask], times[mask], family.functionals)
+            own = [found.contours[name] for name in group.names]
+            results = _functionals(own, mask, times[mask], group.functionals)
+            for name, columns, result in zip(group.names, group.columns, results, strict=True):
+                values[name] = result[:, columns]
         else:
-            result = _without_frames(name, family, cfg)
-        values.append(result.ravel())
-    values.append(np.array([scalars[name] for name in _SCALARS]))
-    return np.concatenate(values).astype(np.float32)
+            values |= {name: _without_frames(name, families[name], cfg) for name in group.names}
+    scalars = np.array([found.scalars[name] for name in _SCALARS])
+    return np.concatenate([*(values[name].ravel() for name in families), scalars]).astype(np.float32)
+
+
+class _Together(NamedTuple):
+    """Families that are summarised over the same frames, and either all by an order of values or none of them."""
+
+    over: str
+    functionals: tuple[str, ...]
+    names: tuple[str, ...]
+    columns: tuple[list[int], ...]  # of ``functionals``, those of each family
+
+
+@lru_cache(maxsize=8)
+def _together(n_mels: int, n_mfcc: int, contrasts: int) -> tuple[_Together, ...]:
+    families = _families_of(n_mels, n_mfcc, contrasts)
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for name, family in families.items():
+        ordered = bool({*functionals.PERCENTILES, "range"} & set(family.functionals))
+        groups.setdefault((family.over, ordered), []).append(name)
+    found = []
+    for (over, _), names in groups.items():
+        used = {one for name in names for one in families[name].functionals}
+        wanted = tuple(one for one in functionals.FUNCTIONALS if one in used)
+        columns = ([wanted.index(one) for one in families[name].functionals] for name in names)
+        found.append(_Together(over, wanted, tuple(names), tuple(columns)))
+    return tuple(found)
+
+
+def _functionals(
+    together: list[np.ndarray], mask: np.ndarray, times_s: np.ndarray, wanted: tuple[str, ...]
+) -> list[np.ndarray]:
+    """Functionals (L, F) of each of some contours (T, L), over the frames of ``mask``, a few contours at a time."""
+    if mask.size <= _FEW:
+        rows = np.concatenate(together, axis=1, dtype=np.float64)[mask]
+        result = functionals.apply(np.ascontiguousarray(rows.T), times_s, wanted)
+    else:
+        columns = (contour[mask, i][None] for contour in together for i in range(contour.shape[1]))
+        result = np.concatenate([functionals.apply(column, times_s, wanted) for column in columns])
+    ends = accumulate(contour.shape[1] for contour in together)
+    return [result[end - contour.shape[1] : end] for contour, end in zip(together, ends, strict=True)]
 
 
 def prepared(
@@ -177,99 +235,6 @@ def prepared(
 
 
 def _without_frames(name: str, family: _Family, cfg: SpeechFeatureConfig) -> np.ndarray:
-    middle = float(_semitones(np.sqrt(cfg.f0_min_hz * cfg.f0_max_hz))) if name == "f0" else 0.0
+    middle = float(contours.semitones(np.sqrt(cfg.f0_min_hz * cfg.f0_max_hz))) if name == "f0" else 0.0
     located = [middle if f in ("mean", *functionals.PERCENTILES) else 0.0 for f in family.functionals]
     return np.tile(located, (len(family.contours), 1))
-
-
-def _descriptors(
-    signal: np.ndarray, rate: int, hop: int, cfg: SpeechFeatureConfig
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
-    """Contours (L, T) per family, boolean masks (T,), and the features that are not functionals."""
-    signal = signal - signal.mean(dtype=np.float64).astype(np.float32)
-    n_fft, window = _fft_size(cfg), round(cfg.frame_s * rate)
-    stft = librosa.stft(signal, n_fft=n_fft, win_length=window, hop_length=hop, window="hann")
-    frequency = librosa.fft_frequencies(sr=rate, n_fft=n_fft)
-    frequency = frequency[frequency <= spectrum.USED_SHARE * rate / 2]
-    stft = stft[: len(frequency)]
-    power = stft.real**2 + stft.imag**2
-    total = power.sum(axis=0, dtype=np.float64)
-    # The second term matters when less than a twentieth of the recording is not digital silence.
-    loud = max(float(np.percentile(total, 95)), 1e-4 * float(total.max()))
-    active = total >= loud * 10 ** (-ACTIVE_RANGE_DB / 10)
-    reference = float(total[active].mean())
-    power /= reference  # from here on nothing depends on the gain
-
-    level = spectrum.decibel(total / reference, spectrum.FLOOR_DB)[None]
-    mel = spectrum.decibel(
-        spectrum.mel_filters(rate, n_fft, cfg.n_mels)[:, : len(power)] @ power, spectrum.FLOOR_DB
-    )
-    mfcc = scipy.fft.dct(mel, type=2, axis=0, norm="ortho")[: cfg.n_mfcc]
-    heard = pitch.track(signal, rate, hop, cfg.f0_min_hz, cfg.f0_max_hz)
-    voiced = heard.voiced & active
-    semitones = np.where(voiced, _semitones(np.where(voiced, heard.f0_hz, SEMITONE_REFERENCE_HZ)), 0.0)
-    f0_delta = _difference_within(semitones, voiced) * rate / hop
-    contours = {
-        "logmel": mel,
-        "mfcc": mfcc,
-        "mfcc_delta": _delta(mfcc, rate / hop, order=1),
-        "mfcc_delta2": _delta(mfcc, rate / hop, order=2),
-        **spectrum.spectral_shape(power, frequency, rate),
-        "level": level,
-        "level_delta": _delta(level, rate / hop, order=1),
-        "f0": semitones[None],
-        "f0_delta": f0_delta[None],
-        "harmonicity": heard.harmonicity_db[None],
-    }
-    masks = {"all": np.ones_like(active), "active": active, "voiced": voiced}
-    scalars = _rhythm(level[0], active, voiced, f0_delta, rate / hop)
-    return contours, masks, scalars
-
-
-def _rhythm(
-    level: np.ndarray, active: np.ndarray, voiced: np.ndarray, f0_delta: np.ndarray, frames_per_s: float
-) -> dict[str, float]:
-    """Rates and durations; the active part runs from the first to the last active frame."""
-    first, last = np.flatnonzero(active)[[0, -1]]
-    span = slice(int(first), int(last) + 1)
-    seconds = (int(last) + 1 - int(first)) / frames_per_s
-    segments, gaps = _run_lengths(voiced[span]), _run_lengths(~voiced[span])
-    peaks, _ = scipy.signal.find_peaks(level[span], prominence=_SYLLABLE_PROMINENCE_DB)
-    moving = f0_delta[voiced & (f0_delta != 0)]
-    any_voiced = segments.size > 0
-    return {
-        "level.peak_rate": len(peaks) / seconds,
-        "level.active_fraction": float(active[span].mean()),
-        "voicing.fraction": float(voiced[span].mean()),
-        "voicing.segment_rate": len(segments) / seconds,
-        "voicing.segment_mean": float(segments.mean()) / frames_per_s if any_voiced else 0.0,
-        "voicing.segment_std": float(segments.std()) / frames_per_s if any_voiced else 0.0,
-        "voicing.longest_gap": float(gaps.max(initial=0)) / frames_per_s if any_voiced else 0.0,
-        "f0.rising_fraction": float((moving > 0).mean()) if moving.size else 0.0,
-    }
-
-
-def _run_lengths(mask: np.ndarray) -> np.ndarray:
-    """Lengths of the runs of True, in frames."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return np.asarray(edges[1::2] - edges[::2])
-
-
-def _difference_within(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Difference to the frame before, where both are in ``mask``, else 0 (no jump across a pause)."""
-    both = mask & np.concatenate([[False], mask[:-1]])
-    return np.where(both, np.diff(values, prepend=values[:1]), 0.0)
-
-
-def _delta(contours: np.ndarray, frames_per_s: float, *, order: int) -> np.ndarray:
-    """Savitzky-Golay derivative over 9 frames, per second (per second squared for order 2)."""
-    derivative = librosa.feature.delta(contours, width=_DELTA_WIDTH, order=order, mode="nearest")
-    return np.asarray(derivative * frames_per_s**order)
-
-
-def _semitones(hertz: np.ndarray | float) -> np.ndarray:
-    return np.asarray(12 * np.log2(np.asarray(hertz) / SEMITONE_REFERENCE_HZ))
-
-
-def _fft_size(cfg: SpeechFeatureConfig) -> int:
-    return int(2 ** np.ceil(np.log2(cfg.frame_s * cfg.sample_rate_hz)))

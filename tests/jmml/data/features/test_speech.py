@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jmml.config import SpeechFeatureConfig, validate
-from jmml.data.features import speech
+from jmml.data.features import contours, speech
 from jmml.errors import ConfigError, RecordingError
 from tests.jmml.data.features.signals import RATE, noise, sine, vowels
 
@@ -141,6 +141,16 @@ def test_48_khz_speech_keeps_its_features() -> None:
         assert there_and_back[name] == pytest.approx(x[name], rel=0.03), name
 
 
+def test_a_signal_in_parts_and_in_blocks_has_the_same_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal, _, _ = vowels(2, seconds=3.0)
+    whole = speech.from_parts((signal,), CFG)
+    parts = tuple(np.split(signal, [1, 700, 9001, 30_000]))
+    np.testing.assert_allclose(speech.from_parts(parts, CFG), whole, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(contours, "_BLOCK", 37)
+    monkeypatch.setattr(speech, "_FEW", 10)
+    np.testing.assert_allclose(speech.from_parts(parts, CFG), whole, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("seconds", [0.2, 0.25, 30.0])
 def test_short_and_long(seconds: float) -> None:
     named(sine(200, seconds=seconds) + noise(seconds=seconds, amplitude=0.01))
@@ -207,3 +217,13 @@ def test_the_digest_names_settings_and_version(monkeypatch: pytest.MonkeyPatch) 
     assert first != speech.extractor_digest(SpeechFeatureConfig(hop_s=0.02))
     monkeypatch.setattr(speech, "VERSION", speech.VERSION + 1)
     assert first != speech.extractor_digest(CFG)
+
+
+def test_models_of_a_version_with_the_same_features_are_known_by_its_digest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(speech, "VERSION", 1)
+    first = speech.extractor_digest(CFG)
+    monkeypatch.undo()
+    assert speech.same_digests(CFG) == (speech.extractor_digest(CFG), first)
+    assert first not in speech.same_digests(SpeechFeatureConfig(hop_s=0.02))
