@@ -174,7 +174,7 @@ def audit(
     ------
     ProtocolError : the lists cannot be read; no one can tell the people; a key of ``disjoint`` is not known.
     """
-    asked = [_key(name) for name in disjoint]
+    asked = [key_of(name) for name in disjoint]
     return of_told(path, tell(path, project=project, corpus=corpus, pattern=pattern, columns=columns), asked)
 
 
@@ -202,7 +202,8 @@ def of_told(path: Path, told: Told, asked: Sequence[str]) -> Audit:
     )
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """The key that a word means; :class:`ProtocolError` for one that means none."""
     key = field_of(name)
     if key not in KEYS:
         raise ProtocolError(f"'{name}' is not a key; {nearest(name, KEYS)}", where="--disjoint")

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
+from jmml.errors import ProjectError
 
 
 @pytest.fixture
@@ -65,3 +66,11 @@ def test_what_cannot_be_told_is_no_pass(lists) -> None:
     assert code == 1
     assert "no leak was found, and none can be ruled out" in out
     assert json.loads(run(lists, *MAPPED, "--json")[1])["passed"] is False
+
+
+def test_without_lists_the_folds_of_the_project_are_meant(lists) -> None:
+    done = CliRunner().invoke(app, ["protocol", "audit"])
+    assert isinstance(done.exception, ProjectError)  # there is none here
+    code, out = run("--corpus", "nemo")
+    assert code == 2
+    assert "describes lists, and none is named" in out

@@ -17,6 +17,7 @@ from jmml.errors import ProtocolError
 from jmml.evaluation.shares import shares
 from jmml.task import TaskData, evaluated_part, training_part
 from pipelines.protocol.folds import read_split
+from pipelines.protocol.own import audit_own
 from pipelines.stages.split import split
 from pipelines.workspace.project import Project
 from pipelines.workspace.task import read_task
@@ -175,3 +176,16 @@ def test_lists_are_of_the_corpus_of_the_project(tmp_path: Path) -> None:
     project = project_of(tmp_path)
     with pytest.raises(ProtocolError, match="no file of the lists is in corpus 'lab-speech'"):
         split(listed(project, ["x.wav,1,train", "y.wav,1,test"]))
+
+
+def test_the_folds_of_a_project_are_audited_by_its_own_protocol(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    drawn(project)
+    found = audit_own(project)
+    assert found.passed
+    assert found.table()[0] == ["fold", "tested", "people shared", "texts shared"]
+    assert "100.0% of the test samples have a text that is trained on" in " ".join(found.lines())
+    strict = audit_own(project, ["person", "text"])
+    assert [(one.key, one.shared) for one in strict.leaks] == [("text", 2), ("text", 2)]
+    with pytest.raises(ProtocolError, match="nothing tells the session of the samples of 'lab-speech'"):
+        audit_own(project, ["session"])
