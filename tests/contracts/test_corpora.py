@@ -12,7 +12,7 @@ from jmml.contracts import check_corpus
 from jmml.data.corpora import ADAPTERS, get_corpus
 from jmml.data.labels import SPACES, map_labels
 from jmml.errors import CorpusError, RecordingError
-from tests.jmml.data.corpora import make
+from tests.jmml.data.corpora import make, published
 from tests.jmml.data.eeg_files.make import brain, write_edf
 
 
@@ -81,6 +81,55 @@ CASES = {
         ("LVHA", "HVLA", "HVHA", "LVLA"),
         "AudioWAV/1001_DFA_ANG_XX.wav",
         texts=("DFA", "IEO", "DFA", "IEO"),
+    ),
+    "iemocap": Case(
+        published.make_iemocap,
+        ("Ses01F", "Ses01M", "Ses02F", "Ses02M"),
+        ("LVHA", "HVHA", "HVLA", "LVLA"),
+        "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav",
+        texts=("excuse me", "do you have your forms", "that's out of control", "that's out of control"),
+    ),
+    "msp-improv": Case(
+        published.make_msp_improv,
+        ("F01", "M01", "F02", "M02"),
+        ("LVHA", "HVLA", "HVHA", "LVLA"),
+        "Audio/session1/S01A/S/MSP-IMPROV-S01A-F01-S-FM01.wav",
+        texts=(None, "S01", "S01", None),
+    ),
+    "msp-podcast": Case(
+        published.make_msp_podcast,
+        ("30", "127"),
+        ("HVLA", "LVHA", "HVHA", "LVLA"),
+        "Audios/MSP-PODCAST_0001_0008.wav",
+    ),
+    "meld": Case(
+        published.make_meld,
+        ("Chandler", "Joey"),
+        ("LVHA", "HVLA", "HVHA", "LVLA"),
+        "train/train_splits/dia0_utt0.wav",
+        texts=(
+            "also i was the point person on my company's transition",
+            "oh ross",
+            "oh my god he's lost it",
+            "oh ross",
+        ),
+    ),
+    "esd": Case(
+        published.make_esd,
+        ("0001", "0011"),
+        ("LVHA", "HVLA", "HVHA", "LVLA"),
+        "0001/Angry/0001_000351.wav",
+        texts=("zh001", "zh001", "en001", "en001"),
+    ),
+    "subesco": Case(
+        published.make_subesco,
+        ("F_01", "M_01"),
+        ("HVLA", "LVHA", "LVLA", "HVHA"),
+        "F_01_OISHI_S_1_ANGRY_1.wav",
+        texts=("10", "1", "1", "2"),
+    ),
+    "urdu": Case(
+        published.make_urdu, ("SF1", "SM5"), ("LVHA", "HVHA", "HVLA", "LVLA"), "Angry/SF1_F1_A01.wav"
     ),
     "files": Case(make.make_files, ("ann", "bob"), ("LVHA", "HVLA", "HVHA", "LVLA"), "ann/0.wav"),
     "deap": Case(

@@ -20,7 +20,7 @@ from jmml.files import sha256_file
 
 @dataclass(frozen=True)
 class Utterance:
-    """A speech file by its place in the corpus, and what the corpus says of it."""
+    """A speech file by its place in the corpus, and what the corpus says of it; ratings are on its own scale."""
 
     path: str
     id: str
@@ -30,6 +30,8 @@ class Utterance:
     session: str | None = None
     recording: str | None = None
     device: str | None = None
+    valence: float = float("nan")
+    arousal: float = float("nan")
 
 
 class SpeechCorpus(FileCorpus[Utterance]):
@@ -52,8 +54,8 @@ class SpeechCorpus(FileCorpus[Utterance]):
             item=0,
             modality="speech",
             label=source.label,
-            valence=np.nan,
-            arousal=np.nan,
+            valence=source.valence,
+            arousal=source.arousal,
             group=source.group,
             duration_s=duration_s,
             sample_rate_hz=sample_rate_hz,
