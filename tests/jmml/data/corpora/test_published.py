@@ -168,6 +168,13 @@ class TestMeld:
         assert manifest.notes[0] == "1 utterances of several people at once left out"
         assert set(manifest.frame["group"]) == {"Chandler", "Joey", "Sandy"}
 
+    def test_one_name_in_two_spellings_is_one_person_and_na_is_one(self, tmp_path: Path) -> None:
+        names = ("Ren\u00e9", "Rene\u0301", "NA", "null")
+        rows = [("train", 0, number, name, "joy", "Hi") for number, name in enumerate(names)]
+        assert set(get_corpus("meld").scan(published.make_meld(tmp_path, rows)).frame["group"]) == {
+            "Ren\u00e9", "NA", "null",
+        }  # fmt: skip
+
     def test_a_clip_that_is_missing_is_listed(self, tmp_path: Path) -> None:
         root = published.make_meld(tmp_path)
         (root / "dev/dev_splits_complete/dia0_utt0.wav").unlink()

@@ -125,21 +125,6 @@ class TestNemo:
         assert Nemo().read(root, frame.iloc[0]).signal.shape == (1, round(frame["duration_s"][0] * 24000))
 
 
-def test_one_person_whose_name_is_spelt_in_two_ways_is_one(tmp_path: Path) -> None:
-    table = make_nemo(tmp_path) / "data.tsv"
-    text = table.read_text()
-    table.write_text(
-        text.replace("\tAA0\t", "\tRen\u00e9\t").replace("\tBB0\t", "\tRene\u0301\t"), encoding="utf-8"
-    )
-    assert set(Nemo().scan(tmp_path).frame["group"]) == {"Ren\u00e9"}
-
-
-def test_a_speaker_called_na_is_one(tmp_path: Path) -> None:
-    table = make_nemo(tmp_path) / "data.tsv"
-    table.write_text(table.read_text().replace("\tAA0\t", "\tNA\t"))
-    assert set(Nemo().scan(tmp_path).frame["group"]) == {"NA", "BB0"}
-
-
 class TestEmoDB:
     def test_rows(self, tmp_path: Path) -> None:
         frame = EmoDB().scan(make_emodb(tmp_path)).frame
