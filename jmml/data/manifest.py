@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jmml.config import Modality
+from jmml.data.names import normal, note
 from jmml.errors import DataError
 from jmml.files import atomic_path
 
@@ -54,6 +55,7 @@ class ManifestRow(NamedTuple):
 MANIFEST_COLUMNS = ManifestRow._fields
 CONTEXT_COLUMNS = tuple(ManifestRow._field_defaults)
 _TEXT = ("id", "path", "modality", "label", "group", "content_hash", "text", "session", "recording", "device")
+_NAMES = ("label", "group", "text", "session", "recording", "device")
 _REQUIRED_TEXT = ("id", "path", "group", "content_hash")
 
 
@@ -67,7 +69,10 @@ class Manifest:
     frame : n rows with :data:`MANIFEST_COLUMNS`; missing text is ``None``, missing numbers NaN. A frame without some of
         :data:`CONTEXT_COLUMNS` is given them, empty.
     skipped : one line per recording that was left out because it cannot be used.
-    notes : one line per kind of recording that was left out by design (songs, files no table names).
+    notes : one line per kind of recording that was left out by design (songs, files no table names), and what else is
+        to be known.
+    checks : kind -> id -> detail of what is wrong with single recordings (:mod:`jmml.data.quality`), once they were
+        read.
 
     Raises
     ------
@@ -80,6 +85,7 @@ class Manifest:
     frame: pd.DataFrame
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    checks: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = set(MANIFEST_COLUMNS) - set(self.frame.columns) - set(CONTEXT_COLUMNS)
@@ -99,7 +105,11 @@ class Manifest:
         notes: Iterable[str] = (),
     ) -> Manifest:
         frame = pd.DataFrame(list(rows), columns=list(MANIFEST_COLUMNS))
-        return cls(corpus, frame, list(skipped), list(notes))
+        made = cls(corpus, frame, list(skipped), list(notes))
+        made.notes.extend(
+            [*note("people", made.frame["group"]), *note("labels", made.frame["label"].dropna())]
+        )
+        return made
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -113,7 +123,9 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write as Parquet, atomically."""
-        meta = {"corpus": self.corpus, "skipped": self.skipped, "notes": self.notes}
+        meta: dict[str, Any] = {"corpus": self.corpus, "skipped": self.skipped, "notes": self.notes}
+        if self.checks:
+            meta["checks"] = self.checks
         arrow = pa.Table.from_pandas(self.frame, schema=_SCHEMA, preserve_index=False)
         arrow = arrow.replace_schema_metadata({b"jmml-manifest": json.dumps(meta).encode()})
         with atomic_path(path) as temporary:
@@ -130,7 +142,7 @@ class Manifest:
             raise DataError("the manifest is missing", where=path, fix="run `dvc repro`") from None
         except (KeyError, ValueError, OSError, pa.ArrowException):
             raise DataError("is not a manifest", where=path, fix="run `dvc repro` to rebuild it") from None
-        return cls(meta["corpus"], frame, meta["skipped"], meta["notes"])
+        return cls(meta["corpus"], frame, meta["skipped"], meta["notes"], meta.get("checks", {}))
 
     def _check(self) -> None:
         frame, where = self.frame, self.corpus
@@ -182,6 +194,8 @@ def _canonical(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         values = frame[name] if name in frame else pd.Series([None] * len(frame), dtype=object)
         if name in _TEXT:
             text = [None if pd.isna(value) else value for value in values]
+            if name in _NAMES:  # one person, whatever file system or keyboard wrote it
+                text = [normal(value) if isinstance(value, str) else value for value in text]
             wrong = next((value for value in text if not isinstance(value, str | None)), None)
             if wrong is not None:
                 raise DataError(f"{name} {wrong!r} is not text", where=where)

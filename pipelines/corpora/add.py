@@ -29,7 +29,7 @@ from pipelines.corpora.describing import (
     what_lies_in,
 )
 from pipelines.corpora.dvc_record import errors_reported, track
-from pipelines.corpora.scan import admit, features_line, features_of, open_corpus
+from pipelines.corpora.scan import admit, features_line, features_of, keep, open_corpus
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
@@ -66,6 +66,7 @@ class AddResult:
     features: tuple[str, ...] = ()
     confounds: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+    checks: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -153,6 +154,7 @@ def add(
         with atomic_path(project.params_path) as temporary:
             temporary.write_text(params_text, encoding="utf-8")
         undo.pop_all()
+    keep(project, manifest)
     found = of_manifest(manifest, entry, project.params.task.label_space)
     return AddResult(
         name=name,
@@ -170,6 +172,7 @@ def add(
         features=features_of(corpus, source),
         confounds=tuple(one.as_dict() for one in found),
         warnings=tuple(warnings(found)),
+        checks=manifest.checks,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from jmml.data.manifest import Manifest
 from jmml.errors import LabelError
 from pipelines.corpora.confounding import of_manifest, warnings
 from pipelines.corpora.dvc_record import DvcRecord
-from pipelines.corpora.scan import features_line, features_of, open_corpus, read_manifest, scan
+from pipelines.corpora.scan import features_line, features_of, heard, open_corpus, read_manifest, scan
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
@@ -73,6 +73,7 @@ class CorpusSummary:
     features: tuple[str, ...] = ()
     confounds: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+    checks: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -209,7 +210,7 @@ def show(project: Project, name: str) -> CorpusSummary:
         corpus = open_corpus(name, config)
         with progress_bar(f"read {name}", "file") as progress:
             folder, skip_bad = project.corpus_dir(name), config.skip_bad
-            manifest = scan(name, corpus, folder, skip_bad=skip_bad, progress=progress)
+            manifest = heard(project, scan(name, corpus, folder, skip_bad=skip_bad, progress=progress))
     with DvcRecord.of(project) as record:
         dvc_hash = record.hash_of(project.corpus_dir(name))
     summary = summarise(manifest, config, project.params.task, dvc_hash=dvc_hash)
@@ -261,6 +262,7 @@ def summarise(
         dvc_hash=dvc_hash,
         confounds=tuple(one.as_dict() for one in found),
         warnings=tuple(warnings(found)),
+        checks=manifest.checks,
     )
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jmml.config import CorpusConfig
+from jmml.data import quality
 from jmml.data.copies import fingerprint, together
-from jmml.data.corpora import Corpus, EitherCorpus, get_corpus
+from jmml.data.corpora import Corpus, EitherCorpus, Recording, get_corpus
 from jmml.data.corpora.table import TableCorpus
+from jmml.data.features.audio import AUDIO
+from jmml.data.features.sound import opened
 from jmml.data.manifest import Manifest
-from jmml.errors import CorpusError, RecordingError
+from jmml.errors import CorpusError, DataError, RecordingError
 from pipelines.reporting.progress import Progress
 from pipelines.reporting.wording import many
-from pipelines.workspace.project import Project
+from pipelines.workspace.project import Project, keep_out_of_git
 
 SHOWN = 3
 SAID = ("group", "label", "valence", "arousal")  # what one recording cannot be twice
@@ -90,11 +94,13 @@ def admit(
         return manifest  # its rows were read already
     usable = np.ones(len(manifest), dtype=bool)
     problems: list[str] = []
-    prints = []
+    prints, heard_in = [], _Heard(corpus, root)
+    findings: list[tuple[str, dict[str, str]]] = []
     for number, row in enumerate(manifest.frame.itertuples(index=False)):
         heard = np.zeros(0, dtype=np.uint32)
         try:
             recording = corpus.read(root, row)
+            findings.append((str(row.id), heard_in(row, recording)))
             if corpus.modality == "speech":
                 heard = fingerprint(recording.signal[0], recording.sample_rate_hz)
         except RecordingError as error:
@@ -113,12 +119,43 @@ def admit(
     _refuse(name, doubles, "recordings are there again as another person or label", skip_bad and usable.any())
     same = sum(len(group) - 1 for group in again) - sum(len(group) - 1 for group in torn)
     notes = [f"{many(same, 'recording')} there again as the same person and label"] if same else []
+    frame = manifest.frame[usable].reset_index(drop=True)
+    findings += [
+        (str(frame["id"][at]), {"duration": detail})
+        for at, detail in quality.unusual_durations(list(frame["duration_s"])).items()
+    ]
+    left = set(frame["id"])
+    checks = quality.gathered((name, found) for name, found in findings if name in left)
     return replace(
         manifest,
-        frame=manifest.frame[usable].reset_index(drop=True),
+        frame=frame,
         skipped=[*manifest.skipped, *problems, *doubles],
-        notes=[*manifest.notes, *notes],
+        notes=[*manifest.notes, *notes, *quality.notes(checks, len(frame))],
+        checks=checks,
     )
+
+
+class _Heard:
+    """What is wrong with each recording of a corpus; the channels of a file are looked at once."""
+
+    def __init__(self, corpus: Corpus, root: Path) -> None:
+        self._eeg, self._root = corpus.modality == "eeg", root
+        self._channels: dict[str, dict[str, str]] = {}
+
+    def __call__(self, row: Any, recording: Recording) -> dict[str, str]:
+        if self._eeg:
+            return quality.of_eeg(recording.signal, recording.sample_rate_hz, recording.channels)
+        found = quality.of_sound(recording.signal[0], recording.sample_rate_hz)
+        path = self._root / row.path
+        if path.suffix.lower() not in AUDIO or not path.is_file():
+            return found
+        if row.path not in self._channels:
+            with opened(path) as sound:
+                several = sound.channels > 1
+                self._channels[row.path] = (
+                    quality.of_channels(np.concatenate(list(sound.blocks()))) if several else {}
+                )
+        return {**found, **self._channels[row.path]}
 
 
 def _refuse(name: str, problems: list[str], what: str, skippable: bool | np.bool) -> None:
@@ -145,6 +182,27 @@ def _again(rows: pd.DataFrame) -> str:
         for row in rows.itertuples()
     ]
     return " is ".join(said)
+
+
+def keep(project: Project, manifest: Manifest) -> None:
+    """What was heard in a corpus that is added, until its stage has ingested it."""
+    manifest.save(_kept(project, manifest.corpus))
+    keep_out_of_git(project.root / ".jmml")
+
+
+def heard(project: Project, found: Manifest) -> Manifest:
+    """The manifest of the same recordings as they were read when they were added, where they have not changed since."""
+    try:
+        kept = Manifest.load(_kept(project, found.corpus))
+    except DataError:
+        return found
+    now = found.frame.set_index("id")["content_hash"]
+    then = kept.frame.set_index("id")["content_hash"]
+    return kept if set(then.index) <= set(now.index) and then.eq(now[then.index]).all() else found
+
+
+def _kept(project: Project, name: str) -> Path:
+    return project.root / ".jmml" / "added" / f"{name}.parquet"
 
 
 def read_manifest(project: Project, name: str) -> Manifest | None:

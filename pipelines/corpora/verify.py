@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class CorpusCheck:
     recorded: str | None
     current: str | None
     problems: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class VerifyReport:
             text += [f"  {problem}" for problem in check.problems[:SHOWN_CHANGES]]
             if len(check.problems) > SHOWN_CHANGES:
                 text.append(f"  and {len(check.problems) - SHOWN_CHANGES} more differences")
+            text += [f"  note: {note}" for note in check.notes]
         return text
 
     def raise_if_changed(self) -> None:
@@ -75,7 +77,9 @@ def verify(project: Project, name: str | None = None) -> VerifyReport:
     with DvcRecord.of(project) as record:
         for each in names:
             project.corpus(each)
-            checks.append(CorpusCheck(each, *_verify(project, record, each)))
+            manifest = read_manifest(project, each)
+            notes = [] if manifest is None else manifest.notes
+            checks.append(CorpusCheck(each, *_verify(project, record, each), notes))
     return VerifyReport(checks)
 
 

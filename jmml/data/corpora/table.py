@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from jmml.data.corpora._base import Manifest, ManifestRow, Progress, Recording, 
 from jmml.data.corpora._register import register_corpus
 from jmml.data.eeg_files.reading import EEG
 from jmml.data.features.audio import AUDIO
+from jmml.data.names import normal
 from jmml.data.ready.file import SUFFIXES, TEXT, check_text, load
 from jmml.data.ready.telltale import Rows, by_name, by_values
 from jmml.data.ready.windows import recordings_of
@@ -281,7 +281,7 @@ def _index(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     for name in (*INDEX_COLUMNS, *(name for name in CONTEXT_COLUMNS[:-1] if name in frame)):
         values = frame[name] if name in frame else source[name]
         if name in TEXT:
-            text = [None if pd.isna(value) else _plain(str(value)) or None for value in values]
+            text = [None if pd.isna(value) else normal(str(value)) or None for value in values]
             columns[name] = pd.Series(text, dtype=object)
         else:
             try:
@@ -289,10 +289,6 @@ def _index(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
             except (TypeError, ValueError):
                 raise DataError(f"column {name} holds a value that is not a number", where=path) from None
     return pd.DataFrame(columns)
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
 
 
 def _split_unit(column: str) -> tuple[str, str]:

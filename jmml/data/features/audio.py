@@ -16,6 +16,7 @@ AUDIO = (
 MIN_DURATION_S = 0.2
 MIN_SAMPLE_RATE_HZ = 8000.0
 SILENCE_PEAK = 1e-4  # -80 dB re full scale; the last bit of 16-bit PCM is at -90 dB
+CANCELLED = 1e-3  # what is left of the loudest channel where the others are it, turned upside down
 MAX_PEAK = 64.0  # 36 dB above full scale: numbers that nobody scaled
 
 
@@ -33,18 +34,24 @@ def load_audio(path: Path) -> tuple[np.ndarray, float]:
     ------
     RecordingError
         the file is missing, holds no audio, no samples, less than it announces, NaN or infinite samples, less
-        than 0.2 s, or nothing above -80 dB re full scale.
+        than 0.2 s, or nothing above -80 dB re full scale; its channels cancel.
     """
     path = Path(path)
+    parts, loud = [], 0.0
     with opened(path) as sound:
-        parts = [
-            block.mean(axis=1, dtype=np.float32) if sound.channels > 1 else block[:, 0]
-            for block in sound.blocks()
-        ]
+        for block in sound.blocks():
+            parts.append(block.mean(axis=1, dtype=np.float32) if sound.channels > 1 else block[:, 0])
+            loud = max(loud, float(np.ptp(block, axis=0).max(initial=0)) if sound.channels > 1 else 0.0)
     if not parts:
         raise RecordingError("holds zero samples", where=path, fix="record or export it again")
     signal = parts[0] if len(parts) == 1 else np.concatenate(parts)
     rate = sound.sample_rate_hz
+    if loud >= 2 * SILENCE_PEAK and float(np.ptp(signal)) < CANCELLED * loud:
+        raise RecordingError(
+            "the channels cancel: one is the other turned upside down, and their mean is silent",
+            where=path,
+            fix="turn one of them over, or export one channel",
+        )
     check_audio(signal, rate, where=path)
     return np.ascontiguousarray(signal), rate
 

@@ -554,3 +554,41 @@ def test_columns_that_tell_the_answer_are_refused_and_named_in_the_settings(
 def test_settings_of_tables_are_of_tables(project: Project, corpus: Path) -> None:
     with pytest.raises(ConfigError, match="windows: is of tables of features, not of 'ravdess'"):
         add(project, "mine", corpus, columns=Columns(windows=True))
+
+
+def test_faults_of_recordings_are_told_by_add_show_and_verify(project: Project, tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    for number, person in enumerate("abcd"):
+        voice = sound(number)
+        soundfile.write(root / f"{person}_joy.wav", voice, 16000)
+    soundfile.write(root / "d_joy.wav", np.stack([voice, 0.1 * sound(9) - voice], axis=1), 16000)
+    soundfile.write(root / "e_calm.wav", np.clip(sound(5), -0.05, 0.05), 16000)
+    soundfile.write(root / "E_calm.wav", sound(6), 16000)
+    result = add(project, "own", root, description=Description(pattern="{speaker}_{label}.wav"))
+    assert result.checks["opposite channels"] == {"d_joy": "the channels cancel: 1 and 2"}
+    assert list(result.checks["clipping"]) == ["e_calm"]
+    told = "opposite channels in 1 of 6 recordings: d_joy (the channels cancel: 1 and 2)"
+    fresh = Project(project.root)
+    for step in range(2):  # before and after its stage has run
+        shown = show(fresh, "own")
+        assert shown.checks == result.checks
+        assert told in shown.notes
+        assert "people whose names differ in case or blanks only: 'E' and 'e'" in shown.notes
+        if step == 0:
+            ingest(fresh, "own")
+    assert f"  note: {told}" in verify(fresh, "own").lines()
+    soundfile.write(project.raw_dir / "own" / "a_joy.wav", sound(11), 16000)
+    project.manifest_path("own").unlink()
+    assert show(fresh, "own").checks == {}
+
+
+def test_channels_that_cancel_are_refused_and_left_out(project: Project, tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    soundfile.write(root / "a_joy.wav", sound(0), 16000)
+    soundfile.write(root / "b_joy.wav", np.stack([sound(1), -sound(1)], axis=1), 16000)
+    described = Description(pattern="{speaker}_{label}.wav")
+    with pytest.raises(RecordingError, match=r"b_joy\.wav: the channels cancel"):
+        add(project, "own", root, description=described)
+    assert add(project, "own", root, description=described, skip_bad=True).samples == 1
