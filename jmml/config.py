@@ -106,6 +106,10 @@ class SyntheticConfig(Section):
     eeg_effect: Weight = 1.0
 
 
+#: Adapters whose ratings do not go from 1 to 9 -> the middle of their scale.
+RATING_MIDPOINTS: dict[str, float] = {"dreamer": 3.0}
+
+
 class CorpusConfig(Section):
     """One corpus of the project: which adapter reads it, and where it lies.
 
@@ -128,6 +132,18 @@ class CorpusConfig(Section):
     features: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
     leave_out: Annotated[list[str], AfterValidator(_distinct)] = Field(default_factory=list)
     windows: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _midpoint_of_the_scale(cls, data: Any) -> Any:
+        """Where nothing is said, ratings are told apart at the middle of the scale on which the corpus has them."""
+        if (
+            not isinstance(data, dict)
+            or "rating_threshold" in data
+            or data.get("adapter") not in RATING_MIDPOINTS
+        ):
+            return data
+        return {**data, "rating_threshold": RATING_MIDPOINTS[data["adapter"]]}
 
     @model_validator(mode="after")
     def _of_tables_alone(self) -> CorpusConfig:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from jmml.errors import RecordingError
 MAX_BYTES = 4 * 2**30  # of one variable, unpacked; DREAMER, the largest that is known here, has 2 GiB
 MAX_RATIO = 100  # unpacked to packed, of variables above FREE; samples of an amplifier reach ten
 FREE = 64 * 2**20
+MAX_DEPTH = 32  # of cells in cells and structs in structs; DREAMER has six
 _HEADER = 128
 _COMPRESSED, _MATRIX = 15, 14
 _NUMERIC = range(6, 16)  # classes of plain arrays; those before hold other variables
@@ -103,6 +104,9 @@ def check_mat(path: Path, names: set[str] | None = None) -> list[Variable]:
                 found.append(_measured(file.read(min(length, size)), order, names))
             elif kind == _MATRIX:
                 found.append(_head(file.read(min(length, 4096)), order))
+                if not found[-1].numeric and (names is None or found[-1].name in names):
+                    file.seek(start - 8)
+                    _check_nesting(_InFile(file), order)
             file.seek(start + length)
     return found
 
@@ -117,16 +121,102 @@ def _measured(packed: bytes, order: str, names: set[str] | None) -> Variable:
     if names is not None and variable.name not in names:
         return variable
     limit = min(MAX_BYTES, max(FREE, MAX_RATIO * len(packed)))
-    total, tail = len(first), unpack.unconsumed_tail
-    while tail and total <= limit:
-        total += len(unpack.decompress(tail, _STEP))
-        tail = unpack.unconsumed_tail
-    if total > limit:
+    stream = _Unpacked(unpack, first, limit)
+    try:
+        if not variable.numeric:
+            _check_nesting(stream, order)
+        stream.skip_all()
+    except OverflowError:
         raise RecordingError(
             f"'{variable.name}' has {len(packed)} bytes and unpacks to more than {limit} (a zlib bomb?)",
             expected=f"at most {MAX_RATIO} times its size, and {MAX_BYTES // 2**30} GiB",
-        )
+        ) from None
     return variable
+
+
+class _Unpacked:
+    """The bytes of a packed variable in order, none of them kept."""
+
+    def __init__(self, unpack: Any, first: bytes, limit: int) -> None:
+        self._unpack, self._here, self._limit = unpack, first, limit
+        self.position = self._unpacked = 0
+        self._count(first)
+
+    def read(self, count: int) -> bytes:
+        """Up to ``count`` bytes; fewer at the end."""
+        while len(self._here) < count and (more := self._more()):
+            self._here += more
+        part, self._here = self._here[:count], self._here[count:]
+        self.position += len(part)
+        return part
+
+    def skip(self, count: int) -> None:
+        while count > len(self._here):
+            count -= len(self._here)
+            self.position += len(self._here)
+            self._here = self._more()
+            if not self._here:
+                return
+        self._here = self._here[count:]
+        self.position += count
+
+    def skip_all(self) -> None:
+        while self._more():
+            pass
+
+    def _more(self) -> bytes:
+        tail = self._unpack.unconsumed_tail
+        if not tail:
+            return b""
+        more: bytes = self._unpack.decompress(tail, _STEP)
+        self._count(more)
+        return more
+
+    def _count(self, data: bytes) -> None:
+        self._unpacked += len(data)
+        if self._unpacked > self._limit:
+            raise OverflowError
+
+
+class _InFile:
+    """The bytes of a variable that is not packed, from where the file stands."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.position = file, 0
+
+    def read(self, count: int) -> bytes:
+        part = self._file.read(count)
+        self.position += len(part)
+        return part
+
+    def skip(self, count: int) -> None:
+        self._file.seek(count, 1)
+        self.position += count
+
+
+def _check_nesting(stream: _Unpacked | _InFile, order: str) -> None:
+    """:class:`RecordingError` for cells in cells without end, which would end the process that enters them."""
+    ends: list[float] = []
+    while not ends or stream.position < ends[0]:
+        while len(ends) > 1 and stream.position >= ends[-1]:
+            ends.pop()
+        tag = stream.read(8)
+        if len(tag) < 8:
+            return
+        kind, length = struct.unpack(f"{order}II", tag)
+        if kind >> 16:
+            continue  # a short element: its bytes stand in the tag
+        end = stream.position + length
+        if kind == _MATRIX and length >= 16:
+            flags = stream.read(16)
+            if len(flags) == 16 and struct.unpack_from(f"{order}I", flags, 8)[0] & 0xFF not in _NUMERIC:
+                ends.append(end)
+                if len(ends) > MAX_DEPTH:
+                    raise RecordingError(
+                        f"cells in cells, more than {MAX_DEPTH} deep", expected="arrays of numbers"
+                    )
+                continue
+        stream.skip(max(0, end - stream.position) + -length % 8)
 
 
 def _head(data: bytes, order: str) -> Variable:

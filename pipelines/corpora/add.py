@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from jmml.config import CorpusConfig, Modality, validate
-from jmml.data.corpora import ADAPTERS, detect_adapter, get_corpus
+from jmml.data.corpora import ADAPTERS, EitherCorpus, detect_adapter, get_corpus
 from jmml.data.corpora.eeg.bids import BidsCorpus
 from jmml.data.corpora.files import FilesCorpus
 from jmml.data.labels import map_labels
@@ -127,7 +127,7 @@ def add(
     _refuse_links(project, target)
     recordings = _described(name, source, adapter, replace(description or Description(), modality=modality))
     chosen = _choose_adapter(name, source, adapter) if recordings is None else recordings.adapter
-    reads = _choose_modality(chosen, modality) if recordings is None else recordings.modality
+    reads = _choose_modality(chosen, modality, source) if recordings is None else recordings.modality
     place = target.relative_to(project.root).as_posix()
     settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
     settings |= asdict(columns or Columns())
@@ -286,13 +286,20 @@ def _choose_adapter(name: str, source: Path, adapter: str | None) -> str:
     return chosen
 
 
-def _choose_modality(adapter: str, modality: str | None) -> Modality:
-    """The modality that the adapter reads, or the one asked for where the adapter leaves it open (tables)."""
-    known = get_corpus(adapter).modality
+def _choose_modality(adapter: str, modality: str | None, source: Path) -> Modality:
+    """The modality that the adapter reads, or the one asked for where the adapter leaves it open."""
+    corpus = get_corpus(adapter)
+    known: Modality | None = corpus.modality
+    if isinstance(corpus, EitherCorpus) and len(corpus.modalities) > 1:
+        known = corpus.held_in(source)
     wanted = modality or known
     if wanted is None:
         raise CorpusError(
-            f"adapter '{adapter}' does not say what it holds", fix="add --modality speech or eeg"
+            f"adapter '{adapter}' does not say what it holds"
+            if corpus.modality is None
+            else f"'{adapter}' holds speech and EEG",
+            fix="add --modality speech or eeg"
+            + ("" if corpus.modality is None else "; each is a corpus of its own, under a name of its own"),
         )
     if wanted not in get_args(Modality):
         raise CorpusError(f"unknown modality '{wanted}'; {nearest(wanted, get_args(Modality))}")

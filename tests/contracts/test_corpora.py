@@ -13,23 +13,25 @@ from jmml.data.corpora import ADAPTERS, get_corpus
 from jmml.data.labels import SPACES, map_labels
 from jmml.errors import CorpusError, RecordingError
 from tests.jmml.data.corpora import make, published
+from tests.jmml.data.corpora.eeg import make as make_eeg
 from tests.jmml.data.eeg_files.make import brain, write_edf
 
 
 @dataclass(frozen=True)
 class Case:
-    """A small corpus of four recordings, how to damage one of its files, and what it holds."""
+    """A small corpus, how to damage one of its files, and what it holds."""
 
     build: Callable[[Path], Path]
     groups: tuple[str, ...]
-    quadrants: tuple[str, ...]
+    quadrants: tuple[str | None, ...]
     one_file: str | None = None  # a file to cut short; None where the corpus is one table
     lost: int = 1  # rows that go with it
     channels: int = 1
     texts: tuple[str | None, ...] = (None,) * 4  # what is said, or the stimulus
-    rewrite: Callable[[Path], object] | None = (
-        None  # gives the first file, or all, other content; None: a WAV
-    )
+    rewrite: Callable[[Path], object] | None = None  # of one file or all; None writes a WAV
+    rows: int = 4  # recordings; of more, ``quadrants`` and ``texts`` tell the first ones
+    space: str = "quadrants"
+    threshold: float = 5.0
 
 
 CASES = {
@@ -152,6 +154,91 @@ CASES = {
         texts=("film1.mp4", "film2.mp4", "film1.mp4", "film2.mp4"),
         rewrite=lambda root: write_edf(root / str(CASES["bids"].one_file), brain(seed=9)),
     ),
+    "seed": Case(
+        make_eeg.make_seed,
+        ("01", "10"),
+        ("positive", "positive", "negative", "negative"),  # neutral is placed as positive
+        "Preprocessed_EEG/1_20131027.mat",
+        lost=15,
+        channels=62,
+        texts=("01", "02", "03", "04"),
+        rewrite=lambda root: make_eeg.write_session(root / "Preprocessed_EEG/1_20131027.mat", 15, seed=9),
+        rows=45,
+        space="binary-valence",
+    ),
+    "seed-iv": Case(
+        make_eeg.make_seed_iv,
+        ("01", "02"),
+        ("LVLA", "LVHA", "HVHA", "HVLA"),
+        "eeg_raw_data/1/1_20160518.mat",
+        lost=24,
+        channels=62,
+        texts=("1_01", "1_02", "1_03", "1_04"),
+        rewrite=lambda root: make_eeg.write_session(root / "eeg_raw_data/1/1_20160518.mat", 24, seed=9),
+        rows=72,
+    ),
+    "dreamer": Case(
+        make_eeg.make_dreamer,
+        ("p01", "p02"),
+        (None, "LVLA", None, "HVHA", "HVHA"),  # ratings of 3 have no place
+        "DREAMER.mat",
+        lost=36,
+        channels=14,
+        texts=("01", "02", "03", "04"),
+        rewrite=lambda root: make_eeg.write_dreamer(root, seed=9),
+        rows=36,
+        threshold=3.0,
+    ),
+    "amigos": Case(
+        make_eeg.make_amigos,
+        ("P01", "P02"),
+        ("HVLA", "HVLA", "HVLA", "HVLA", None, "LVHA"),
+        "data_preprocessed/Data_Preprocessed_P01.mat",
+        lost=18,
+        channels=14,
+        texts=("1", "2", "3", "4"),
+        rewrite=lambda root: make_eeg.write_amigos(
+            root / "data_preprocessed/Data_Preprocessed_P01.mat", seed=9
+        ),
+        rows=36,
+    ),
+    "gameemo": Case(
+        make_eeg.make_gameemo,
+        ("S01", "S02"),
+        ("LVLA", "HVLA", "LVHA", "HVHA"),
+        "(S01)/Preprocessed EEG Data/.csv format/S01G1AllChannels.csv",
+        channels=14,
+        texts=("G1", "G2", "G3", "G4"),
+        rewrite=lambda root: make_eeg.write_game(root / str(CASES["gameemo"].one_file), seed=99),
+        rows=8,
+    ),
+    "faced": Case(
+        make_eeg.make_faced,
+        ("sub000", "sub061"),
+        ("LVHA",) * 3
+        + ("LVLA",) * 3
+        + ("LVHA",) * 3
+        + ("LVLA",) * 3
+        + ("HVLA",) * 4
+        + ("HVHA",) * 3
+        + (None,) * 3,
+        "Processed_data/sub000.pkl",
+        lost=28,
+        channels=30,
+        texts=("01", "02", "03", "04"),
+        rewrite=lambda root: make_eeg.write_faced(root / "Processed_data/sub000.pkl", seed=9),
+        rows=56,
+    ),
+    "eav": Case(  # its EEG; see tests/jmml/data/corpora/eeg/test_eav.py for its speech
+        make_eeg.make_eav,
+        ("subject01", "subject02"),
+        ("HVLA", "LVHA", "LVHA", "HVLA", "HVLA"),
+        "subject1/EEG/subject1_eeg.mat",
+        lost=5,
+        channels=30,
+        rewrite=lambda root: make_eeg.write_eav_eeg(root / "subject1/EEG", 1, "NAACC", seed=9),
+        rows=10,
+    ),
     "table": Case(make.make_table, ("01", "02"), ("LVHA", "HVLA", "HVHA", "LVLA")),
 }
 
@@ -173,17 +260,18 @@ def test_the_contract_holds(adapter: str, tmp_path: Path) -> None:
 def test_the_sample_corpora_hold_what_they_should(adapter: str, tmp_path: Path) -> None:
     case = CASES[adapter]
     frame = get_corpus(adapter).scan(case.build(tmp_path)).frame
-    assert len(frame) == 4
+    assert len(frame) == case.rows
     assert tuple(frame["group"].unique()) == case.groups
-    assert tuple(frame["text"]) == case.texts
+    assert tuple(frame["text"])[: len(case.texts)] == case.texts
 
 
 @every_adapter
 def test_labels_reach_the_quadrants(adapter: str, tmp_path: Path) -> None:
-    frame = get_corpus(adapter).scan(CASES[adapter].build(tmp_path)).frame
-    mapped = map_labels(frame, adapter, "quadrants")
-    assert tuple(mapped) == CASES[adapter].quadrants
-    assert set(mapped) <= set(SPACES["quadrants"])
+    case = CASES[adapter]
+    frame = get_corpus(adapter).scan(case.build(tmp_path)).frame
+    mapped = map_labels(frame, adapter, case.space, unmapped="drop", rating_threshold=case.threshold)
+    assert tuple(mapped)[: len(case.quadrants)] == case.quadrants
+    assert {*mapped} - {None} <= set(SPACES[case.space])
 
 
 @every_adapter

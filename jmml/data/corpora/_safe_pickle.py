@@ -54,22 +54,7 @@ def load_arrays(path: Path, *, where: object = None) -> dict[str, np.ndarray]:
         When the file is missing, truncated, no pickle, or something else than a dictionary of arrays.
     """
     where = path if where is None else where
-    try:
-        size = check_file(path, where=where)
-        if size > MAX_SIZE:
-            raise RecordingError(f"is {size / 1e9:.1f} GB large", expected=f"at most {MAX_SIZE / 1e9:.1f} GB")
-        with path.open("rb") as handle:
-            content = _Unpickler(_Bounded(handle, size), size).load()
-    except UnsafeFileError as error:
-        raise UnsafeFileError(error.what, where=path, expected=error.expected, fix=_FIX) from None
-    except RecordingError as error:
-        raise RecordingError(error.what, where=where, expected=error.expected, fix=error.fix) from None
-    except OSError as error:
-        raise RecordingError(f"cannot be read ({error.strerror})", where=where) from None
-    except _BROKEN as error:
-        raise RecordingError(
-            f"truncated, or not a pickle file ({type(error).__name__})", where=where
-        ) from None
+    content = _loaded(path, where)
     if not isinstance(content, dict):
         kind = "single array" if isinstance(content, _Array) else type(content).__name__
         raise RecordingError(f"holds a {kind}", where=where, expected="a dictionary of arrays")
@@ -81,6 +66,40 @@ def load_arrays(path: Path, *, where: object = None) -> dict[str, np.ndarray]:
             )
         arrays[_text(key)] = value.value
     return arrays
+
+
+def load_array(path: Path, *, where: object = None) -> np.ndarray:
+    """The one numeric numpy array that is pickled in ``path``, as :func:`load_arrays` reads them.
+
+    Raises
+    ------
+    UnsafeFileError, RecordingError : as there; or the file holds something else than an array.
+    """
+    where = path if where is None else where
+    content = _loaded(path, where)
+    if not isinstance(content, _Array) or content.value is None:
+        kind = "dictionary" if isinstance(content, dict) else type(content).__name__
+        raise RecordingError(f"holds a {kind}", where=where, expected="an array")
+    return content.value
+
+
+def _loaded(path: Path, where: object) -> Any:
+    try:
+        size = check_file(path, where=where)
+        if size > MAX_SIZE:
+            raise RecordingError(f"is {size / 1e9:.1f} GB large", expected=f"at most {MAX_SIZE / 1e9:.1f} GB")
+        with path.open("rb") as handle:
+            return _Unpickler(_Bounded(handle, size), size).load()
+    except UnsafeFileError as error:
+        raise UnsafeFileError(error.what, where=path, expected=error.expected, fix=_FIX) from None
+    except RecordingError as error:
+        raise RecordingError(error.what, where=where, expected=error.expected, fix=error.fix) from None
+    except OSError as error:
+        raise RecordingError(f"cannot be read ({error.strerror})", where=where) from None
+    except _BROKEN as error:
+        raise RecordingError(
+            f"truncated, or not a pickle file ({type(error).__name__})", where=where
+        ) from None
 
 
 class _DType:

@@ -32,6 +32,7 @@ class Utterance:
     device: str | None = None
     valence: float = float("nan")
     arousal: float = float("nan")
+    order: float = float("nan")
 
 
 class SpeechCorpus(FileCorpus[Utterance]):
@@ -64,6 +65,7 @@ class SpeechCorpus(FileCorpus[Utterance]):
             session=source.session,
             recording=source.recording,
             device=source.device,
+            order=source.order,
         )
 
     def read(self, root: Path, row: Any) -> Recording:

@@ -15,6 +15,7 @@ from pipelines.corpora.verify import verify
 from pipelines.stages.featurize import features
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
+from tests.jmml.data.corpora.eeg.make import make_dreamer, make_eav
 from tests.jmml.data.corpora.make import make_bids, write_wav
 from tests.jmml.data.eeg_files.make import brain, write_brainvision, write_edf, write_set
 
@@ -130,3 +131,19 @@ def test_a_bids_folder_as_it_is_and_by_events_of_ones_own(project: Project, tmp_
     table, _ = features(fresh, "odd")
     assert {name.split(".")[-1] for name in table.names if name.startswith("de_")} == {"F3", "F4", "Cz"}
     assert sorted(table.index["session"].unique()) == ["sub-01_ses-1", "sub-02_ses-1"]
+
+
+def test_eav_becomes_two_corpora_of_the_same_people(project: Project, tmp_path: Path) -> None:
+    folder = make_eav(tmp_path / "eav")
+    with pytest.raises(CorpusError, match=r"'eav' holds speech and EEG.*--modality speech or eeg"):
+        add(project, "both", folder)
+    speech = add(project, "eav-speech", folder, modality="speech")
+    eeg = add(Project(project.root), "eav-eeg", folder, modality="eeg")
+    assert (speech.adapter, speech.modality, speech.samples) == ("eav", "speech", 10)
+    assert (eeg.adapter, eeg.modality, eeg.samples) == ("eav", "eeg", 10)
+
+
+def test_dreamer_is_entered_with_the_middle_of_its_scale(project: Project, tmp_path: Path) -> None:
+    add(project, "dreamer", make_dreamer(tmp_path / "d"))
+    assert load_params(project.params_path).corpora["dreamer"].rating_threshold == 3.0
+    assert "rating_threshold: 3.0" in project.params_path.read_text()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from jmml.config import Modality
@@ -60,6 +60,17 @@ class BidsCorpus(FilesCorpus):
 
     def recognises(self, root: Path) -> bool:
         return is_bids(root)
+
+    def files(self, root: Path) -> list[str]:
+        """Places of the recordings of trials, of what belongs to them, and of all sidecars."""
+        described = self._of(root)
+        paths = list(dict.fromkeys(described.frame["path"]))
+        beside = [
+            PurePosixPath(path).with_name(name).as_posix()
+            for path in paths
+            for name in described.companions.get(path, ())
+        ]
+        return [*paths, *beside, *described.sidecars]
 
     def inspect(self, root: Path, source: Row) -> Iterator[ManifestRow | RecordingError | Remark]:
         others = _SCANNED[root][1].get(source.path, ())

@@ -279,5 +279,5 @@ def test_cells_in_cells_without_end_are_not_entered(tmp_path: Path) -> None:
         parts.append(struct.pack("<II", 14, size) + around)
         size += 8
     write_packed(tmp_path / "s01.mat", matrix(b"data", 1, b"".join(reversed(parts))))
-    with pytest.raises(RecordingError, match=r"s01\.mat: 'data' holds no numbers"):
+    with pytest.raises(RecordingError, match=r"s01\.mat: cells in cells, more than 32 deep"):
         Deap().scan(tmp_path)
