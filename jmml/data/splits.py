@@ -273,8 +273,7 @@ def _count(
     held: list[set[str]] = [set() for _ in names]  # windows of one recording are no more than one
     for code, value in zip(group_code, content, strict=True):
         held[code].add(str(value))
-    marks = [digest(sorted(values), length=64) for values in held]
-    order = sorted(range(len(names)), key=lambda code: (marks[code], names[code]))
+    order = sorted(range(len(names)), key=lambda code: (sorted(held[code]), names[code]))
     return names[order].tolist(), counts[order], classes.tolist()
 
 

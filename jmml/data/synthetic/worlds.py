@@ -238,6 +238,8 @@ def _index(people: int, trials: int) -> pd.DataFrame:
             "label": labels,
             "valence": np.nan,
             "arousal": np.nan,
+            # What is drawn for a person and trial is the same in any world of so many: it stands for what they said.
+            "content": [f"{number:064x}" for number in range(len(rows))],
         }
     )
 
