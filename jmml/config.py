@@ -187,14 +187,34 @@ class ExtractorSettings(Section):
         return {key: value for key, value in data.items() if key not in _UNSAID or value}
 
 
-_UNSAID = ("extractor", "options")
+_UNSAID = ("extractor", "options", "segments")
+
+
+class SegmentsConfig(Section):
+    """Segments of long recordings, a row of features each: ``length_s`` long, every ``hop_s`` (null: ``length_s``).
+
+    They are cut between ``start_s`` and ``end_s`` (null: the end of the recording). A tail shorter than a segment is
+    left out, unless it is all there is; so are silent segments.
+    """
+
+    length_s: Annotated[float, Field(ge=0.2)] = 10.0
+    hop_s: PositiveFloat | None = None
+    start_s: Weight = 0.0
+    end_s: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SegmentsConfig:
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError(f"end_s: {self.end_s:g} is not after start_s: {self.start_s:g}")
+        return self
 
 
 class SpeechFeatureConfig(ExtractorSettings):
     """Settings of the speech extractor; lengths in seconds, frequencies in Hz.
 
     ``sample_rate_hz`` is what every recording is resampled to. ``n_mfcc`` counts from coefficient 0. F0 is
-    searched between ``f0_min_hz`` and ``f0_max_hz``, in frames of three periods of the lowest.
+    searched between ``f0_min_hz`` and ``f0_max_hz``, in frames of three periods of the lowest. ``segments: null`` gives
+    one row per recording.
     """
 
     sample_rate_hz: Annotated[int, Field(ge=8000, le=48000)] = 16000
@@ -204,6 +224,7 @@ class SpeechFeatureConfig(ExtractorSettings):
     n_mfcc: PositiveInt = 13
     f0_min_hz: Annotated[float, Field(ge=30)] = 65.0
     f0_max_hz: Annotated[float, Field(le=1200)] = 500.0
+    segments: SegmentsConfig | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> SpeechFeatureConfig:

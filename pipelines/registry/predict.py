@@ -13,6 +13,8 @@ from jmml.data.corpora import Recording
 from jmml.data.features.audio import load_audio
 from jmml.data.features.extract import described, extract_one, same_digests
 from jmml.data.features.normalise import Enrolment
+from jmml.data.features.recorded import Recorded, is_long
+from jmml.data.features.sound import opened
 from jmml.data.labels import MEANINGS
 from jmml.errors import ModelError, RecordingError
 from jmml.recogniser import EmotionRecogniser
@@ -83,10 +85,14 @@ def predict_files(
         )
     if enrol and not per_group:
         raise ModelError("takes no enrolment recordings", where=model_uri, fix="leave --enrol out")
-    X = _features(_expand(files), cfg)
+    rows = _features(_expand(files), cfg)
+    X = np.concatenate(rows)
     if per_group:
-        X = Enrolment.fit(_features(_expand(enrol), cfg), where="--enrol").apply(X)
-    proba = model.predict_proba(X_speech=X)
+        X = Enrolment.fit(np.concatenate(_features(_expand(enrol), cfg)), where="--enrol").apply(X)
+    # A file in segments has the mean of what they give.
+    ends = np.cumsum([len(own) for own in rows])
+    parts = np.split(model.predict_proba(X_speech=X), ends[:-1])
+    proba = np.stack([part.mean(axis=0) if len(part) > 1 else part[0] for part in parts])
     predictions = [
         Prediction(
             file=str(path),
@@ -139,15 +145,22 @@ def _expand(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _features(paths: Sequence[Path], cfg: FeaturesConfig) -> np.ndarray:
+def _features(paths: Sequence[Path], cfg: FeaturesConfig) -> list[np.ndarray]:
+    """Features (rows, D) of each file, which is read in blocks if it is long."""
     rows, problems = [], []
     for path in paths:
         try:
-            signal, rate = load_audio(path)
-            recording = Recording(signal[None], rate, ("mono",))
-            rows.append(extract_one(recording, "speech", cfg, str(path)).X[0])
+            rows.append(extract_one(_recording(path), "speech", cfg, str(path)).X)
         except RecordingError as error:
             problems.append(str(error))
     if problems:
         raise RecordingError.of(problems)
-    return np.stack(rows)
+    return rows
+
+
+def _recording(path: Path) -> Recording | Recorded:
+    with opened(path) as sound:
+        if sound.frames is None or is_long(sound.frames / sound.sample_rate_hz):
+            return Recorded(path, path)
+    signal, rate = load_audio(path)
+    return Recording(signal[None], rate, ("mono",))

@@ -12,6 +12,7 @@ import numpy as np
 from jmml.config import Modality
 from jmml.data.corpora._base import FileCorpus, ManifestRow, Recording, Remark, field_of
 from jmml.data.features.audio import load_audio
+from jmml.data.features.recorded import Recorded, is_long
 from jmml.data.features.sound import opened
 from jmml.data.listing.naming import Naming
 from jmml.errors import RecordingError
@@ -72,6 +73,13 @@ class SpeechCorpus(FileCorpus[Utterance]):
         """The utterance as one channel ``"mono"``, at the sample rate of its file."""
         signal, sample_rate_hz = load_audio(root / field_of(row, "path"))
         return Recording(signal[np.newaxis, :], sample_rate_hz, ("mono",))
+
+    def stream(self, root: Path, row: Any) -> Recording | Recorded:
+        """What :meth:`read` gives; long recordings to be read in blocks, unless a subclass reads in its own way."""
+        if type(self).read is not SpeechCorpus.read or not is_long(field_of(row, "duration_s")):
+            return self.read(root, row)
+        path = root / field_of(row, "path")
+        return Recorded(path, path)
 
 
 def inspect_audio(path: Path, *, where: object = None) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import measure_audio
 from jmml.data.eeg_files.reading import EEG, inspect_eeg, read_eeg
 from jmml.data.features.audio import AUDIO, check_audio, load_audio
+from jmml.data.features.recorded import Recorded, is_long
 from jmml.data.listing.recordings import FILE, Recordings, describe
 from jmml.data.manifest import CONTEXT_COLUMNS
 from jmml.errors import CorpusError, DataError, RecordingError
@@ -193,6 +194,14 @@ class FilesCorpus(FileCorpus[Row]):
             root / place, source.start_s, source.end_s, source.id
         )
         return Recording(signal, rate, channels)
+
+    def stream(self, root: Path, row: Any) -> Recording | Recorded:
+        """What :meth:`read` gives; but a long recording of speech, if it is no segment of one, to be read in blocks."""
+        source = self._row(root, field_of(row, "id"))
+        whole = source.start_s is None and source.end_s is None
+        if self.modality != "speech" or not whole or not is_long(field_of(row, "duration_s")):
+            return self.read(root, row)
+        return Recorded(root / str(field_of(row, "path")), source.id)
 
     def _row(self, root: Path, identity: str) -> Row:
         if self._described is not None:

@@ -11,6 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
+from jmml.config import SegmentsConfig
+from jmml.data.features.audio import MIN_DURATION_S, Summary, is_silent
+
 
 class Parts(Protocol):
     """A signal that is read from its beginning as often as asked for, in parts, float32 (n,) each."""
@@ -73,3 +76,35 @@ def frames(
         waiting = [samples[size * hop :]]
         held = waiting[0].size
         first += size
+
+
+def segmented(parts: Parts, sample_rate_hz: int, cfg: SegmentsConfig) -> Iterator[np.ndarray]:
+    """The segments of a signal that are not silent, in order; each is a copy of at least 0.2 s."""
+    start, length = (round(seconds * sample_rate_hz) for seconds in (cfg.start_s, cfg.length_s))
+    hop = max(1, round((cfg.hop_s or cfg.length_s) * sample_rate_hz))
+    end = None if cfg.end_s is None else round(cfg.end_s * sample_rate_hz)
+    held, at, cut = (
+        np.zeros(0, dtype=np.float32),
+        0,
+        0,
+    )  # samples, number of the first of them, segments so far
+    for part in parts:
+        inside = part if end is None else part[: max(0, end - at - held.size)]
+        held = np.concatenate([held, inside])
+        while start + length <= at + held.size:
+            if start >= at:
+                segment = held[start - at : start - at + length].copy()
+                cut += 1
+                if not _silent(segment):
+                    yield segment
+            start += hop
+        dropped = min(max(0, start - at), held.size)
+        held, at = held[dropped:], at + dropped
+    if cut == 0 and held.size >= MIN_DURATION_S * sample_rate_hz and not _silent(held):
+        yield held
+
+
+def _silent(segment: np.ndarray) -> bool:
+    summary = Summary()
+    summary.add(segment)
+    return is_silent(summary)

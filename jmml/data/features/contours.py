@@ -65,8 +65,8 @@ def describe(parts: blocks.Parts, cfg: SpeechFeatureConfig) -> Described:
     active = total >= loud * 10 ** (-ACTIVE_RANGE_DB / 10)
     reference = float(total[active].mean())
 
-    collected: dict[str, list[np.ndarray]] = {}
-    heard: list[pitch.Candidates] = []
+    contours: dict[str, np.ndarray] = {}
+    heard: pitch.Candidates | None = None
     last = None
     for first, size, samples in kept or blocks.frames(parts, whole, hop, before, after, _BLOCK):
         if not kept:
@@ -74,20 +74,25 @@ def describe(parts: blocks.Parts, cfg: SpeechFeatureConfig) -> Described:
         power /= reference  # from here on nothing depends on the gain
         found, last = _spectral(power, last, cfg)
         for name, values in found.items():
-            collected.setdefault(name, []).append(values)
+            if size == count:
+                contours[name] = values
+            else:
+                kept_here = contours.setdefault(name, np.empty((count, values.shape[1]), dtype=values.dtype))
+                kept_here[first : first + size] = values
         voices = pitch.frames_of(samples[before - pitch_length // 2 :], size, pitch_length, hop)
-        own = active[first : first + size]
-        heard.append(
-            pitch.candidates(
-                voices, rate, cfg.f0_min_hz, cfg.f0_max_hz, hop_s=hop / rate, peak=whole.peak, needed=own
-            )
+        own = pitch.candidates(
+            voices,
+            rate,
+            cfg.f0_min_hz,
+            cfg.f0_max_hz,
+            needed=active[first : first + size],
+            peak=whole.peak,
+            hop_s=hop / rate,
         )
-    contours = {
-        name: parts_[0] if len(parts_) == 1 else np.concatenate(parts_) for name, parts_ in collected.items()
-    }
-    del collected
-    found_pitch = pitch.best_path(pitch.joined(heard), max(whole.peak, 1e-30), hop / rate, cfg.f0_min_hz)
-    del heard
+        heard = own if size == count else pitch.placed(own, heard, first, count)
+    assert heard is not None
+    found_pitch = pitch.best_path(heard, max(whole.peak, 1e-30), hop / rate, cfg.f0_min_hz)
+    del heard, own
     return _finished(contours, total / reference, active, found_pitch, rate / hop)
 
 

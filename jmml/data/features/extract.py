@@ -22,7 +22,9 @@ from tqdm import tqdm
 
 from jmml.config import FeaturesConfig, Modality, digest
 from jmml.data.features import eeg, extractors, speech
+from jmml.data.features.audio import load_audio
 from jmml.data.features.cache import Entry, FeatureCache
+from jmml.data.features.recorded import Recorded
 from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError, RecordingError
 from jmml.fingerprint import fingerprint, source_of
@@ -231,11 +233,12 @@ def _extract_batch(
     frame: pd.DataFrame, *, read: Read, modality: Modality, cfg: FeaturesConfig, cache: FeatureCache | None
 ) -> Batch:
     results: Batch = []
+    stream = _streamed(read) if modality == "speech" else None
     # Only unusable recordings are gathered: an unsafe file, or a full disk, stops everything at once.
     for number, row in zip(frame.index, frame.itertuples(index=False), strict=True):
         where = f"{row.path}: trial {int(str(row.item)) + 1}" if modality == "eeg" else row.path
         try:
-            recording = read(row)
+            recording = read(row) if stream is None else stream(row)
             entry = extract_one(recording, modality, cfg, where)
         except RecordingError as error:
             results.append((int(number), str(error)))
@@ -246,23 +249,38 @@ def _extract_batch(
     return results
 
 
-def extract_one(recording: Recording, modality: Modality, cfg: FeaturesConfig, where: object) -> Entry:
+def _streamed(read: Read) -> Callable[[Any], Recording | Recorded] | None:
+    """``stream`` of the adapter whose ``read`` this is, with the same first arguments; None where it has none."""
+    method = read.func if isinstance(read, partial) else read
+    stream = getattr(getattr(method, "__self__", None), "stream", None)
+    if stream is None or getattr(method, "__name__", None) != "read":
+        return None
+    return partial(stream, *read.args, **read.keywords) if isinstance(read, partial) else stream  # type: ignore[no-any-return]
+
+
+def extract_one(
+    recording: Recording | Recorded, modality: Modality, cfg: FeaturesConfig, where: object
+) -> Entry:
     """Features of one recording, (rows, D), and the channels whose names they carry."""
-    signal, rate = recording.signal, recording.sample_rate_hz
     settings = settings_of(modality, cfg)
-    if (other := extractors.chosen(modality, settings)) is not None:
-        channels = ("mono",) if modality == "speech" else tuple(recording.channels)
-        if modality == "speech":
-            signal, rate = (
-                speech.prepared(signal, rate, cfg.speech, where=where)[None],
-                cfg.speech.sample_rate_hz,
+    other = extractors.chosen(modality, settings)
+    if isinstance(recording, Recorded):
+        if other is None:
+            return Entry(
+                ("mono",), speech.rows_of(recording.at(cfg.speech.sample_rate_hz), cfg.speech, where=where)
             )
-        return Entry(channels, extractors.features(other, signal, rate, channels, settings, where=where))
+        signal, rate = load_audio(recording.path)
+        channels: tuple[str, ...] = ("mono",)
+    else:
+        signal, rate, channels = recording.signal, recording.sample_rate_hz, tuple(recording.channels)
     if modality == "speech":
-        return Entry(("mono",), speech.extract(signal, rate, cfg.speech, where=where)[None])
-    return Entry(
-        tuple(recording.channels), eeg.extract(signal, rate, recording.channels, cfg.eeg, where=where)
-    )
+        mono = speech.prepared(signal, rate, cfg.speech, where=where)
+        if other is None:
+            return Entry(("mono",), speech.rows_of((mono,), cfg.speech, where=where))
+        signal, rate, channels = mono[None], cfg.speech.sample_rate_hz, ("mono",)
+    if other is not None:
+        return Entry(channels, extractors.features(other, signal, rate, channels, settings, where=where))
+    return Entry(channels, eeg.extract(signal, rate, channels, cfg.eeg, where=where))
 
 
 def described(
@@ -307,7 +325,7 @@ def _aligned(
 def _windowed(modality: Modality, cfg: FeaturesConfig, blocks: Sequence[np.ndarray]) -> bool:
     if settings_of(modality, cfg).extractor is not None:
         return any(len(block) > 1 for block in blocks)
-    return modality == "eeg" and cfg.eeg.window_s is not None
+    return (cfg.eeg.window_s if modality == "eeg" else cfg.speech.segments) is not None
 
 
 def _index(

@@ -22,7 +22,7 @@ there for speech.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -154,16 +154,15 @@ def _unvoiced(amplitude: np.ndarray, peak: float) -> np.ndarray:
     )
 
 
-def joined(blocks: list[Candidates]) -> Candidates:
-    """Candidates of successive frames as one."""
-    if len(blocks) == 1:
-        return blocks[0]
-    return Candidates(
-        *(
-            np.concatenate([getattr(block, name) for block in blocks])
-            for name in ("f0_hz", "strength", "amplitude", "best")
-        )
-    )
+def placed(own: Candidates, whole: Candidates | None, first: int, count: int) -> Candidates:
+    """``own`` as those of the frames from ``first`` on among ``count``, of which ``whole`` holds the others."""
+    names = [field.name for field in fields(Candidates)]
+    if whole is None:
+        parts = [getattr(own, name) for name in names]
+        whole = Candidates(*(np.empty((count, *part.shape[1:]), dtype=part.dtype) for part in parts))
+    for name in names:
+        getattr(whole, name)[first : first + len(own.best)] = getattr(own, name)
+    return whole
 
 
 @dataclass(frozen=True)
@@ -314,24 +313,26 @@ def _candidates(
 def best_path(found: Candidates, peak: float, hop_s: float, f0_min_hz: float) -> Pitch:
     """The path of highest total strength; ``peak`` is the largest deviation of the whole signal (Viterbi)."""
     scale = 0.01 / hop_s  # transition costs are given for a hop of 10 ms
-    octave = np.log2(found.f0_hz)
-    local = np.column_stack(
-        [_unvoiced(found.amplitude, peak), found.strength - OCTAVE_COST * (np.log2(f0_min_hz) - octave)]
-    )
-    n, total = len(local), local[0]
-    back: list[list[list[int]]] = []
-    for start in range(0, n - 1, _PATH_BLOCK):
+    n = len(found.best)
+    total = np.empty(0)
+    back = np.empty((n - 1, found.f0_hz.shape[1] + 1), dtype=np.int8)
+    for start in range(0, max(1, n - 1), _PATH_BLOCK):
         own = slice(start, start + _PATH_BLOCK + 1)
-        totals, jump = _totals(total, local[own], octave[own], scale)
-        back.append((totals[:-1, :, None] - jump).argmax(axis=1).tolist())
-        total = totals[-1]
+        octave = np.log2(found.f0_hz[own])
+        voiced = found.strength[own] - OCTAVE_COST * (np.log2(f0_min_hz) - octave)
+        local = np.column_stack([_unvoiced(found.amplitude[own], peak), voiced])
+        if start == 0:
+            total = local[0]
+        if n > 1:
+            totals, jump = _totals(total, local, octave, scale)
+            back[start : start + len(jump)] = (totals[:-1, :, None] - jump).argmax(axis=1)
+            total = totals[-1]
     path = np.empty(n, dtype=np.intp)
     state = path[-1] = int(total.argmax())
-    at = n - 1
-    for block in reversed(back):
-        for pointers in reversed(block):
-            at -= 1
-            state = path[at] = pointers[state]
+    for start in range((n - 2) // _PATH_BLOCK * _PATH_BLOCK, -1, -_PATH_BLOCK):
+        pointers = back[start : start + _PATH_BLOCK].tolist()
+        for t in range(len(pointers) - 1, -1, -1):
+            state = path[start + t] = pointers[t][state]
     chosen = found.f0_hz[np.arange(n), np.maximum(path - 1, 0)]
     return Pitch(f0_hz=np.where(path > 0, chosen, np.nan), strength=found.best)
 

@@ -33,8 +33,10 @@ import librosa
 import numpy as np
 
 from jmml.config import SpeechFeatureConfig, digest
-from jmml.data.features import blocks, contours, functionals, spectrum
+from jmml.data.features import contours, functionals, spectrum
 from jmml.data.features.audio import check_audio
+from jmml.data.features.blocks import Parts, segmented
+from jmml.errors import RecordingError
 
 VERSION = 2
 # Earlier versions with the same features but for rounding: models trained on them go on predicting.
@@ -161,7 +163,21 @@ def extract(
     return from_parts((prepared(signal, sample_rate_hz, cfg, where=where),), cfg)
 
 
-def from_parts(parts: blocks.Parts, cfg: SpeechFeatureConfig) -> np.ndarray:
+def rows_of(parts: Parts, cfg: SpeechFeatureConfig, *, where: object = "recording") -> np.ndarray:
+    """Features (rows, D) of what :func:`from_parts` takes: one row, or one per segment if ``cfg.segments`` says so."""
+    if cfg.segments is None:
+        return from_parts(parts, cfg)[None]
+    rows = [from_parts((segment,), cfg) for segment in segmented(parts, cfg.sample_rate_hz, cfg.segments)]
+    if not rows:
+        raise RecordingError(
+            "has no segment with a sound",
+            where=where,
+            fix="correct features.speech.segments in params.yaml, or leave this recording out",
+        )
+    return np.stack(rows)
+
+
+def from_parts(parts: Parts, cfg: SpeechFeatureConfig) -> np.ndarray:
     """Features (D,) of a usable signal at ``cfg.sample_rate_hz`` that is read in parts, of any length."""
     found = contours.describe(parts, cfg)
     times = np.arange(found.masks["all"].size) * contours.hop_of(cfg) / cfg.sample_rate_hz
