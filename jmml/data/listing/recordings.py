@@ -26,6 +26,7 @@ COLUMNS = (
     "start_s", "end_s", "part", "gender", "language",
 )  # fmt: skip
 NUMBERS = ("valence", "arousal", "dominance", "order", "start_s", "end_s")
+_OF_OTHERS = (".eeg", ".vmrk", ".fdt")
 SHOWN = 3
 _NO_NUMBER = frozenset(("na", "n/a", "nan", "null", "none", "-", "?"))  # what stands in place of a number
 
@@ -267,6 +268,8 @@ class Places:
             key = "/".join(parts[start:])
             if key in self._by:
                 return self._by[key]
+        if parts and parts[-1].lower().endswith(_OF_OTHERS):  # of a recording whose header has another suffix
+            return self.find(str(PurePosixPath(*parts).with_suffix("")))
         return None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from jmml.data.eeg_files.reading import EEG, FORMATS, inspect_eeg, read_eeg
 from jmml.errors import RecordingError
@@ -165,7 +166,17 @@ def test_missing_records(tmp_path: Path) -> None:
         inspect_eeg(path)
 
 
-def test_matlab_73_and_a_bomb_in_a_set(tmp_path: Path) -> None:
+def test_a_bomb_in_a_set_is_measured_before_it_is_read(tmp_path: Path) -> None:
+    path = write_set(tmp_path / "a.set", brain(), fdt=False)
+    savemat(path, {"EEG": {"data": np.zeros((64, 200_000))}}, do_compression=True, appendmat=False)
+    assert path.stat().st_size < 200_000  # for 102 MB
+    with pytest.raises(
+        RecordingError, match=r"a\.set: 'EEG' has \d+ bytes and unpacks to more than .*zlib bomb"
+    ):
+        inspect_eeg(path)
+
+
+def test_a_set_of_matlab_73(tmp_path: Path) -> None:
     path = tmp_path / "a.set"
     path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(RecordingError, match=r"a\.set: a MATLAB 7\.3 file.*-v7"):

@@ -154,3 +154,10 @@ def test_a_length_that_is_none(text: str) -> None:
 def test_an_event_without_name_or_label(word: str) -> None:
     with pytest.raises(DataError, match="is not NAME or NAME=LABEL"):
         parse_events([word])
+
+
+def test_a_table_may_name_the_file_of_the_signals_in_place_of_the_header(marked: Path) -> None:
+    (marked / "t.csv").write_text("file,subject,emotion\nann.eeg,ann,happy\nbob,bob,sad\n")
+    found = described(marked, table=marked / "t.csv")
+    assert list(found.frame["path"]) == ["ann.vhdr", "bob.vhdr"]
+    assert found.problems == []

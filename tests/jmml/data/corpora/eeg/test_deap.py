@@ -13,6 +13,7 @@ import pytest
 from scipy.io import savemat
 
 from jmml.data import matlab
+from jmml.data.corpora.eeg import _trials
 from jmml.data.corpora.eeg import deap as module
 from jmml.data.corpora.eeg.deap import BASELINE_S, EEG_CHANNELS, SAMPLE_RATE_HZ, Deap
 from jmml.errors import CorpusError, RecordingError, UnsafeFileError
@@ -206,7 +207,7 @@ def test_cells_in_a_mat_file(tmp_path: Path) -> None:
 def test_successive_trials_load_their_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_deap(tmp_path / "s01.dat")
     frame = Deap().scan(tmp_path).frame
-    module._load_cached.cache_clear()
+    _trials._KEPT.clear()
     loads: list[Path] = []
     original = module.load_arrays
     monkeypatch.setattr(module, "load_arrays", lambda path, **kw: loads.append(path) or original(path, **kw))
