@@ -66,6 +66,14 @@ def add(
             show_default=False,
         ),
     ] = None,
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="Link to the files, copy nothing; DVC keeps hashes alone."),
+    ] = False,
+    follow_links: Annotated[
+        bool,
+        typer.Option("--follow-links", help="Take what links that lead out of the folder point to."),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show what is understood of a table, names or events; write nothing."),
@@ -120,6 +128,8 @@ def add(
         skip_bad=skip_bad,
         description=described,
         columns=TableColumns(feature or [], leave_out or [], windows),
+        link=link,
+        follow_links=follow_links,
     )
     if json:
         print_json(result.as_dict())

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from jmml.config import CorpusConfig, Modality, validate
-from jmml.data.corpora import ADAPTERS, EitherCorpus, detect_adapter, get_corpus
+from jmml.config import CorpusConfig, validate
+from jmml.data.corpora import ADAPTERS, detect_adapter, files_in
 from jmml.data.corpora.eeg.bids import BidsCorpus
 from jmml.data.corpora.files import FilesCorpus
 from jmml.data.labels import map_labels
 from jmml.data.listing.recordings import FILE, Recordings
-from jmml.errors import CorpusError, DataError, ProjectError, nearest
-from jmml.files import atomic_folder, atomic_path
-from jmml.printable import is_utf8
-from pipelines.corpora.confounding import of_manifest, warnings
-from pipelines.corpora.describing import (
-    Description,
-    Preview,
-    copy_described,
-    reader_of,
-    understood,
-    what_lies_in,
+from jmml.data.listing.tables import SUFFIXES
+from jmml.errors import CorpusError, DataError, ProjectError
+from jmml.files import atomic_path
+from pipelines.corpora.choosing import (
+    choose_adapter,
+    choose_modality,
+    refuse_parent,
+    refuse_pointers,
+    unrecognised,
 )
+from pipelines.corpora.confounding import of_manifest, warnings
+from pipelines.corpora.copying import bring
+from pipelines.corpora.describing import Description, Preview, files_of, reader_of, understood, write_table
 from pipelines.corpora.dvc_record import errors_reported, track
 from pipelines.corpora.scan import admit, features_line, features_of, keep, open_corpus
+from pipelines.corpora.taking import check_complete, check_place, copied, links_out, refuse_links, used_files
+from pipelines.corpora.unfinished import Adding, adding, one_at_a_time, sweep
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
@@ -37,7 +37,10 @@ from pipelines.workspace.settings_file import with_corpus
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MOST = 12  # features that are listed
-_LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__")  # version control and desktop litter are not data
+LINKED = (
+    "linked, not copied: DVC notices changes by hash, and cannot restore or push the files; add the corpus without "
+    "--link for that"
+)
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,15 @@ def add(
     skip_bad: bool = False,
     description: Description | None = None,
     columns: Columns | None = None,
+    link: bool = False,
+    follow_links: bool = False,
 ) -> AddResult:
     """Bring a corpus into the project: check it, copy it to data/raw/NAME, track it, enter it in params.yaml.
 
     Every recording is opened before anything is written. A failure at any later point, an interruption
-    included, takes back all that was done. A corpus that lies in data/raw/NAME already is tracked in place.
+    included, takes back all that was done; what kill -9 leaves is taken back at the next start, and files that were
+    copied by then are not copied again (:mod:`pipelines.corpora.unfinished`). A corpus that lies in data/raw/NAME
+    already is tracked in place.
 
     Parameters
     ----------
@@ -112,6 +119,8 @@ def add(
     skip_bad : leave unreadable recordings out, here and in every later stage, instead of refusing the corpus.
     description : a table, a pattern of names or columns, for recordings in no layout that an adapter knows; they are
         copied alone, with a table of what was understood.
+    link : symbolic links to the files in place of copies; DVC keeps their hashes alone.
+    follow_links : take what links that lead out of the folder point to.
     columns : what a table of features has features in, where its columns do not say so.
 
     Raises
@@ -123,37 +132,39 @@ def add(
     """
     source, target = Path(path).expanduser().absolute(), project.raw_dir / name
     in_place = source.resolve() == target.resolve()
-    _check_name(project, name, source, in_place=in_place)
+    _check_form(name)
     _refuse_links(project, target)
-    recordings = _described(name, source, adapter, replace(description or Description(), modality=modality))
-    chosen = _choose_adapter(name, source, adapter) if recordings is None else recordings.adapter
-    reads = _choose_modality(chosen, modality, source) if recordings is None else recordings.modality
-    place = target.relative_to(project.root).as_posix()
-    settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
-    settings |= asdict(columns or Columns())
-    entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
-    corpus = open_corpus(name, entry) if recordings is None else reader_of(recordings)
-    if recordings is None:
-        _check_names(source)
-    with progress_bar(f"check {name}", "file") as progress:
-        manifest = admit(name, corpus, source, skip_bad=skip_bad, progress=progress)
-    params_text = with_corpus(project.params_path, name, entry, use=use)
-    if use:
-        map_labels(manifest.frame, chosen, project.params.task.label_space, where=name)
-    with errors_reported(), ExitStack() as undo:
-        if recordings is not None and in_place:
-            table = target / FILE
-            undo.callback(_put_back, table, table.read_bytes() if table.exists() else None)
-        elif not in_place:
-            undo.callback(shutil.rmtree, target, ignore_errors=True)
-        if recordings is not None:
-            copy_described(source, target, recordings, in_place=in_place)
-        elif not in_place:
-            _copy(source, target)
-        dvc_hash = _track(project, target, undo)
-        with atomic_path(project.params_path) as temporary:
-            temporary.write_text(params_text, encoding="utf-8")
-        undo.pop_all()
+    sweep(project)
+    with errors_reported(), adding(project, name, source) as work:
+        _check_name(project, name, source, in_place=in_place)
+        described = _described(
+            name, source, adapter, replace(description or Description(), modality=modality)
+        )
+        chosen = choose_adapter(name, source, adapter) if described is None else described.adapter
+        reads = choose_modality(chosen, modality, source) if described is None else described.modality
+        place = target.relative_to(project.root).as_posix()
+        settings = {"adapter": chosen, "modality": reads, "path": place, "skip_bad": skip_bad}
+        settings |= asdict(columns or Columns())
+        entry = validate(CorpusConfig, settings, where=f"corpora.{name}")
+        corpus = open_corpus(name, entry) if described is None else reader_of(described)
+        files = used_files(corpus, source) if described is None else files_of(described, source)
+        refused = {} if follow_links else links_out(source, files)
+        if in_place:
+            check_place(source, link=link, refused=refused)
+        elif not skip_bad:
+            refuse_links(source, files, refused)
+            refuse_pointers(_folder(source), files)
+        with progress_bar(f"check {name}", "file") as progress:
+            manifest = admit(name, corpus, source, skip_bad=skip_bad, progress=progress, refused=refused)
+        with_corpus(project.params_path, name, entry, use=use)  # fails now, if it will
+        if use:
+            map_labels(manifest.frame, chosen, project.params.task.label_space, where=name)
+        if not in_place:
+            files = copied(source, files, refused)
+            bring(_folder(source), work.files, files, link=link, label=f"copy to {name}")
+            if described is None:
+                check_complete(corpus, work.files, manifest)
+        dvc_hash = _enter(project, work, entry, described, in_place=in_place, link=link, use=use)
     keep(project, manifest)
     found = of_manifest(manifest, entry, project.params.task.label_space)
     return AddResult(
@@ -165,15 +176,45 @@ def add(
         groups=int(manifest.frame["group"].nunique()),
         dvc_hash=dvc_hash,
         used=use,
-        notes=(*manifest.notes, *(f"left out {bad}" for bad in manifest.skipped)),
-        understood=()
-        if recordings is None
-        else tuple(understood(replace(recordings, notes=[], problems=[]))),
+        notes=(
+            *manifest.notes,
+            *(f"left out {bad}" for bad in manifest.skipped),
+            *([LINKED] if link else []),
+        ),
+        understood=() if described is None else tuple(understood(replace(described, notes=[], problems=[]))),
         features=features_of(corpus, source),
         confounds=tuple(one.as_dict() for one in found),
         warnings=tuple(warnings(found)),
         checks=manifest.checks,
     )
+
+
+def _enter(
+    project: Project,
+    work: Adding,
+    entry: CorpusConfig,
+    described: Recordings | None,
+    *,
+    in_place: bool,
+    link: bool,
+    use: bool,
+) -> str:
+    """Put the checked files in their place, track them and name them in params.yaml; DVC's hash."""
+    target = work.target
+    with one_at_a_time(project):
+        table = [target / FILE] if described is not None and in_place else []
+        pointer, ignore = target.with_name(f"{work.name}.dvc"), target.with_name(".gitignore")
+        work.note([pointer, ignore, *table], moves=not in_place)
+        if described is not None:
+            with atomic_path((target if in_place else work.files) / FILE) as temporary:
+                write_table(described, temporary)
+        if not in_place:
+            work.files.replace(target)
+        dvc_hash = track(project, target, keep=not link)
+        text = with_corpus(project.params_path, work.name, entry, use=use)
+        with atomic_path(project.params_path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return dvc_hash
 
 
 def preview(name: str, path: Path, *, adapter: str | None = None, description: Description) -> Preview:
@@ -186,7 +227,7 @@ def preview(name: str, path: Path, *, adapter: str | None = None, description: D
     source = Path(path).expanduser().absolute()
     recordings = _described(name, source, adapter, description)
     if recordings is None:
-        chosen = _choose_adapter(name, source, adapter)
+        chosen = choose_adapter(name, source, adapter)
         raise CorpusError(
             f"is read as '{chosen}', where nothing is guessed", where=source, fix="leave --dry-run out"
         )
@@ -209,33 +250,31 @@ def _described(name: str, source: Path, adapter: str | None, description: Descri
         return description.read(source)
     if found is not None or not source.is_dir():
         return None
+    if not any(entry.suffix.lower() in SUFFIXES for entry in files_in(source)):
+        refuse_parent(
+            name, source
+        )  # before a table of the corpus in it is taken for one of all that lies here
     try:
         return description.read(source)
     except DataError as error:
-        found = what_lies_in(source)
-        raise CorpusError(
-            f"no adapter recognises {found} (`jmml data adapters` lists the layouts), and {error.what}"
-            if found
-            else "the folder is empty",
-            where=source,
-            fix=error.fix,
-        ) from None
+        raise unrecognised(name, source, error) from None
 
 
-def _put_back(path: Path, content: bytes | None) -> None:
-    if content is None:
-        path.unlink(missing_ok=True)
-    else:
-        path.write_bytes(content)
+def _folder(source: Path) -> Path:
+    """Where the files of a corpus lie: the folder itself, or that of a single table."""
+    return source if source.is_dir() else source.parent
 
 
-def _check_name(project: Project, name: str, source: Path, *, in_place: bool) -> None:
-    """Refuse a name that is invalid or taken, and a source that does not exist or would be copied into itself."""
+def _check_form(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise CorpusError(
             f"'{name}' cannot name a corpus",
             expected="a letter, then at most 63 letters, digits, hyphens or underscores",
         )
+
+
+def _check_name(project: Project, name: str, source: Path, *, in_place: bool) -> None:
+    """Refuse a name that is taken, and a source that does not exist or would be copied into itself."""
     target = project.raw_dir / name
     if name in project.params.corpora:
         raise CorpusError(
@@ -256,56 +295,6 @@ def _check_name(project: Project, name: str, source: Path, *, in_place: bool) ->
         raise CorpusError("the folder contains the project it would be copied into", where=source)
 
 
-def _check_names(source: Path) -> None:
-    """Refuse names that DVC cannot record, in all that it is given."""
-    foreign = [] if is_utf8(source.name) or source.is_dir() else [source.name]
-    for folder, folders, files in os.walk(source):
-        folders[:] = [entry for entry in folders if not entry.startswith(".")]
-        names = [*folders, *(entry for entry in files if not entry.startswith("."))]
-        foreign += [str(Path(folder, entry).relative_to(source)) for entry in names if not is_utf8(entry)]
-    if foreign:
-        found = f"{many(len(foreign), 'name')} in another encoding than UTF-8, such as {min(foreign)}"
-        raise CorpusError(found, where=source, fix="rename what is called so")
-
-
-def _choose_adapter(name: str, source: Path, adapter: str | None) -> str:
-    """The adapter asked for, else that of the corpus' name, else the one that recognises the files."""
-    if adapter is not None:
-        get_corpus(adapter)
-        chosen: str | None = adapter
-    else:
-        chosen = name if name in ADAPTERS else detect_adapter(source)
-    if chosen is None:
-        found = what_lies_in(source)
-        raise CorpusError(
-            f"no adapter recognises {found}" if found else "the folder is empty",
-            where=source,
-            expected="one of the layouts that `jmml data adapters` lists",
-            fix="point at the folder that holds one of them, or name the adapter with --adapter",
-        )
-    return chosen
-
-
-def _choose_modality(adapter: str, modality: str | None, source: Path) -> Modality:
-    """The modality that the adapter reads, or the one asked for where the adapter leaves it open."""
-    corpus = get_corpus(adapter)
-    known: Modality | None = corpus.modality
-    if isinstance(corpus, EitherCorpus) and len(corpus.modalities) > 1:
-        known = corpus.held_in(source)
-    wanted = modality or known
-    if wanted is None:
-        raise CorpusError(
-            f"adapter '{adapter}' does not say what it holds"
-            if corpus.modality is None
-            else f"'{adapter}' holds speech and EEG",
-            fix="add --modality speech or eeg"
-            + ("" if corpus.modality is None else "; each is a corpus of its own, under a name of its own"),
-        )
-    if wanted not in get_args(Modality):
-        raise CorpusError(f"unknown modality '{wanted}'; {nearest(wanted, get_args(Modality))}")
-    return next(valid for valid in get_args(Modality) if valid == wanted)
-
-
 def _refuse_links(project: Project, target: Path) -> None:
     """DVC tracks nothing behind a symbolic link: say so before anything is read, and how data get onto another disk.
 
@@ -324,30 +313,3 @@ def _refuse_links(project: Project, target: Path) -> None:
                 fix="put a folder in its place; `dvc cache dir PATH` and `dvc config cache.type symlink` keep the "
                 "files on another disk",
             )
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a folder (or put one file into a folder) so that ``target`` appears whole or not at all."""
-    files = 1 if source.is_file() else sum(1 for entry in source.rglob("*") if entry.is_file())
-    with atomic_folder(target) as temporary, progress_bar(f"copy to {target.name}", "file") as progress:
-        done = 0
-
-        def copy(a: str, b: str) -> str:
-            nonlocal done
-            done += 1
-            progress(done, files)
-            return shutil.copy2(a, b)
-
-        if source.is_file():
-            copy(str(source), str(temporary / source.name))
-        else:
-            shutil.copytree(source, temporary, dirs_exist_ok=True, ignore=_LEFT_BEHIND, copy_function=copy)
-
-
-def _track(project: Project, target: Path, undo: ExitStack) -> str:
-    """``dvc add``; registers with ``undo`` what takes it back. Returns DVC's hash."""
-    pointer, ignore = target.with_name(f"{target.name}.dvc"), target.with_name(".gitignore")
-    ignored = ignore.read_bytes() if ignore.exists() else None
-    undo.callback(lambda: ignore.unlink(missing_ok=True) if ignored is None else ignore.write_bytes(ignored))
-    undo.callback(pointer.unlink, missing_ok=True)
-    return track(project, target)

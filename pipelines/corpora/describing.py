@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +12,11 @@ from typing import Any
 from jmml.config import Modality
 from jmml.data.corpora.eeg.bids import BidsCorpus
 from jmml.data.corpora.files import KINDS, FilesCorpus
+from jmml.data.listing.belonging import belonging
 from jmml.data.listing.bids import describe_bids, is_bids
-from jmml.data.listing.recordings import FILE, Recordings, describe, find_recordings
+from jmml.data.listing.recordings import Recordings, describe, find_recordings
 from jmml.data.listing.trials import Cutting, cut
 from jmml.errors import CorpusError, DataError, nearest
-from jmml.files import atomic_folder, atomic_path
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 
@@ -26,7 +24,6 @@ SHOWN = 3
 FEW = 8
 _LOOKED_AT = 100_000  # entries of a folder that no adapter recognises
 _KINDS = 3
-_PAPERS = ("readme", "license", "licence", "copying")  # what goes along with recordings
 
 
 @dataclass(frozen=True)
@@ -179,26 +176,14 @@ def what_lies_in(path: Path) -> str:
     return ", ".join([*parts, *([many(folders, "folder")] if folders else [])])
 
 
-def copy_described(source: Path, target: Path, recordings: Recordings, *, in_place: bool) -> None:
-    """The described recordings, what goes along with them and ``recordings.csv`` in ``target``, whole or not at all."""
-    if in_place:
-        with atomic_path(target / FILE) as temporary:
-            write_table(recordings, temporary)
-        return
+def files_of(recordings: Recordings, source: Path) -> list[str]:
+    """The described recordings and what goes along with them, by their places below ``source``."""
     files = [
         place
         for path in dict.fromkeys(recordings.frame["path"])
         for place in (path, *(_beside(path, name) for name in recordings.companions.get(path, ())))
-    ] + list(recordings.sidecars)
-    with atomic_folder(target) as temporary, progress_bar(f"copy to {target.name}", "file") as progress:
-        for done, place in enumerate(files, start=1):
-            (temporary / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / place, temporary / place)
-            progress(done, len(files))
-        for entry in os.scandir(source):
-            if entry.is_file(follow_symlinks=False) and entry.name.lower().startswith(_PAPERS):
-                shutil.copy2(entry.path, temporary / entry.name)
-        write_table(recordings, temporary / FILE)
+    ]
+    return belonging(source, [*files, *recordings.sidecars], ())
 
 
 def _beside(path: str, name: str) -> str:

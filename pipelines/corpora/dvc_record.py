@@ -10,6 +10,8 @@ were tried with DVC 3.67:
 ``Repo.find_outs_by_path``, ``Output.hash_info``, ``Output.get_obj`` (a ``dvc_data`` ``Tree``), ``Repo.dvcignore``
     ``dvc.api.DVCFileSystem`` asks the project's remotes even for what is on this disk, raises where the cache has lost
     the listing of a folder, and takes a folder without DVC for one; `dvc data status --json` trusts modification times.
+``Output.use_cache``, ``Stage.dump``
+    No option of `dvc add` tracks a folder by its hash alone, as ``cache: false`` does for an output of a stage.
 ``scmrepo.exceptions.SCMError``
     What ``Repo`` raises where there is no git; it is not a ``DvcException``.
 """
@@ -31,6 +33,8 @@ from scmrepo.exceptions import SCMError
 from jmml.errors import DataError, JMMLError, ProjectError
 from pipelines.workspace.project import Project
 
+LONGEST = 300  # characters of what others have to say
+
 
 @contextmanager
 def errors_reported() -> Iterator[None]:
@@ -40,19 +44,27 @@ def errors_reported() -> Iterator[None]:
     except JMMLError:
         raise
     except (SCMError, DvcException) as error:
+        said = " ".join(str(error).split())  # a list of all files, maybe
         raise ProjectError(
-            f"DVC: {error}", fix="run `git init` and `dvc init` in a new project, or repair what DVC names"
+            f"DVC: {said[:LONGEST]}{' ...' if len(said) > LONGEST else ''}",
+            fix="run `git init` and `dvc init` in a new project, or repair what DVC names",
         ) from error
     except OSError as error:  # shutil.Error, of a folder that cannot be copied, is one too
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error))[:LONGEST]
         raise DataError(reason, where=error.filename, fix="repair that; nothing was changed") from error
 
 
-def track(project: Project, target: Path) -> str:
-    """``dvc add``; the hash that DVC gives the data."""
+def track(project: Project, target: Path, *, keep: bool = True) -> str:
+    """``dvc add``; the hash that DVC gives the data.
+
+    With ``keep`` False no file is put into DVC's cache: changes are seen, and nothing can be restored.
+    """
     with Repo(str(project.root)) as repo:
         repo.scm_context.quiet = True  # its advice on what to commit goes to stdout, where JSON may be wanted
-        (stage,) = repo.add(str(target))
+        (stage,) = repo.add(str(target), no_commit=not keep)
+        if not keep:
+            stage.outs[0].use_cache = False
+            stage.dump()
         return str(stage.outs[0].hash_info.value)
 
 

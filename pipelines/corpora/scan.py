@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,10 +80,18 @@ def scan(
 
 
 def admit(
-    name: str, corpus: Corpus, root: Path, *, skip_bad: bool = False, progress: Progress | None = None
+    name: str,
+    corpus: Corpus,
+    root: Path,
+    *,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> Manifest:
     """The manifest of a corpus whose every recording was read to its end: none is silent, cut off or not finite, and
     none is there again under another person or label.
+
+    ``refused`` files, place -> why, are not read.
 
     Raises
     ------
@@ -99,6 +107,8 @@ def admit(
     for number, row in enumerate(manifest.frame.itertuples(index=False)):
         heard = np.zeros(0, dtype=np.uint32)
         try:
+            if refused and row.path in refused:
+                raise RecordingError(refused[str(row.path)], where=row.path)
             recording = corpus.read(root, row)
             findings.append((str(row.id), heard_in(row, recording)))
             if corpus.modality == "speech":

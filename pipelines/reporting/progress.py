@@ -30,7 +30,13 @@ class Shown(Protocol):
 def progress_bar(label: str, unit: str) -> Iterator[Shown]:
     """A bar with the time left; nothing where standard error is not a terminal."""
     with tqdm(
-        desc=printable(label), unit=unit, disable=None, leave=False, file=sys.stderr, bar_format=BAR
+        desc=printable(label),
+        unit=unit,
+        unit_scale=unit == "B",  # 1.2G
+        disable=None,
+        leave=False,
+        file=sys.stderr,
+        bar_format=BAR,
     ) as bar:
         began = time.monotonic()
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from jmml.errors import JMMLError, ProjectError
 from jmml.printable import printable
+from pipelines.corpora.unfinished import sweep
 from pipelines.reporting.progress import Shown, no_progress, progress_bar, progress_lines
 from pipelines.stages._early import ended, interrupt_raised
 from pipelines.stages._parent import Parent
@@ -46,6 +47,7 @@ def main(stage: Callable[..., str], argv: list[str] | None = None) -> int:
     try:
         with interrupt_raised():
             project = Project.find()
+            sweep(project)
             with termination_as_exit(), _ended_with(parent, name), _one_writer(project, name, **options):
                 print(printable(f"{name}: {stage(project, **options)}"))
     except (JMMLError, OSError) as error:

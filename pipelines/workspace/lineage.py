@@ -23,6 +23,7 @@ import yaml
 from jmml.config import Modality, digest
 from jmml.data.table import FeatureTable
 from jmml.errors import ProjectError
+from jmml.files import UNFINISHED
 from pipelines.workspace.fingerprint import code_digest
 from pipelines.workspace.project import Project
 from pipelines.workspace.values import redacted
@@ -219,6 +220,9 @@ def _git_state(root: Path) -> tuple[str, bool, str, str]:
     withheld = (_git(root, *plain, "--name-only", "HEAD", "--", *kept) or "").splitlines()
     diff += "".join(f"\n# changed and withheld: {name}" for name in withheld)
     untracked = (_git(root, "ls-files", "--others", "--exclude-standard") or "").splitlines()
+    untracked = [
+        name for name in untracked if UNFINISHED not in name
+    ]  # what a killed process left is no one's work
     if untracked:
         diff += "".join(f"\n# untracked: {name}" for name in untracked)
     if diff:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from jmml.config import Modality
+from jmml.data.listing.belonging import belonging, files_below
 from jmml.data.manifest import MANIFEST_COLUMNS, Manifest, ManifestRow
 from jmml.errors import CorpusError, RecordingError
 from jmml.printable import is_utf8
@@ -133,12 +134,17 @@ class Remark:
 
 
 class FileCorpus(ABC, Generic[SourceT]):
-    """Base of the adapters that walk over files: subclasses list the files and describe one at a time."""
+    """Base of the adapters that walk over files: subclasses list the files and describe one at a time.
+
+    ``companions`` are the files that are read beside the recordings, by their places or patterns of places
+    (``"labels/*.csv"``). Where it is None, tables and texts are taken for such, and what is called as a recording is.
+    """
 
     name: str
     modality: Modality
     layout: str
     native_labels: Mapping[str, str]
+    companions: Sequence[str] | None = None
 
     @abstractmethod
     def list_sources(self, root: Path) -> Listing[SourceT]:
@@ -189,6 +195,19 @@ class FileCorpus(ABC, Generic[SourceT]):
             for text, places in remarks.items()
         ]
         return Manifest.from_rows(self.name, rows, skipped=problems, notes=[*listing.notes, *said])
+
+    def files(self, root: Path) -> list[str]:
+        """Places of the files below ``root`` that the adapter uses: recordings and their companions."""
+        sources = [getattr(source, "path", source) for source in self.list_sources(root).sources]
+        if not all(isinstance(source, str | Path) for source in sources):
+            return files_below(root)
+        places = [
+            source.relative_to(root).as_posix()
+            if isinstance(source, Path) and source.is_absolute()
+            else str(source)
+            for source in sources
+        ]
+        return belonging(root, places, self.companions)
 
     def _inspect(self, root: Path, source: SourceT) -> Iterator[ManifestRow | RecordingError | Remark]:
         try:

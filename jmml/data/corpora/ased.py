@@ -31,6 +31,7 @@ class Ased(CodedCorpus):
             re.IGNORECASE,
         ),
     )
+    companions = ()
     native_labels: Mapping[str, str] = {
         "a": "anger",
         "f": "fear",

@@ -27,6 +27,7 @@ class CremaD(CodedCorpus):
             r"(?P<person>1\d{3})_(?P<text>[A-Z]{3})_(?P<label>ANG|DIS|FEA|HAP|NEU|SAD)_[A-Z]{1,2}\.(wav|WAV)"
         ),
     )
+    companions = ()
     native_labels: Mapping[str, str] = {
         "ANG": "anger",
         "DIS": "disgust",

@@ -28,6 +28,7 @@ class EmoDB(CodedCorpus):
     naming = Naming(
         "emodb", re.compile(r"(?P<person>\d{2})(?P<text>[a-z]\d{2})(?P<label>[A-Z])[a-z]?\.(wav|WAV)")
     )
+    companions = ()
     native_labels: Mapping[str, str] = {
         "W": "anger",
         "L": "boredom",

@@ -35,6 +35,7 @@ class Nemo(SpeechCorpus):
     name = "nemo"
     layout = "data.tsv (file_id, emotion, speaker_id, tab-separated) beside samples/*.wav"
     naming: Naming = Naming("nemo", _NAME)
+    companions = (_TABLE,)
     native_labels: Mapping[str, str] = {
         "anger": "anger",
         "fear": "fear",

@@ -36,6 +36,7 @@ class Ravdess(SpeechCorpus):
     name = "ravdess"
     layout = "files named like 03-01-05-01-02-01-12.wav, in the folder or in Actor_XX folders"
     naming = Naming("ravdess", _NAME)
+    companions = ()
     native_labels: Mapping[str, str] = {
         "01": "neutral",
         "02": "calm",

@@ -28,6 +28,7 @@ class Savee(CodedCorpus):
         re.compile(r"(?:^|[/_])(?P<person>DC|JE|JK|KL)[/_](?P<text>(?P<label>sa|su|[adfhn])\d\d)\.wav$"),
         folders=True,
     )
+    companions = ()
     native_labels: Mapping[str, str] = {
         "a": "anger",
         "d": "disgust",

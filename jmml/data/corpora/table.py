@@ -75,6 +75,10 @@ class TableCorpus:
             windows=self.windows,
         )  # fmt: skip
 
+    def files(self, root: Path) -> list[str]:
+        """The place of the table below ``root``."""
+        return [find_table(root).name]
+
     def scan(self, root: Path, *, skip_bad: bool = False, progress: Progress | None = None) -> Manifest:
         """See :meth:`jmml.data.corpora.Corpus.scan`; a table is usable as a whole or not at all."""
         path = find_table(root)

@@ -32,6 +32,7 @@ class Tess(CodedCorpus):
             re.IGNORECASE,
         ),
     )
+    companions = ()
     native_labels: Mapping[str, str] = {
         "angry": "anger",
         "disgust": "disgust",

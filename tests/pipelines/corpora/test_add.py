@@ -24,6 +24,7 @@ from jmml.errors import (
     UnsafeFileError,
 )
 from pipelines.corpora import add as adding
+from pipelines.corpora import copying
 from pipelines.corpora.add import Columns, add, preview
 from pipelines.corpora.describe import show
 from pipelines.corpora.describing import Description
@@ -142,7 +143,11 @@ def gone(corpus: Path) -> None:
 
 
 def misnamed(corpus: Path) -> None:
-    (corpus / os.fsdecode(b"notes\xff.txt")).touch()
+    (corpus / "recordings.csv").write_text("path,speaker,label\n")
+    empty(corpus)
+    for person in "ab":
+        soundfile.write(corpus / f"{person}_joy.wav", sound(ord(person)), 8000)
+    (corpus / "a_joy.wav").rename(corpus / os.fsdecode(b"a\xff_joy.wav"))
 
 
 REFUSED = {
@@ -151,13 +156,16 @@ REFUSED = {
     "taken name": ("old", None, {}, CorpusError, "there is a corpus 'old' already"),
     "missing folder": ("mine", gone, {}, CorpusError, "no such file or folder"),
     "empty folder": ("mine", empty, {}, CorpusError, "the folder is empty"),
-    "foreign files": ("mine", foreign, {}, CorpusError, r"no adapter recognises 1 \.\w+ file .*holds no recording"),
+    "foreign files": ("mine", foreign, {}, CorpusError, r"recognises 1 \.\w+ file, and it holds no recording"),
     "unknown adapter": (
         "mine", None, {"adapter": "ravdes"}, CorpusError, "unknown corpus adapter 'ravdes'; did you mean"
     ),
     "wrong modality": ("mine", None, {"modality": "eeg"}, CorpusError, "reads speech, the settings say eeg"),
     "truncated recording": ("mine", break_wav, {}, RecordingError, r"Actor_02/03-01-04-01-01-01-02\.wav"),
-    "a name of another encoding": ("mine", misnamed, {}, CorpusError, "1 name in another encoding than UTF-8, such as"),
+    "a name of another encoding": (
+        "mine", misnamed, {"description": Description(pattern="{speaker}_{label}.wav")}, RecordingError,
+        "1 of 2 recordings cannot be used: .*the name is not UTF-8; rename it",
+    ),
     "code in a pickle": ("mine", malicious, {"adapter": "deap"}, UnsafeFileError, r"s01\.dat"),
 }  # fmt: skip
 
@@ -220,8 +228,31 @@ def test_labels_without_a_place_block_use_and_only_use(project: Project, tmp_pat
     assert "smugness" in str(show(Project(project.root), "lab").unmapped)
 
 
+def stops(monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException | type[BaseException]) -> None:
+    """Let one step of ``add`` fail: ``bring`` at the third file, the others when their work is done."""
+    if step == "bring":
+        original, calls = copying._copy, []
+
+        def late(*args: object) -> None:
+            calls.append(args)
+            if len(calls) == 3:
+                raise error
+            original(*args)
+
+        monkeypatch.setattr(copying, "_copy", late)
+        return
+    original = getattr(adding, step)
+
+    def failing(*args: object, **options: object) -> object:
+        if step != "atomic_path":
+            original(*args, **options)
+        raise error
+
+    monkeypatch.setattr(adding, step, failing)
+
+
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ConfigError(["disk gone"]), OSError(28, "full")])
-@pytest.mark.parametrize("step", ["_copy", "_track", "atomic_path"])
+@pytest.mark.parametrize("step", ["bring", "track", "atomic_path"])
 def test_a_failure_half_way_takes_everything_back(
     project: Project,
     corpus: Path,
@@ -229,37 +260,13 @@ def test_a_failure_half_way_takes_everything_back(
     step: str,
     interruption: BaseException | type[BaseException],
 ) -> None:
-    original = getattr(adding, step)
-
-    def late(*args: object) -> object:
-        """The step does its work, then fails; the writer of params.yaml fails before it."""
-        if step != "atomic_path":
-            original(*args)
-        raise interruption
-
-    if step == "_copy":  # a copy that fails leaves nothing of its own: let the disk fill up during it
-        monkeypatch.setattr(shutil, "copy2", late_copy(interruption))
-    else:
-        monkeypatch.setattr(adding, step, late)
+    stops(monkeypatch, step, interruption)
     before = state(project.root)
     with pytest.raises((KeyboardInterrupt, JMMLError)):
         add(project, "mine", corpus)
     assert state(project.root) == before
     monkeypatch.undo()
     add(project, "mine", corpus)
-
-
-def late_copy(interruption: BaseException | type[BaseException]):
-    """``shutil.copy2`` that fails at the third file."""
-    original, calls = shutil.copy2, []
-
-    def copy(source: str, target: str) -> str:
-        calls.append(source)
-        if len(calls) == 3:
-            raise interruption
-        return original(source, target)
-
-    return copy
 
 
 def fail_to_enter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,7 +429,7 @@ def test_described_where_it_lies(project: Project, own: Path) -> None:
         (
             Description(),
             None,
-            r"no adapter recognises 4 \.wav files, .*2 folders .*, and no table .*--pattern",
+            r"no adapter recognises 4 \.wav files, .*2 folders, and no table .*--pattern",
         ),
     ],
 )
@@ -439,7 +446,7 @@ def test_a_failure_takes_the_table_back(project: Project, own: Path, monkeypatch
     there = project.raw_dir / "own"
     shutil.copytree(own, there)
     before = state(project.root)
-    monkeypatch.setattr("pipelines.corpora.add.track", lambda *words: 1 / 0)
+    monkeypatch.setattr("pipelines.corpora.add.track", lambda *words, keep: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         add(project, "own", there, description=Description(pattern="{speaker}_{label}_{}.wav"))
     assert state(project.root) == before

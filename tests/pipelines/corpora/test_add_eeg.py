@@ -85,7 +85,7 @@ def test_without_labels_the_events_are_named_and_the_way_on(project: Project, la
     with pytest.raises(DataError, match=r"which emotion it is; events: .*--event '.*=happy' --trial-s 4"):
         preview("brains", lab, description=Description(pattern="{subject}.{}"))
     with pytest.raises(
-        CorpusError, match=r"no adapter recognises .*--pattern '\{subject\}_\{session\}\.edf'"
+        CorpusError, match=r"no adapter recognises .*--pattern '\{subject\}_\{session\}\.vhdr'"
     ):
         preview("brains", lab, description=Description())
 

@@ -47,6 +47,7 @@ class Deap(TrialCorpus):
     layout = (
         "s01.dat, s02.dat, ... or s01.mat, ... (also in data_preprocessed_python or data_preprocessed_matlab)"
     )
+    companions = ()
     native_labels: Mapping[str, str] = {}
     sample_rate_hz = SAMPLE_RATE_HZ
     channels = EEG_CHANNELS

@@ -126,16 +126,12 @@ def test_what_was_written_is_read_first(tmp_path: Path) -> None:
     assert said(root, "person") == [("y",)]
 
 
-def test_links_lead_nowhere_else(tmp_path: Path) -> None:
-    secret = tmp_path / "secret.wav"
-    secret.touch()
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    """Where links lead out of the corpus is for `jmml data add` to ask: DVC's own cache may lie behind them."""
     root = folder(tmp_path / "corpus", "a.wav")
     (root / "inside.wav").symlink_to(root / "a.wav")
     (root / "loop").symlink_to(root)
     assert find_recordings(root, AUDIO) == ["a.wav", "inside.wav"]
-    (root / "b.wav").symlink_to(secret)
-    with pytest.raises(DataError, match="is a link out of the corpus"):
-        find_recordings(root, AUDIO)
 
 
 @pytest.mark.parametrize(
