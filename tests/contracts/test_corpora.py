@@ -14,6 +14,7 @@ from jmml.data.labels import SPACES, map_labels
 from jmml.errors import CorpusError, RecordingError
 from tests.jmml.data.corpora import make, published
 from tests.jmml.data.corpora.eeg import make as make_eeg
+from tests.jmml.data.corpora.make_audformat import make_audformat
 from tests.jmml.data.eeg_files.make import brain, write_edf
 
 
@@ -132,6 +133,13 @@ CASES = {
     ),
     "urdu": Case(
         published.make_urdu, ("SF1", "SM5"), ("LVHA", "HVHA", "HVLA", "LVLA"), "Angry/SF1_F1_A01.wav"
+    ),
+    "audformat": Case(
+        make_audformat,
+        ("3", "8"),
+        ("HVHA", "HVLA", "LVHA", "LVLA"),
+        "wav/03a01Fa.wav",
+        texts=("a01", "a02", "b01", "a01"),
     ),
     "files": Case(make.make_files, ("ann", "bob"), ("LVHA", "HVLA", "HVHA", "LVLA"), "ann/0.wav"),
     "deap": Case(

@@ -246,7 +246,9 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
     ):
         start, end = starts[item], ends[item]
         where = (
-            "" if start is None and end is None else f"@{start or 0:g}-{'' if end is None else f'{end:g}'}"
+            ""
+            if start is None and end is None
+            else f"@{_seconds(start or 0)}-{'' if end is None else _seconds(end)}"
         )
         identity = PurePosixPath(path).with_suffix("").as_posix() + where
         told = {name: values[item] for name, values in context.items()}
@@ -254,6 +256,11 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
             told["recording"] = path
         rows.append(Row(item, identity, path, person, label, valence[item], arousal[item], start, end, told))
     return rows
+
+
+def _seconds(time: float) -> str:
+    """As short as it is exact: two segments of a long recording may differ by milliseconds."""
+    return next((text for text in (f"{time:g}", f"{time:.9g}") if float(text) == time), repr(time))
 
 
 @lru_cache(maxsize=8)

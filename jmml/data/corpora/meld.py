@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jmml.data.corpora._base import Listing
 from jmml.data.corpora._lists import by_stem, left_out, list_of, spoken
@@ -83,7 +84,7 @@ class Meld(SpeechCorpus):
         return Listing(utterances, problems, [*left_out(left), *(notes if shared else [])])
 
 
-def _utterance(part: str, clip: str, person: str, path: str, row: Mapping[str, str]) -> Utterance:
+def _utterance(part: str, clip: str, person: str, path: str, row: Mapping[Any, Any]) -> Utterance:
     season, episode = row.get("Season", "").strip(), row.get("Episode", "").strip()
     return Utterance(
         path=path,

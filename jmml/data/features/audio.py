@@ -10,9 +10,10 @@ import numpy as np
 from jmml.data.features.sound import opened
 from jmml.errors import RecordingError
 
-# What libsndfile reads, by the suffixes in use.
+# What libsndfile reads, by the suffixes in use, and sound alone that it does not (jmml.data.features.compressed).
 AUDIO = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".rf64", ".caf",
+    ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka",
 )  # fmt: skip
 MIN_DURATION_S = 0.2
 MIN_SAMPLE_RATE_HZ = 8000.0
@@ -22,7 +23,7 @@ MAX_PEAK = 64.0  # 36 dB above full scale: numbers that nobody scaled
 
 
 def load_audio(path: Path) -> tuple[np.ndarray, float]:
-    """Mono signal and sample rate of a WAV, FLAC, MP3 or Ogg file.
+    """Mono signal and sample rate of a WAV, FLAC, MP3, Ogg, M4A or AAC file.
 
     Several channels are averaged. The sample rate is the file's own.
 

@@ -1,4 +1,5 @@
-"""An audio file as blocks of samples: everything that libsndfile decodes, whatever its header says of its length.
+"""An audio file as blocks of samples: what libsndfile decodes, whatever its header says of its length; AAC and others
+through :mod:`jmml.data.features.compressed`.
 
 libsndfile reads as many samples as it finds: a WAV cut off in the middle, or an Ogg stream that lost its end,
 opens without complaint and yields a shorter utterance. What the container announces is therefore compared with what is
@@ -18,10 +19,10 @@ from typing import BinaryIO
 import numpy as np
 import soundfile as sf
 
+from jmml.data.features.compressed import BLOCK, COMPRESSED, CompressedSound, opened_compressed
 from jmml.data.listing.on_disk import check_file, kind_of
 from jmml.errors import RecordingError
 
-BLOCK = 1 << 20  # frames
 # Above these, a file is no recording of speech, and may have been made to fill the memory.
 MAX_FRAMES = 1 << 30  # 6.2 hours at 48 kHz, 4 GiB as float32
 MAX_UNPACKED = 1 << 27  # frames, 46 minutes at 48 kHz, up to which any ratio is accepted
@@ -85,7 +86,7 @@ class Sound:
 
 
 @contextmanager
-def opened(path: Path, *, where: object = None) -> Iterator[Sound]:
+def opened(path: Path, *, where: object = None) -> Iterator[Sound | CompressedSound]:
     """An audio file, to be read once; ``where`` is what messages call it.
 
     Raises
@@ -94,6 +95,10 @@ def opened(path: Path, *, where: object = None) -> Iterator[Sound]:
     """
     where = path if where is None else where
     size = check_file(path, where=where)
+    if path.suffix.lower() in COMPRESSED:
+        with opened_compressed(path, size, where, _check_bounds) as sound:
+            yield sound
+        return
     with ExitStack() as stack:
         with _readable(path, where):
             unsized = _check_container(path, size, where)
