@@ -259,6 +259,33 @@ def show(
 
 
 @app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="Name of the corpus.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to write; default: data/reports/NAME.html.", show_default=False),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write one HTML page of a corpus: labels by person, confounds, waveforms, spectra, checks, what was left out.
+
+    The page needs nothing but itself, and opens offline. It holds pictures of people's recordings: it stays out of git.
+
+    [bold]Example[/bold]
+
+      $ jmml data report nemo
+    """
+    from pipelines.corpora.report.page import write_report
+    from pipelines.workspace.project import Project
+
+    path = write_report(Project.find(), name, output)
+    if json:
+        print_json({"corpus": name, "report": str(path)})
+        return
+    say(f"{name}: {path}")
+
+
+@app.command()
 def verify(
     name: Annotated[
         str | None, typer.Argument(help="One corpus; all if not given.", show_default=False)

@@ -24,7 +24,7 @@ def of_manifest(manifest: Manifest, config: CorpusConfig, space: LabelSpace) -> 
             adapter=config.adapter,
             space=space,
             overrides=config.labels,
-            unmapped="drop",
+            unmapped=config.unmapped,
             rating_threshold=config.rating_threshold,
             where=manifest.corpus,
         )

@@ -107,6 +107,18 @@ def test_what_differs_by_person_alone_is_no_confound_of_the_label() -> None:
     assert not found((frame, y))["sample rate"]
 
 
+def test_a_session_that_people_explain_is_no_confound() -> None:
+    """People have emotions of their own and sessions of their own, which have nothing to do with each other."""
+    rng = np.random.default_rng(0)
+    frame, _ = people()
+    who = frame["group"].str[1:].astype(int).to_numpy()
+    frame["session"] = np.where(rng.random(len(who)) < 0.9, who % 2, 1 - who % 2).astype(str)
+    y = np.where(rng.random(len(who)) < 0.9, LABELS[who % 2], LABELS[1 - who % 2])
+    session = next(one for one in confounds(frame, y) if one.factor == "session")
+    assert session.v > 0.5
+    assert not session.notable
+
+
 def test_rows_without_a_label_do_not_count() -> None:
     frame, y = people()
     frame["session"] = mostly("1", "2")(frame, y)
