@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from functools import partial
 
 from joblib import cpu_count
 
 from jmml.data.corpora.table import TableCorpus
+from jmml.data.features.eeg import FlatChannelWarning
 from jmml.data.features.extract import extract_corpus
 from jmml.data.manifest import Manifest
 from jmml.data.table import FeatureTable
@@ -18,9 +20,12 @@ from pipelines.workspace.project import Project
 
 def featurize(project: Project, corpus: str) -> str:
     """Write data/features/CORPUS.parquet; a recording that cannot be read stops the stage."""
-    table, skipped = features(project, corpus)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", FlatChannelWarning)
+        table, skipped = features(project, corpus)
     table.save(project.features_path(corpus))
     notes = "".join(f"; left out {bad}" for bad in skipped)
+    notes += "".join(f"; {one.message}" for one in told if issubclass(one.category, FlatChannelWarning))
     return f"{corpus}: {len(table)} rows of {len(table.names)} {table.modality} features{notes}"
 
 

@@ -1,13 +1,15 @@
 """EEG features: differential entropy and band power per channel and band, and frontal alpha asymmetry.
 
-With x the signal of a channel in a band (zero-phase FIR band pass, MNE's design), in microvolts:
+With x the signal of a channel in a band, in microvolts:
 
     de_BAND.CHANNEL      0.5 ln(2 pi e var(x))            nat, re 1 uV; Duan et al. 2013
     power_BAND.CHANNEL   10 log10 of Welch's PSD summed over [low, high)      dB re 1 uV^2
     asymmetry.R-L        ln power_alpha(R) - ln power_alpha(L)                 dimensionless; Davidson 1992
 
-The two estimates of a band differ by the roll-off of the filter and by Welch's window, which weighs the
-middle of its segments: over 4 s windows of 1/f noise they correlate at 0.7 to 0.8. A gain g adds ln g to
+The variance is that after a zero-phase FIR band pass of MNE's design (``estimate: fir``), or Welch's power itself
+(``estimate: stft``; :mod:`.bands`), so that entropy and power say the same on two scales. The two estimates differ by
+the roll-off of the filter and by Welch's window, which weighs the middle of its segments: over 4 s windows of 1/f noise
+they correlate at 0.7 to 0.8. A gain g adds ln g to
 every entropy and 20 log10 g to every power, and leaves the asymmetries alone.
 
 Windows do not overlap; a tail shorter than a window is dropped. Nothing depends on the montage but the names
@@ -22,6 +24,7 @@ R. J. Davidson (1992), Anterior cerebral asymmetry and the nature of emotion, Br
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -29,6 +32,7 @@ import mne
 import numpy as np
 
 from jmml.config import EEGFeatureConfig, digest
+from jmml.data.features.bands import WELCH_SEGMENT_S, band_powers
 from jmml.errors import RecordingError
 
 VERSION = 1
@@ -36,10 +40,14 @@ VERSION = 1
 FRONTAL_PAIRS = (("F4", "F3"), ("F8", "F7"), ("AF4", "AF3"), ("FC6", "FC5"), ("Fp2", "Fp1"))
 ASYMMETRY_BAND = "alpha"
 FLAT_V = 1e-10  # standard deviation; the noise of an amplifier is a thousand times larger
-WELCH_SEGMENT_S = 2.0
 # The band pass needs room to roll off below half the sample rate: its length is inverse to that room.
 HIGHEST_EDGE = 0.9
-_FLOOR_UV2 = 1e-12
+# The power of a window without a signal; 1e-6 uV is a millionth of what an amplifier adds.
+FLOOR_UV2 = 1e-12
+
+
+class FlatChannelWarning(UserWarning):
+    """A channel holds no signal in a window, and its features there stand at their floor."""
 
 
 def feature_names(channels: Sequence[str], cfg: EEGFeatureConfig) -> tuple[str, ...]:
@@ -82,8 +90,13 @@ def extract(
     Raises
     ------
     RecordingError
-        a channel is flat within a window or not finite, names and rows do not match, the trial is shorter
-        than a window or than the band pass, or the sample rate is too low for the bands.
+        a channel is not finite, names and rows do not match, the trial is shorter than a window or than the band pass
+        (``estimate: fir``), or the sample rate is too low for the bands.
+
+    Warns
+    -----
+    FlatChannelWarning
+        a channel is flat within a window: entropy and power stand at their floor there, that of 1e-12 uV^2.
 
     Example
     -------
@@ -100,7 +113,44 @@ def extract(
     def windows(x: np.ndarray) -> np.ndarray:
         return x[:, : count * length].reshape(len(x), count, length)
 
-    _check_flat(windows(volts), sample_rate_hz, channels, where)
+    flat = windows(volts).std(axis=2) < FLAT_V
+    if flat.any():
+        warnings.warn(
+            _flat_text(flat, length / sample_rate_hz, channels, where), FlatChannelWarning, stacklevel=2
+        )
+    bands = _bands(cfg)
+    if cfg.estimate == "stft":
+        powers = list(
+            band_powers(
+                1e6 * (volts - volts.mean(axis=1, keepdims=True)),
+                sample_rate_hz,
+                length,
+                list(bands.values()),
+            )
+        )
+        variances = powers
+    else:
+        variances, powers = _filtered(volts, sample_rate_hz, length, bands)
+    # The filter rings into a flat window from those beside it.
+    powers = [np.where(flat, FLOOR_UV2, np.maximum(power, FLOOR_UV2)) for power in powers]
+    variances = [np.where(flat, FLOOR_UV2, np.maximum(variance, FLOOR_UV2)) for variance in variances]
+    rows = [0.5 * np.log(2 * np.pi * np.e * variance) for variance in variances]
+    rows += [10 * np.log10(power) for power in powers]
+    if pairs := _pairs(channels, cfg):
+        alpha = np.log(powers[list(bands).index(ASYMMETRY_BAND)])
+        rows.append(np.stack([alpha[right] - alpha[left] for right, left in pairs]))
+    return np.concatenate(rows).T.astype(np.float32)
+
+
+def _filtered(
+    volts: np.ndarray, sample_rate_hz: float, length: int, bands: dict[str, tuple[float, float]]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Variance after a band pass, and power by MNE's Welch estimate, of each band: (channels, windows), uV^2."""
+    count = volts.shape[1] // length
+
+    def windows(x: np.ndarray) -> np.ndarray:
+        return x[:, : count * length].reshape(len(x), count, length)
+
     # The offset of an amplifier, thousands of times the signal, would cost the filter its precision.
     microvolts = 1e6 * (volts - volts.mean(axis=1, keepdims=True))
     spectrum, frequency = mne.time_frequency.psd_array_welch(
@@ -113,18 +163,13 @@ def extract(
         verbose="ERROR",
     )
     resolution = frequency[1] - frequency[0]
-    entropies, powers = [], []
-    for low, high in _bands(cfg).values():
+    variances, powers = [], []
+    for low, high in bands.values():
         x = mne.filter.filter_data(microvolts, sample_rate_hz, low, high, verbose="ERROR")
-        variance = windows(x).var(axis=2)
-        entropies.append(0.5 * np.log(2 * np.pi * np.e * np.maximum(variance, _FLOOR_UV2)))
+        variances.append(windows(x).var(axis=2))
         inside = (frequency >= low) & (frequency < high)
-        powers.append(np.maximum(spectrum[..., inside].sum(axis=2) * resolution, _FLOOR_UV2))
-    rows = [*entropies, *(10 * np.log10(power) for power in powers)]
-    if pairs := _pairs(channels, cfg):
-        alpha = np.log(powers[list(_bands(cfg)).index(ASYMMETRY_BAND)])
-        rows.append(np.stack([alpha[right] - alpha[left] for right, left in pairs]))
-    return np.concatenate(rows).T.astype(np.float32)
+        powers.append(spectrum[..., inside].sum(axis=2) * resolution)
+    return variances, powers
 
 
 def _bands(cfg: EEGFeatureConfig) -> dict[str, tuple[float, float]]:
@@ -192,7 +237,7 @@ def _check(
             expected=f"at least one window of {needed:g} s",
             fix="shorten features.eeg.window_s, or leave this trial out",
         )
-    for band, (low, high) in _bands(cfg).items():
+    for band, (low, high) in _bands(cfg).items() if cfg.estimate == "fir" else ():
         taps = _filter_length(float(sample_rate_hz), low, high)
         if volts.shape[1] < taps:
             raise RecordingError(
@@ -203,19 +248,22 @@ def _check(
             )
 
 
-def _check_flat(windows: np.ndarray, sample_rate_hz: float, channels: Sequence[str], where: object) -> None:
-    flat = windows.std(axis=2) < FLAT_V
-    if flat.any():
-        channel, window = (int(i) for i in np.argwhere(flat)[0])
-        start_s, end_s = (i * windows.shape[2] / sample_rate_hz for i in (window, window + 1))
-        others = [name for name, any_flat in zip(channels, flat.any(axis=1), strict=True) if any_flat][1:]
-        raise RecordingError(
-            f"channel '{channels[channel]}' is flat from {start_s:g} to {end_s:g} s"
-            + (f" (flat too: {', '.join(others)})" if others else ""),
-            where=where,
-            expected="a signal that varies in every window",
-            fix="interpolate or drop the channel, or leave this trial out",
-        )
+def flat_windows(X: np.ndarray, channels: Sequence[str], cfg: EEGFeatureConfig) -> dict[str, int]:
+    """In how many windows (rows of features, (windows, D)) each channel is flat; channels that never are, left out."""
+    powers = X[:, len(cfg.bands_hz) * len(channels) : 2 * len(cfg.bands_hz) * len(channels)]
+    floor = np.float32(10 * np.log10(FLOOR_UV2))
+    counts = (powers.reshape(len(X), len(cfg.bands_hz), len(channels)) == floor).all(axis=1).sum(axis=0)
+    return {name: int(count) for name, count in zip(channels, counts, strict=True) if count}
+
+
+def _flat_text(flat: np.ndarray, window_s: float, channels: Sequence[str], where: object) -> str:
+    channel, window = (int(i) for i in np.argwhere(flat)[0])
+    others = [name for name, any_flat in zip(channels, flat.any(axis=1), strict=True) if any_flat][1:]
+    return (
+        f"{where}: channel '{channels[channel]}' is flat from {window * window_s:g} to {(window + 1) * window_s:g} s"
+        + (f" (flat too: {', '.join(others)})" if others else "")
+        + f"; its power there is put at {10 * np.log10(FLOOR_UV2):g} dB re 1 uV^2. Interpolate or drop the channel"
+    )
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ and the same bit for bit whatever the number of processes.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -125,6 +126,11 @@ def extract_corpus(
         Also when no recording is left, and when the EEG channels differ between recordings.
     CorpusError
         the manifest is empty.
+
+    Warns
+    -----
+    FlatChannelWarning
+        EEG channels without a signal: which, and in how many windows.
     """
     if manifest_frame.empty:
         raise CorpusError("the manifest lists no recording", where=corpus, fix="check the path of the corpus")
@@ -156,6 +162,18 @@ def extract_corpus(
         extractor=extractor,
         settings=settings_of(modality, cfg).model_dump(mode="json"),
     )
+    if (
+        modality == "eeg"
+        and cfg.eeg.extractor is None
+        and (flat := eeg.flat_windows(table.X, channels, cfg.eeg))
+    ):
+        shown = ", ".join(f"{name} in {count} of {len(table)}" for name, count in flat.items())
+        warnings.warn(
+            f"{corpus}: channels are flat in windows, and their power there is put at the floor: {shown}. "
+            "Interpolate or drop them",
+            eeg.FlatChannelWarning,
+            stacklevel=2,
+        )
     return table, problems
 
 
@@ -239,7 +257,11 @@ def _extract_batch(
         where = f"{row.path}: trial {int(str(row.item)) + 1}" if modality == "eeg" else row.path
         try:
             recording = read(row) if stream is None else stream(row)
-            entry = extract_one(recording, modality, cfg, where)
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", eeg.FlatChannelWarning
+                )  # told of the whole corpus, cached or not
+                entry = extract_one(recording, modality, cfg, where)
         except RecordingError as error:
             results.append((int(number), str(error)))
             continue
@@ -255,7 +277,7 @@ def _streamed(read: Read) -> Callable[[Any], Recording | Recorded] | None:
     stream = getattr(getattr(method, "__self__", None), "stream", None)
     if stream is None or getattr(method, "__name__", None) != "read":
         return None
-    return partial(stream, *read.args, **read.keywords) if isinstance(read, partial) else stream  # type: ignore[no-any-return]
+    return partial(stream, *read.args, **read.keywords) if isinstance(read, partial) else stream
 
 
 def extract_one(

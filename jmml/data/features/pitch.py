@@ -282,10 +282,10 @@ def _candidates(
     is_peak = (inner > values[:, :-2]) & (inner >= values[:, 2:]) & (inner > _LEAST_PEAK)
     # A half at an end of the range has quarters beyond it.
     inside = np.clip(inner, 0, None)
-    for place, beyond in enumerate(
+    for offset, outside in enumerate(
         (quarter - 1 < low, (quarter < low) | (quarter > high), quarter + 1 > high)
     ):
-        is_peak[beyond, place] = inside[beyond, place] = 0
+        is_peak[outside, offset] = inside[outside, offset] = 0
     highest = np.maximum(np.maximum(inside[:, 0], inside[:, 1]), inside[:, 2])
     best = np.maximum.reduceat(highest, np.flatnonzero(column == 0))
 

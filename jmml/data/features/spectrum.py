@@ -159,7 +159,8 @@ def _extremes(power: np.ndarray, bins: _Bins) -> tuple[np.ndarray, np.ndarray]:
             ordered = np.sort(part, axis=1)
             peaks[:, number] = ordered[:, -averaged:].mean(axis=1)
             valleys[:, number] = ordered[:, :averaged].mean(axis=1)
-    return tuple(np.maximum(extreme, 10 ** (BIN_FLOOR_DB / 10)) for extreme in (peaks, valleys))
+    floor = 10 ** (BIN_FLOOR_DB / 10)
+    return np.maximum(peaks, floor), np.maximum(valleys, floor)
 
 
 def decibel(power: np.ndarray, floor_db: float) -> np.ndarray:

@@ -17,6 +17,7 @@ from jmml.errors import ConfigError, RecordingError
 RATE = 128.0
 CFG = EEGFeatureConfig()
 WHOLE = EEGFeatureConfig(window_s=None)
+STFT = EEGFeatureConfig(estimate="stft")
 CHANNELS = ("Fp1", "F3", "C3", "F4", "Cz")
 
 
@@ -58,12 +59,13 @@ def test_differential_entropy_of_white_noise() -> None:
 @pytest.mark.parametrize(
     ("frequency", "band"), [(6.0, "theta"), (10.0, "alpha"), (20.0, "beta"), (38.0, "gamma")]
 )
-def test_a_sine_of_known_power(frequency: float, band: str) -> None:
+@pytest.mark.parametrize("cfg", [CFG, STFT])
+def test_a_sine_of_known_power(frequency: float, band: str, cfg: EEGFeatureConfig) -> None:
     t = np.arange(round(16 * RATE)) / RATE
     signal = trial(16.0, sigma_v=1e-8)
     signal[2] += 20e-6 * np.sin(2 * np.pi * frequency * t)
     power = 20.0**2 / 2
-    for x in named(signal, CFG):
+    for x in named(signal, cfg):
         assert x[f"power_{band}.C3"] == pytest.approx(10 * np.log10(power), abs=0.05)
         assert x[f"de_{band}.C3"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * power), abs=0.02)
         assert max(x[f"power_{other}.C3"] for other in CFG.bands_hz if other != band) < -10
@@ -134,16 +136,73 @@ def flat_in_second_window() -> np.ndarray:
     return signal
 
 
-def test_flat_channel() -> None:
+@pytest.mark.parametrize("cfg", [CFG, STFT])
+def test_a_flat_channel_has_defined_values_and_is_told(cfg: EEGFeatureConfig) -> None:
     signal = trial()
     signal[[1, 4]] = 2e-5
-    with pytest.raises(
-        RecordingError, match=r"t1: channel 'F3' is flat from 0 to 4 s \(flat too: Cz\)"
-    ) as caught:
-        eeg.extract(signal, RATE, CHANNELS, CFG, where="t1")
-    assert "interpolate or drop the channel".lower() in str(caught.value).lower()
-    with pytest.raises(RecordingError, match="channel 'F3' is flat from 4 to 8 s;"):
-        eeg.extract(flat_in_second_window(), RATE, CHANNELS, CFG)
+    with pytest.warns(
+        eeg.FlatChannelWarning, match=r"t1: channel 'F3' is flat from 0 to 4 s \(flat too: Cz\)"
+    ):
+        X = eeg.extract(signal, RATE, CHANNELS, cfg, where="t1")
+    assert eeg.flat_windows(X, CHANNELS, cfg) == {"F3": 3, "Cz": 3}
+    with pytest.warns(eeg.FlatChannelWarning, match="channel 'F3' is flat from 4 to 8 s;"):
+        X = eeg.extract(flat_in_second_window(), RATE, CHANNELS, cfg)
+    assert np.isfinite(X).all()
+    assert eeg.flat_windows(X, CHANNELS, cfg) == {"F3": 1}
+    rows = [dict(zip(eeg.feature_names(CHANNELS, cfg), row.tolist(), strict=True)) for row in X]
+    assert rows[1]["power_alpha.F3"] == pytest.approx(-120.0)
+    assert rows[1]["de_alpha.F3"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * 1e-12))
+    assert rows[0]["power_alpha.F3"] > 0 < rows[2]["power_alpha.F3"]
+
+
+@pytest.mark.parametrize("window_s", [1.0, 1.5, 2.0, 4.0, None])
+def test_one_transform_gives_welchs_power_and_the_entropy_of_it(window_s: float | None) -> None:
+    signal = trial(12.0, seed=4) + 0.03
+    cfg = EEGFeatureConfig(window_s=window_s, estimate="stft")
+    rows = named(signal, cfg)
+    length = round((window_s or 12.0) * RATE)
+    segment = min(length, 256)
+    for row, window in zip(rows, (1e6 * signal).reshape(5, -1, length).swapaxes(0, 1), strict=True):
+        frequency, by_scipy = welch(window, RATE, nperseg=segment, noverlap=segment // 2, detrend="constant")
+        by_mne, _ = mne.time_frequency.psd_array_welch(
+            window - 3e4,
+            RATE,
+            n_fft=segment,
+            n_per_seg=segment,
+            n_overlap=segment // 2,
+            window="hann",
+            verbose="ERROR",
+        )
+        for band, (low, high) in cfg.bands_hz.items():
+            inside = (frequency >= low) & (frequency < high)
+            for density in (by_scipy, by_mne):
+                power = density[:, inside].sum(axis=1) * (frequency[1] - frequency[0])
+                for channel, value in zip(CHANNELS, power, strict=True):
+                    assert row[f"power_{band}.{channel}"] == pytest.approx(10 * np.log10(value), abs=2e-5)
+                    assert row[f"de_{band}.{channel}"] == pytest.approx(
+                        0.5 * np.log(2 * np.pi * np.e * value), abs=1e-5
+                    )
+
+
+@pytest.mark.parametrize("window_s", [1.0, 4.0])
+def test_one_transform_finds_the_known_variance_of_a_band(window_s: float) -> None:
+    rows = named(trial(600.0, sigma_v=1e-5), EEGFeatureConfig(window_s=window_s, estimate="stft"))
+    for band, (low, high) in CFG.bands_hz.items():
+        power = np.mean([10 ** (row[f"power_{band}.C3"] / 10) for row in rows])
+        assert power == pytest.approx(10.0**2 * (high - low) / (RATE / 2), rel=0.03), band
+
+
+def test_one_transform_wants_no_more_than_a_window() -> None:
+    assert eeg.extract(trial(1.0), RATE, CHANNELS, EEGFeatureConfig(window_s=1.0, estimate="stft")).shape == (
+        1,
+        41,
+    )
+
+
+def test_the_estimate_is_part_of_the_settings_where_it_is_not_the_usual_one() -> None:
+    assert "estimate" not in CFG.model_dump(mode="json")
+    assert eeg.extractor_digest(EEGFeatureConfig(estimate="fir")) == eeg.extractor_digest(CFG)
+    assert eeg.extractor_digest(STFT) != eeg.extractor_digest(CFG)
 
 
 def not_finite() -> np.ndarray:

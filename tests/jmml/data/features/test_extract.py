@@ -16,7 +16,7 @@ import soundfile as sf
 from jmml.config import EEGFeatureConfig, FeaturesConfig, Modality, SpeechFeatureConfig
 from jmml.data.corpora import get_corpus
 from jmml.data.corpora._base import Recording
-from jmml.data.features import extract, speech
+from jmml.data.features import eeg, extract, speech
 from jmml.data.features.audio import load_audio
 from jmml.data.features.extract import extract_corpus
 from jmml.data.table import FeatureTable
@@ -254,15 +254,20 @@ def test_an_unsafe_file_stops_everything() -> None:
         run(manifest(2, "eeg", 9.0), read, "eeg", skip_bad=True)
 
 
-def test_a_flat_channel_names_trial_and_channel() -> None:
+def test_flat_channels_are_told_of_the_corpus_cached_or_not(tmp_path: Path) -> None:
     def read(row: Any) -> Recording:
         recording = EEGReader()(row)
         if row.id == "r01":
             recording.signal[2] = 0
         return recording
 
-    with pytest.raises(RecordingError, match=r"r01\.wav: trial 2: channel 'Cz' is flat"):
-        run(manifest(3, "eeg", 9.0), read, "eeg")
+    for _ in range(2):
+        with pytest.warns(
+            eeg.FlatChannelWarning, match=r"lab: channels are flat .* Cz in 2 of 6\. Inter"
+        ) as told:
+            table, _ = run(manifest(3, "eeg", 9.0), read, "eeg", cache_dir=tmp_path)
+        assert len(told) == 1
+        assert np.isfinite(table.X).all()
 
 
 def test_channels_are_known_by_name_not_by_order(tmp_path: Path) -> None:
