@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from jmml.config import CorpusConfig, validate
-from jmml.data.corpora import ADAPTERS, detect_adapter, files_in
+from jmml.data.corpora import ADAPTERS, Corpus, Manifest, detect_adapter, files_in
 from jmml.data.corpora.eeg.bids import BidsCorpus
 from jmml.data.corpora.files import FilesCorpus
 from jmml.data.labels import map_labels
@@ -156,9 +157,13 @@ def add(
             refuse_pointers(_folder(source), files)
         with progress_bar(f"check {name}", "file") as progress:
             manifest = admit(name, corpus, source, skip_bad=skip_bad, progress=progress, refused=refused)
+        placeless = _placeless(corpus, manifest)
+        if placeless:
+            entry = entry.model_copy(update={"unmapped": "drop"})
         with_corpus(project.params_path, name, entry, use=use)  # fails now, if it will
         if use:
-            map_labels(manifest.frame, chosen, project.params.task.label_space, where=name)
+            space = project.params.task.label_space
+            map_labels(manifest.frame, chosen, space, unmapped=entry.unmapped, where=name)
         if not in_place:
             files = copied(source, files, refused)
             bring(_folder(source), work.files, files, link=link, label=f"copy to {name}")
@@ -178,6 +183,10 @@ def add(
         used=use,
         notes=(
             *manifest.notes,
+            *(
+                f"{what}: no task has them (unmapped: drop); corpora.{name}.labels gives them a place"
+                for what in placeless
+            ),
             *(f"left out {bad}" for bad in manifest.skipped),
             *([LINKED] if link else []),
         ),
@@ -215,6 +224,13 @@ def _enter(
         with atomic_path(project.params_path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return dvc_hash
+
+
+def _placeless(corpus: Corpus, manifest: Manifest) -> list[str]:
+    """The labels found of which the adapter says that no emotion of ours stands for them: ``1849 frustrated (fru)``."""
+    known: Mapping[str, str] = getattr(corpus, "placeless", {})
+    counts = manifest.frame["label"].value_counts()
+    return [f"{counts[label]} {word} ({label})" for label, word in known.items() if label in counts]
 
 
 def preview(name: str, path: Path, *, adapter: str | None = None, description: Description) -> Preview:

@@ -48,6 +48,7 @@ class {kind}(CodedCorpus):
     layout = {layout}
     example = {example}
     suffixes = {suffixes}
+    companions = ()  # other files that are read, by their places or patterns of places
     depth = {depth}  # folders, the corpus itself included, in which the files may lie
 
     # {{speaker}}, {{label}}, {{text}}, {{session}}, {{recording}} and {{device}} are what a part of the name says;
@@ -75,6 +76,7 @@ COLUMNS = {columns}
 class {kind}(SpeechCorpus):
     name = "{name}"
     layout = {layout}
+    companions = (TABLE,)
 
     # The label in the table -> anger, fear, happiness, sadness, surprise, disgust, neutral, calm or boredom. A label
     # without an emotion may be left out here; `unmapped: drop` in params.yaml drops its recordings.

@@ -138,6 +138,7 @@ class FileCorpus(ABC, Generic[SourceT]):
 
     ``companions`` are the files that are read beside the recordings, by their places or patterns of places
     (``"labels/*.csv"``). Where it is None, tables and texts are taken for such, and what is called as a recording is.
+    ``placeless`` are labels of the corpus for which there is no emotion among ours, and the words for them.
     """
 
     name: str
@@ -145,6 +146,7 @@ class FileCorpus(ABC, Generic[SourceT]):
     layout: str
     native_labels: Mapping[str, str]
     companions: Sequence[str] | None = None
+    placeless: Mapping[str, str] = {}
 
     @abstractmethod
     def list_sources(self, root: Path) -> Listing[SourceT]:

@@ -27,6 +27,7 @@ class AudformatCorpus(FileCorpus[Row]):
     name = "audformat"
     modality: Modality = "speech"
     layout = f"{HEADER} and its tables, db.TABLE.csv or db.TABLE.parquet, beside the files that they name"
+    companions = (HEADER, "db.*.csv", "db.*.parquet")
     native_labels: Mapping[str, str] = FilesCorpus.native_labels
 
     def recognises(self, root: Path) -> bool:

@@ -32,6 +32,7 @@ class Esd(CodedCorpus):
 
     name = "esd"
     layout = "files named like 0011/Angry/0011_000351.wav, or in train, evaluation and test below the emotion"
+    companions = ()
     example = "0011/Angry/0011_000351.wav"
     depth = 4
     naming = Naming(

@@ -40,6 +40,8 @@ class Iemocap(SpeechCorpus):
 
     name = "iemocap"
     layout = "Session1 to Session5, with dialog/EmoEvaluation/*.txt and sentences/wav/DIALOG/*.wav"
+    companions = ("Session?/dialog/EmoEvaluation/*.txt", "Session?/dialog/transcriptions/*.txt")
+    placeless: Mapping[str, str] = {"fru": "frustrated"}
     native_labels: Mapping[str, str] = {
         "ang": "anger",
         "dis": "disgust",

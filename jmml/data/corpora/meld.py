@@ -45,6 +45,7 @@ class Meld(SpeechCorpus):
 
     name = "meld"
     layout = "train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv and the clips dia0_utt0.mp4 or .wav"
+    companions = ("*_sent_emo.csv",)
     native_labels: Mapping[str, str] = {
         "anger": "anger",
         "disgust": "disgust",

@@ -42,6 +42,7 @@ class MspImprov(SpeechCorpus):
     layout = (
         "Evalution.txt beside Audio/session1 to session6 with files named like MSP-IMPROV-S01A-F01-S-FM01.wav"
     )
+    companions = _LISTS
     native_labels: Mapping[str, str] = {"A": "anger", "H": "happiness", "N": "neutral", "S": "sadness"}
 
     def recognises(self, root: Path) -> bool:

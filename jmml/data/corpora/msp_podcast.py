@@ -46,6 +46,8 @@ class MspPodcast(SpeechCorpus):
 
     name = "msp-podcast"
     layout = "Labels/labels_consensus.csv beside Audios/ with files named like MSP-PODCAST_0001_0008.wav"
+    companions = _LISTS
+    placeless: Mapping[str, str] = {"C": "contempt"}
     native_labels: Mapping[str, str] = {
         "A": "anger",
         "D": "disgust",

@@ -26,6 +26,7 @@ class Subesco(CodedCorpus):
 
     name = "subesco"
     layout = "files named like F_01_OISHI_S_1_ANGRY_1.wav"
+    companions = ()
     example = "F_01_OISHI_S_1_ANGRY_1.wav"
     naming = Naming(
         "subesco",

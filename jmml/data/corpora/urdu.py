@@ -28,6 +28,7 @@ class Urdu(CodedCorpus):
 
     name = "urdu"
     layout = "files named like SM1_F10_A010.wav, in Angry, Happy, Neutral and Sad"
+    companions = ()
     example = "Angry/SM1_F10_A010.wav"
     naming = Naming("urdu", re.compile(r"(?P<person>S[MF]\d+)_F\d+_(?P<label>[AHNS])\d+\.(wav|WAV)"))
     native_labels: Mapping[str, str] = {"A": "anger", "H": "happiness", "N": "neutral", "S": "sadness"}

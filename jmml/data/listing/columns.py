@@ -13,7 +13,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "path": ("path", "file", "filename", "filepath", "wav", "wavfile", "audio", "audiopath", "audiofile", "key", "id",
              "fileid", "name", "utterance", "utteranceid", "clip"),
     "person": ("person", "speaker", "speakerid", "spk", "spkid", "subject", "subjectid", "participant",
-               "participantid", "actor", "actorid", "group", "singer"),
+               "participantid", "actor", "actorid", "group", "singer", "spkrid"),
     "text": ("text", "textid", "sentence", "sentenceid", "statement", "transcript", "transcription", "utterancetext",
              "stimulus", "stimulusid", "video", "videoid", "prompt"),
     "session": ("session", "sessionid", "day", "visit"),
@@ -21,21 +21,21 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
                   "conversationid"),
     "device": ("device", "microphone", "mic", "channelid", "headset"),
     "order": ("order", "position", "trialorder", "presentationorder"),
-    "label": ("label", "emotion", "emo", "class", "target", "category"),
-    "valence": ("valence", "val", "pleasure"),
-    "arousal": ("arousal", "act", "activation"),
-    "dominance": ("dominance", "dom"),
+    "label": ("label", "emotion", "emo", "class", "target", "category", "emoclass"),
+    "valence": ("valence", "val", "pleasure", "emoval"),
+    "arousal": ("arousal", "act", "activation", "emoact"),
+    "dominance": ("dominance", "dom", "emodom"),
     "start_s": ("starts", "start", "onset", "begin", "starttime"),
     "end_s": ("ends", "end", "offset", "stop", "endtime"),
     "gender": ("gender", "sex"),
     "language": ("language", "lang"),
     "fold": ("fold", "foldid", "cv", "cvfold"),
-    "part": ("part", "split", "set", "subset", "partition", "usage"),
+    "part": ("part", "split", "set", "subset", "partition", "usage", "splitset"),
 }  # fmt: skip
 PARTS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training", "tr", "trn", "fit"),
     "valid": ("valid", "validation", "val", "dev", "devel", "development"),
-    "test": ("test", "testing", "eval", "evaluation", "heldout", "tst"),
+    "test": ("test", "testing", "eval", "evaluation", "heldout", "tst", "test1", "test2", "test3"),
 }
 
 

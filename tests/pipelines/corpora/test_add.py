@@ -32,6 +32,7 @@ from pipelines.corpora.verify import verify
 from pipelines.stages.featurize import features
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
+from tests.jmml.data.corpora import published
 from tests.pipelines.corpora.conftest import state, write_ravdess
 
 
@@ -345,6 +346,23 @@ def test_without_dvc_the_next_step_is_named(project: Project, corpus: Path) -> N
 def test_a_folder_around_the_project_cannot_be_added(project: Project) -> None:
     with pytest.raises(CorpusError, match="contains the project"):
         add(project, "mine", project.root.parent)
+
+
+def test_labels_for_which_we_have_no_emotion_are_left_out_of_the_task_and_told(
+    project: Project, tmp_path: Path
+) -> None:
+    angry = ("Ses01F_impro01_M009", "fru", "Why not?")
+    dialogs = {
+        dialog: [*turns, angry] if "impro" in dialog else turns for dialog, turns in published.IEMOCAP.items()
+    }
+    result = add(project, "acted", published.make_iemocap(tmp_path / "iemocap", dialogs), use=True)
+    assert result.notes[-1] == (
+        "1 frustrated (fru): no task has them (unmapped: drop); corpora.acted.labels gives them a place"
+    )
+    assert load_params(project.params_path).corpora["acted"].unmapped == "drop"
+    plain = add(project, "plain", published.make_iemocap(tmp_path / "other"))
+    assert load_params(project.params_path).corpora["plain"].unmapped == "error"
+    assert not any("frustrated" in note for note in plain.notes)
 
 
 # Recordings that no adapter knows -------------------------------------------------------------------------------

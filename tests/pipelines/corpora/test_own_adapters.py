@@ -75,7 +75,7 @@ def test_what_is_not_known_is_left_to_fill_in_and_holds_once_it_is(project: Proj
     for file in root.glob("*sad*"):
         file.rename(root / file.name.replace("sad", "odd"))
     written = new_adapter(project, "lab", root)
-    assert [line.partition(":")[0] for line in written.report.to_fill_in] == ["lab.py line 30"]
+    assert [line.partition(":")[0] for line in written.report.to_fill_in] == ["lab.py line 31"]
     assert any("fill in what is marked" in line for line in written.lines())
     with pytest.raises(CorpusError, match="1 of 39 clauses of the contract do not hold and 1 line left"):
         written.report.raise_if_broken()

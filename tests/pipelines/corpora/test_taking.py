@@ -24,7 +24,8 @@ from pipelines.corpora.describing import Description
 from pipelines.corpora.verify import verify
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
-from tests.jmml.data.corpora import make
+from tests.jmml.data.corpora import make, published
+from tests.jmml.data.corpora.make_audformat import make_audformat
 from tests.pipelines.corpora.conftest import state, write_ravdess
 
 
@@ -43,6 +44,22 @@ def sound(seed: int) -> np.ndarray:
         ("nemo", make.make_nemo, {"data.tsv"}),
         ("files", make.make_files, {"recordings.csv"}),
         ("deap", make.make_deap, set()),
+        (
+            "iemocap",
+            published.make_iemocap,
+            {
+                f"Session{dialog[4]}/dialog/{place}.txt"
+                for dialog in published.IEMOCAP
+                for place in (f"EmoEvaluation/{dialog}", f"transcriptions/{dialog}")
+            }
+            | {
+                f"Session{dialog[4]}/dialog/EmoEvaluation/Categorical/{dialog}_e2_cat.txt"
+                for dialog in published.IEMOCAP
+            },
+        ),
+        ("msp-podcast", published.make_msp_podcast, {"Labels/labels_consensus.csv"}),
+        ("meld", published.make_meld, {"train/train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv"}),
+        ("audformat", make_audformat, {"db.yaml", "db.emotion.csv", "db.files.csv"}),
     ],
 )
 def test_only_what_the_adapter_uses_is_copied(

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jmml.fingerprint import forget
+from jmml.plugins import _sources
 from pipelines.stages.code import FIGURES, STAGES, code, fingerprints
 from pipelines.workspace.project import Project
+from tests.jmml.plugins.packages import ADAPTER, install
 
 PIPELINE = yaml.safe_load((Path(__file__).parents[3] / "dvc.yaml").read_text())["stages"]
 
@@ -88,3 +91,27 @@ def test_the_published_lists_that_draw_the_split_are_told_apart(tmp_path: Path) 
     assert found[0]["folds"] is None
     assert len({one["folds"] for one in found}) == 3
     assert "folds" not in json.loads((tmp_path / "data/code/train.json").read_text())
+
+
+def test_what_an_installed_package_adds_is_part_of_the_stages_that_read_corpora(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = install(
+        tmp_path / "site-packages",
+        "calls-lib",
+        {"callslib/__init__.py": "", "callslib/adapter.py": ADAPTER.format(name="their-calls")},
+        "[jmml.corpora]\ntheir-calls = callslib.adapter\nbroken = callslib.not_there\n",
+    )
+    monkeypatch.syspath_prepend(str(site))
+    try:
+        _renew()
+        stages = {name for name, one in fingerprints().items() if "callslib.adapter" in one.modules}
+    finally:
+        monkeypatch.undo()
+        _renew()
+    assert stages == {"ingest", "featurize", "split"}
+
+
+def _renew() -> None:
+    _sources._installed.cache_clear()
+    forget()
