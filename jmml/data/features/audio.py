@@ -10,7 +10,7 @@ import numpy as np
 from jmml.data.features.sound import opened
 from jmml.errors import RecordingError
 
-# What libsndfile reads, by the suffixes in use, and sound alone that it does not (jmml.data.features.compressed).
+# What libsndfile reads, by the suffixes in use, and sound alone that it does not (jmml.data.compressed).
 AUDIO = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".rf64", ".caf",
     ".m4a", ".m4b", ".aac", ".wma", ".amr", ".mka",

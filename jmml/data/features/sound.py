@@ -1,5 +1,5 @@
 """An audio file as blocks of samples: what libsndfile decodes, whatever its header says of its length; AAC and others
-through :mod:`jmml.data.features.compressed`.
+through :mod:`jmml.data.compressed`.
 
 libsndfile reads as many samples as it finds: a WAV cut off in the middle, or an Ogg stream that lost its end,
 opens without complaint and yields a shorter utterance. What the container announces is therefore compared with what is
@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import soundfile as sf
 
-from jmml.data.features.compressed import BLOCK, COMPRESSED, CompressedSound, opened_compressed
+from jmml.data.compressed import BLOCK, COMPRESSED, CompressedSound, opened_compressed
 from jmml.data.listing.on_disk import check_file, kind_of
 from jmml.errors import RecordingError
 
