@@ -17,12 +17,13 @@ bridged channels    two channels whose difference has 2 % of their standard devi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import welch
 
+BLOCK = 1 << 20  # samples at a time
 RUN, RUNS, CLIPPED, AT_PEAK = 3, 5, 1e-4, 0.999
 FRAME_S, QUIET_DB, SILENT = 0.025, 50.0, 0.75
 DC, DC_OF_SPREAD = 0.01, 0.1
@@ -39,43 +40,50 @@ Found = Mapping[str, str]
 def of_sound(signal: Signal, sample_rate_hz: float) -> dict[str, str]:
     """Kind -> detail of what is wrong with a mono signal (n,), full scale at 1."""
     found = {}
-    sound = np.asarray(signal, dtype=np.float64)
-    share = _clipped(sound)
+    share = _clipped(signal)
     if share:
         found["clipping"] = f"{100 * share:.2g} % of its samples"
-    quiet = _silent(sound, sample_rate_hz)
+    quiet = _silent(signal, sample_rate_hz)
     if quiet >= SILENT:
         found["silence"] = f"{100 * quiet:.0f} % of it"
-    mean, spread = float(sound.mean()), float(sound.std())
+    mean, spread = float(signal.mean(dtype=np.float64)), float(signal.std(dtype=np.float64))
     if abs(mean) >= max(DC, DC_OF_SPREAD * spread):
         found["DC"] = f"a mean of {100 * mean:+.1f} % of full scale"
-    edge = band_edge(sound, sample_rate_hz)
+    edge = band_edge(signal, sample_rate_hz)
     if edge is not None:
         found["band limit"] = f"nothing above {edge / 1000:.1f} kHz at {sample_rate_hz / 1000:g} kHz"
     return found
 
 
-def _clipped(sound: npt.NDArray[np.float64]) -> float:
+def _blocks(signal: Signal, size: int) -> Iterator[Signal]:
+    """A recording of any length by parts, so that no copy of it is made."""
+    return (signal[at : at + size] for at in range(0, len(signal), size))
+
+
+def _clipped(sound: Signal) -> float:
     """Share of samples in flat tops; 0 where there are too few to be sure."""
     count, runs = 0, 0
-    for side in (sound, -sound):
-        peak = float(side.max())
+    for sign, peak in ((1.0, float(sound.max())), (-1.0, -float(sound.min()))):
         if peak <= DEAD:
             continue
-        at = np.concatenate([[0], (side >= AT_PEAK * peak).astype(np.int8), [0]])
-        steps = np.diff(at)
-        lengths = np.flatnonzero(steps < 0) - np.flatnonzero(steps > 0)
-        runs += int((lengths >= RUN).sum())
-        count += int(lengths[lengths >= RUN].sum())
+        for block in _blocks(sound, BLOCK):
+            at = np.concatenate([[0], (sign * block >= AT_PEAK * peak).astype(np.int8), [0]])
+            steps = np.diff(at)
+            lengths = np.flatnonzero(steps < 0) - np.flatnonzero(steps > 0)
+            runs += int((lengths >= RUN).sum())
+            count += int(lengths[lengths >= RUN].sum())
     return count / len(sound) if runs >= RUNS and count >= CLIPPED * len(sound) else 0.0
 
 
-def _silent(sound: npt.NDArray[np.float64], sample_rate_hz: float) -> float:
+def _silent(sound: Signal, sample_rate_hz: float) -> float:
     length = max(1, round(FRAME_S * sample_rate_hz))
-    frames = sound[: len(sound) // length * length].reshape(-1, length)
-    if not len(frames):
+    whole = sound[: len(sound) // length * length]
+    if not len(whole):
         return 0.0
-    level = (frames - sound.mean()).std(axis=1)
+    size = BLOCK // length * length
+    level = np.concatenate(
+        [block.reshape(-1, length).std(axis=1, dtype=np.float64) for block in _blocks(whole, size)]
+    )
     return float((level < level.max() * 10 ** (-QUIET_DB / 20)).mean())
 
 
@@ -91,7 +99,9 @@ def band_edge(signal: Signal, sample_rate_hz: float) -> float | None:
     """
     if len(signal) < 4 * WINDOW or not np.ptp(signal):
         return None
-    hertz, power = welch(np.asarray(signal, np.float64), sample_rate_hz, nperseg=WINDOW)
+    middle = max(0, len(signal) - BLOCK) // 2
+    part = np.asarray(signal[middle : middle + BLOCK], np.float64)
+    hertz, power = welch(part, sample_rate_hz, nperseg=WINDOW)
     level = 10 * np.log10(power[1:] + 1e-30)
     smooth = np.convolve(level, np.ones(5) / 5, mode="same")[2:-2]
     hertz = hertz[3:-2]
@@ -105,7 +115,7 @@ def band_edge(signal: Signal, sample_rate_hz: float) -> float | None:
 
 
 def of_channels(samples: Signal) -> dict[str, str]:
-    """Kind -> detail of what is wrong with the channels (n, channels) of an audio file."""
+    """Kind -> detail of what is wrong with the channels (n, channels) of an audio file, or of its first part."""
     found: dict[str, str] = {}
     sound = np.asarray(samples, dtype=np.float64)
     sound = sound - sound.mean(axis=0)

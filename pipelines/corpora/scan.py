@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project, keep_out_of_git
 
 SHOWN = 3
+LOOKED_AT = 4  # blocks of a file whose channels are compared
 SAID = ("group", "label", "valence", "arousal")  # what one recording cannot be twice
 
 
@@ -161,10 +163,9 @@ class _Heard:
             return found
         if row.path not in self._channels:
             with opened(path) as sound:
-                several = sound.channels > 1
-                self._channels[row.path] = (
-                    quality.of_channels(np.concatenate(list(sound.blocks()))) if several else {}
-                )
+                # A minute and a half at 48 kHz tells.
+                some = list(islice(sound.blocks(), LOOKED_AT)) if sound.channels > 1 else []
+            self._channels[row.path] = quality.of_channels(np.concatenate(some)) if some else {}
         return {**found, **self._channels[row.path]}
 
 

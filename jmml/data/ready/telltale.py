@@ -139,13 +139,11 @@ def _counts(values: Values, rows: Rows) -> str | None:
         return "counts the rows, with gaps"
     for groups, what in ((rows.people, "each person"), (rows.recordings, "each recording")):
         order = np.lexsort((values, groups))
-        parts = np.split(values[order], np.flatnonzero(np.diff(groups[order])) + 1)
-        parts = [part for part in parts if len(part) > 1]
-        steps = [_equal_steps(part) for part in parts]
+        within = np.diff(groups[order]) == 0
+        steps = np.diff(values[order])[within]
         # Two rows always have equal steps: those beyond them are evidence.
-        equal = [step for step in steps if step is not None]
-        enough = sum(len(part) - 2 for part in parts) >= COUNTED
-        if enough and len(equal) == len(parts) and max(equal) - min(equal) <= 1e-6 * equal[0]:
+        several = int((np.bincount(groups) > 1).sum())
+        if len(steps) - several >= COUNTED and steps.min() > 0 and np.ptp(steps) <= 1e-6 * steps[0]:
             return f"counts the rows of {what}"
     return None
 
@@ -207,15 +205,20 @@ def _of_labels(values: Values, rows: Rows) -> str | None:
     if _log_chance(code, of_label, units) < log(CHANCE):
         return f"determines {whole}"
     # Measurements that never repeat: a border that no label crosses, with many recordings on both sides.
-    in_heap = heap[: len(different)]
-    for border in np.flatnonzero(np.diff(in_heap)) + 1:
-        if set(in_heap[:border]) & set(in_heap[border:]):
-            continue
+    for border in _borders(heap[: len(different)]):
         below = len(np.unique(units[code < border]))
         above = len(np.unique(units[code >= border]))
         if below + above >= MANY and min(below, above) >= SIDE and _border(below, above) < log(CHANCE):
             return "has the labels on two sides of a border"
     return None
+
+
+def _borders(kinds: npt.NDArray[np.intp]) -> list[int]:
+    """Places in a row of kinds, before each of which there is nothing of what is behind it."""
+    last = np.zeros(int(kinds.max()) + 1, dtype=np.int64)
+    last[kinds] = np.arange(len(kinds))  # of equal places the last one is written
+    reach = np.maximum.accumulate(last[kinds])
+    return [int(place) + 1 for place in np.flatnonzero(reach == np.arange(len(kinds)))[:-1]]
 
 
 def _constant(values: Values, groups: Codes) -> bool:

@@ -25,6 +25,7 @@ from pipelines.stages.split import split
 from pipelines.stages.train import train
 from pipelines.workspace.project import Project
 from pipelines.workspace.task import read_task
+from tests.pipelines.confounded import save_confounded
 from tests.pipelines.stages.conftest import Build, make_project
 
 Wanted = Callable[[pd.DataFrame], pd.Series]
@@ -50,6 +51,27 @@ def test_split_leaves_speakers_and_subjects_out(build: Build) -> None:
     folds = Split.load(project.split_path)
     assert sorted(name for fold in folds.speech for name in fold.test) == [f"s{i:02d}" for i in range(5)]
     assert all(set(fold.train).isdisjoint(fold.test) for fold in (*folds.speech, *folds.eeg))
+
+
+def test_split_says_what_goes_along_with_the_labels(build: Build) -> None:
+    project = build()
+    save_confounded(project, "lab-speech")
+    told = "; warning: lab-speech: 7 of 8 people have one label alone (label by person: V 0."
+    assert told in split(project)
+
+
+def test_people_with_one_class_each_are_not_sent_to_other_folds(build: Build) -> None:
+    project = build(groups=8)
+
+    def own(index: pd.DataFrame) -> pd.Series:
+        labels = sorted(index["label"].unique())
+        return index["label"] == index["group"].map(lambda name: labels[int(name[1:]) % len(labels)])
+
+    keep(project, "lab-speech", own)
+    with pytest.raises(ProtocolError, match=r"8 of 8 people have one class alone") as caught:
+        split(project)
+    assert "groups_per_fold" not in str(caught.value)
+    assert "same people in other classes" in str(caught.value)
 
 
 def test_the_card_changes_with_labels_and_features_alone(build: Build) -> None:
