@@ -23,10 +23,7 @@ from jmml.data.listing.columns import field_of
 CHANCE = 1e-8  # below it, that a column of measurements tells so much is no chance
 COUNTED = 6  # rows that go up in equal steps
 SORTED = 8  # different values along the rows
-MANY, SIDE = (
-    60,
-    20,
-)  # recordings, in all and on either side of a border, from which it is none of a measurement
+MANY, SIDE = 100, 30  # recordings, in all and on each side of a border that no measurement draws
 FEW_PEOPLE, SOME_PEOPLE = 3, 6  # as many people as two or five voices may well have apart
 
 # Fields of lists that may be features.

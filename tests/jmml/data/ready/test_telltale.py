@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 
 import jmml
 from benchmarks.telltales import MISTAKES, score, table
-from jmml.config import FeaturesConfig
+from jmml.config import FeaturesConfig, SyntheticConfig
 from jmml.data.corpora import read_table
 from jmml.data.features.extract import described
 from jmml.data.ready.telltale import Rows, by_name, by_values
+from jmml.data.synthetic import write_synthetic_eeg, write_synthetic_speech
 from jmml.errors import DataError
 
 
@@ -121,3 +123,28 @@ def test_features_of_both_worlds_are_features() -> None:
             assert [
                 n for n, x in zip(found.names, found.X.T, strict=True) if by_values(x.astype(float), known)
             ] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("modality", ["speech", "eeg"])
+def test_features_of_the_demo_are_features_in_whole_and_in_parts(modality: str, tmp_path: Path) -> None:
+    write = write_synthetic_speech if modality == "speech" else write_synthetic_eeg
+    write(tmp_path / "corpus", SyntheticConfig())
+    found = jmml.extract_features(jmml.load_corpus(tmp_path / "corpus"))
+    index = found.index.copy()
+    if modality == "eeg":
+        index["label"] = np.where(index["arousal"] > 5, "high", "low")
+    people = sorted(index["group"].unique())
+    parts = [np.ones(len(index), dtype=bool)]
+    for labels in combinations(sorted(index["label"].unique()), 2):
+        for number in (2, 3, 4, len(people)):
+            parts.append((index["label"].isin(labels) & index["group"].isin(people[:number])).to_numpy())
+    alarms = []
+    for part in parts:
+        known = Rows.of(index[part].reset_index(drop=True))
+        alarms += [
+            name
+            for name, x in zip(found.names, found.X[part].T, strict=True)
+            if by_values(x.astype(float), known)
+        ]
+    assert alarms == []
