@@ -51,6 +51,7 @@ def check_corpus(adapter: str, root: Path | str, *, damageable: str | None = Non
     check_nothing_to_scan(adapter)
     check_progress(adapter, root)
     check_recordings(adapter, root)
+    check_files(adapter, root)
     check_damage(adapter, root, damageable)
 
 
@@ -87,6 +88,8 @@ def report_corpus(
             (_SCANNED, lambda: check_scan(adapter, place)),
             ("a scan tells its progress", lambda: check_progress(adapter, place)),
             ("recordings can be read", lambda: check_recordings(adapter, place)),
+            ("the files that it lists are all that it reads" + " (the folder is too large to be copied)" * large,
+             None if large else lambda: check_files(adapter, place)),
             ("damaged files are named" + " (the folder is too large to be copied)" * large,
              None if large else lambda: check_damage(adapter, place, damageable)),
         ]  # fmt: skip
@@ -227,6 +230,24 @@ def check_recordings(adapter: str, root: Path) -> None:
     assert recording is not None
     same = np.array_equal(by_series.signal, recording.signal)
     require(same, "a row may be given as a Series as well")
+
+
+def check_files(adapter: str, root: Path) -> None:
+    """The files that an adapter says it uses are all that it needs: alone, they give the same manifest.
+
+    An adapter that does not say (no method ``files``) is given every visible file.
+    """
+    corpus = get_corpus(adapter)
+    listed = getattr(corpus, "files", None)
+    if listed is None or not root.is_dir():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder, "corpus")
+        for place in listed(root):
+            (alone / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / place, alone / place)
+        same = get_corpus(adapter).scan(alone).digest == get_corpus(adapter).scan(root).digest
+        require(same, "the files that it lists (companions) are all that it reads")
 
 
 def check_damage(adapter: str, root: Path, damageable: str | None = None) -> None:
