@@ -46,4 +46,4 @@ ui: $(STAMP)  ## open the MLflow pages on 127.0.0.1
 	$(BIN)/jmml ui
 
 clean:  ## remove what the pipeline made (not your corpora, not mlruns/)
-	rm -rf data/manifests data/features data/cache data/code data/splits.json data/raw/synthetic-* models results out dvc.lock
+	rm -rf data/manifests data/features data/cache data/code data/splits.json data/raw/synthetic-* models results out dvc.lock data/dvc.lock

@@ -282,7 +282,7 @@ def _folder(source: Path) -> Path:
 
 
 def _check_form(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name == "None":  # as DVC spells a task without EEG
         raise CorpusError(
             f"'{name}' cannot name a corpus",
             expected="a letter, then at most 63 letters, digits, hyphens or underscores",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,10 +26,15 @@ from jmml.data.table import FeatureTable
 from jmml.errors import ProjectError
 from jmml.files import UNFINISHED
 from pipelines.workspace.fingerprint import code_digest
-from pipelines.workspace.project import Project
+from pipelines.workspace.project import CORPORA_PIPELINE, Project
 from pipelines.workspace.values import redacted
 
 NO_COMMIT = "none"
+# What a killed process left half-written is no one's work: of this version, and of earlier ones.
+LEFT_OVER = re.compile(
+    rf"(^|/)\.[^/]*{re.escape(UNFINISHED)}"
+    r"|^data/raw/\.[^/]+\.(adding|[a-z0-9_]{8})/|^\.params\.yaml\.[a-z0-9_]{8}\.yaml$"
+)
 # Never read into a run: remotes with their keys, and environment files.
 WITHHELD = tuple(f"**/{name}" for name in (".dvc/config", ".dvc/config.local", ".env*", ".env*/**"))
 
@@ -156,22 +162,41 @@ def installed() -> tuple[str, ...]:
 def _read_lock(project: Project) -> dict[str, str]:
     """Path -> recorded MD5 over all stages; an output's record wins over a dependency's."""
     path = project.root / "dvc.lock"
+    if not path.exists():
+        raise ProjectError("no stage has been run yet", where=path, fix="run `dvc repro`")
+    stages = _stages(path)
+    corpora = (project.root / CORPORA_PIPELINE).with_suffix(".lock")
+    if corpora.exists():
+        stages += _stages(corpora)
+    return {
+        entry["path"]: entry["md5"]
+        for kind in ("deps", "outs")
+        for stage in stages
+        for entry in stage.get(kind, [])
+        if "md5" in entry
+    }
+
+
+def _stages(path: Path) -> list[dict[str, Any]]:
     try:
         lock: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         stages = list(lock["stages"].values())
-        return {
-            entry["path"]: entry["md5"]
-            for kind in ("deps", "outs")
-            for stage in stages
-            for entry in stage.get(kind, [])
-            if "md5" in entry
-        }
-    except FileNotFoundError:
-        raise ProjectError("no stage has been run yet", where=path, fix="run `dvc repro`") from None
+        for stage in stages:
+            for kind in ("deps", "outs"):
+                _ = [entry["path"] for entry in stage.get(kind, [])]
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
         raise ProjectError(
             "is not a valid DVC lock file", where=path, fix="restore it with git, then run `dvc repro`"
         ) from None
+    return stages
+
+
+def _next(project: Project, corpus: str) -> str:
+    """What makes the features of a corpus: `dvc repro` does for the task's."""
+    task = project.params.task
+    if corpus in (task.speech, task.eeg) or not (project.root / CORPORA_PIPELINE).exists():
+        return "run `dvc repro`"
+    return f"run `dvc repro {CORPORA_PIPELINE}:featurize@{corpus}`"
 
 
 def _datasets(project: Project, corpus: str, lock: dict[str, str]) -> list[DatasetRef]:
@@ -181,14 +206,20 @@ def _datasets(project: Project, corpus: str, lock: dict[str, str]) -> list[Datas
     recorded = lock.get(relative)
     if recorded is None:
         raise ProjectError(
-            f"dvc.lock has no record of the features of '{corpus}'", where=relative, fix="run `dvc repro`"
+            f"dvc.lock has no record of the features of '{corpus}'",
+            where=relative,
+            fix=_next(project, corpus),
         )
     if not features.is_file():
-        raise ProjectError("features are missing", where=relative, fix="run `dvc repro` or `dvc pull`")
+        raise ProjectError(
+            "features are missing", where=relative, fix=f"{_next(project, corpus)} or `dvc pull`"
+        )
     with features.open("rb") as handle:
         if hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() != recorded:
             raise ProjectError(
-                "features on disk are not those recorded in dvc.lock", where=relative, fix="run `dvc repro`"
+                "features on disk are not those recorded in dvc.lock",
+                where=relative,
+                fix=_next(project, corpus),
             )
     table = FeatureTable.load(features)
     name, (rows, columns) = f"{corpus} features", table.X.shape
@@ -220,9 +251,7 @@ def _git_state(root: Path) -> tuple[str, bool, str, str]:
     withheld = (_git(root, *plain, "--name-only", "HEAD", "--", *kept) or "").splitlines()
     diff += "".join(f"\n# changed and withheld: {name}" for name in withheld)
     untracked = (_git(root, "ls-files", "--others", "--exclude-standard") or "").splitlines()
-    untracked = [
-        name for name in untracked if UNFINISHED not in name
-    ]  # what a killed process left is no one's work
+    untracked = [name for name in untracked if not LEFT_OVER.search(name)]
     if untracked:
         diff += "".join(f"\n# untracked: {name}" for name in untracked)
     if diff:

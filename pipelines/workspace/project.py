@@ -16,6 +16,9 @@ from jmml.plugins import use_project
 from jmml.printable import is_utf8
 
 MARKERS = ("params.yaml", "dvc.yaml")
+CORPORA_PIPELINE = (
+    "data/dvc.yaml"  # stages of single corpora, of which `dvc repro` runs those that the task uses
+)
 ENVIRONMENT_VARIABLE = "JMML_PROJECT"
 
 

@@ -8,9 +8,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from pipelines.corpora.on_demand import have_features
+from pipelines.workspace.lineage import versions
 from tests.e2e.workspace import Workspace, make_workspace
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -32,7 +35,7 @@ def test_everything_runs_once_and_git_sees_only_what_it_should(first_run: tuple[
     assert sorted(ran(output)) == sorted(STAGES)
     assert output.index("pipelines.stages.code") < output.index("pipelines.stages.synthesize")
     new = workspace.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
-    assert sorted(new) == ["?? dvc.lock", "?? results/metrics.json"]
+    assert sorted(new) == ["?? data/dvc.lock", "?? dvc.lock", "?? results/metrics.json"]
     assert workspace.changed() == set()
 
 
@@ -45,7 +48,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Workspace
 def test_the_plan_of_a_fresh_clone(clone: Workspace) -> None:
     plan = clone.run("dvc", "repro", "--dry", "--force")
     assert sorted(ran(plan)) == sorted(STAGES)
-    assert not (clone.root / "data").exists()
+    assert [path.name for path in (clone.root / "data").iterdir()] == ["dvc.yaml"]
 
 
 @pytest.mark.xfail(strict=True, reason="treeverse/dvc#9818; once it passes, the README need not say --force")
@@ -164,8 +167,28 @@ def test_another_corpus_beside_the_task_leaves_its_models_alone(
     table.to_csv(tmp_path / "lab.csv", index=False)
     added = reproduced.jmml("data", "add", "lab", str(tmp_path / "lab.csv"), "--modality", "speech")
     assert added["samples"] == 2
-    assert ran(reproduced.run("dvc", "repro")) == ["ingest", "featurize", "split"]
+    assert ran(reproduced.run("dvc", "repro")) == ["split"]  # which corpora there are is a setting of it
     assert reproduced.changed() == set()
+    assert not reproduced.project.features_path("lab").exists()
+    assert reproduced.jmml("data", "show", "lab")["samples"] == 2
+
+
+def test_what_names_another_corpus_has_its_features_made(reproduced: Workspace, tmp_path: Path) -> None:
+    """And the synthetic ones are left alone where the task names others."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(32, 3)), columns=["f0 [Hz]", "jitter", "energy"])
+    table.insert(0, "id", [f"u{n}" for n in range(32)])
+    table.insert(1, "group", [f"p{n // 8}" for n in range(32)])
+    table.insert(2, "label", ["anger", "happiness", "sadness", "neutral"] * 8)
+    table.to_csv(tmp_path / "other.csv", index=False)
+    reproduced.jmml("data", "add", "other", str(tmp_path / "other.csv"), "--modality", "speech")
+    have_features(reproduced.project, ["other"])
+    assert reproduced.project.features_path("other").is_file()
+    assert versions(reproduced.project, "other")[0].rows == 32
+
+    reproduced.edit(task={"speech": "other", "eeg": None}, synthetic={"seed": 5})
+    assert ran(reproduced.run("dvc", "repro", "split")) == ["split"]
+    assert json.loads((reproduced.root / "data/task.json").read_text())["eeg"] is None
 
 
 def test_the_same_seed_gives_the_same_models(reproduced: Workspace) -> None:

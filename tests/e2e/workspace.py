@@ -25,7 +25,7 @@ FOLDERS = ("jmml", "pipelines", "cli", ".dvc")
 # What Python is just writing; compiled modules are taken along, or every stage would compile them anew.
 LITTER = shutil.ignore_patterns("*.pyc.*")
 LITTER_OF_DVC = shutil.ignore_patterns("cache", "tmp", "config.local")
-FILES = ("dvc.yaml", "params.yaml", "pyproject.toml", ".dvcignore", ".gitignore")
+FILES = ("dvc.yaml", "data/dvc.yaml", "params.yaml", "pyproject.toml", ".dvcignore", ".gitignore")
 NOT_INHERITED = frozenset(
     ("JMML_PROJECT", "JMML_DEBUG", "MLFLOW_TRACKING_URI", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 )
@@ -103,8 +103,18 @@ class Workspace:
         return out.getvalue()
 
     def changed(self) -> set[str]:
-        """The stages that ``dvc repro`` would run, or run again, besides ``code``, which it always runs."""
-        return set(json.loads(self.dvc("status", "--json"))) - {"code"}
+        """The stages that ``dvc repro`` would run, or run again, besides ``code``, which it always runs.
+
+        `dvc status` lists those of corpora that the task does not use as well.
+        """
+        task = yaml.safe_load((self.root / "params.yaml").read_text())["task"]
+        names = {name.removeprefix("data/dvc.yaml:") for name in json.loads(self.dvc("status", "--json"))}
+        unused = {
+            name
+            for name in names
+            if "@" in name and name.partition("@")[2] not in (task["speech"], task["eeg"])
+        }
+        return names - unused - {"code", "no-eeg"}
 
     def commit(self) -> None:
         self.run("git", "add", "--all")
@@ -133,6 +143,7 @@ def make_workspace(root: Path, commands: Path | None = None, **settings: object)
     for name in FOLDERS:
         shutil.copytree(SOURCE / name, root / name, ignore=LITTER_OF_DVC if name == ".dvc" else LITTER)
     for name in FILES:
+        (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(SOURCE / name, root / name)
     workspace = Workspace(root, commands)
     workspace.edit(**merged(SMALL, settings))

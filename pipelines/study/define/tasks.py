@@ -16,6 +16,7 @@ from jmml.evaluation.shares import in_words, shares, summary
 from jmml.methods import METHODS
 from jmml.task import TaskData, load_task, make_inner_split, training_part
 from pipelines.corpora.confounding import of_corpora
+from pipelines.corpora.on_demand import have_features
 from pipelines.definitions import spaces
 from pipelines.definitions.checks import corner_problems, part_of
 from pipelines.protocol.folds import draw_split
@@ -132,6 +133,7 @@ def plan_task(
     if task.world is not None:
         data = load_task(params, *world_tables(task.world, **_size(task)))
     else:
+        have_features(project, corpora)
         tables = [FeatureTable.load(project.features_path(corpus)) for corpus in corpora]
         data = load_task(params, tables[0], tables[1] if len(tables) > 1 else None)
     if data.eeg is None and (needing := [name for name in definition.methods if METHODS[name].eeg]):

@@ -15,6 +15,7 @@ from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, CorpusError, DataError, JMMLError, ProjectError, ProtocolError, nearest
 from jmml.models.pairs import ROWS_PER_DIMENSION
 from jmml.task import TaskData, make_inner_split, training_part
+from pipelines.corpora.on_demand import have_features
 from pipelines.definitions.checks import corner_problems
 from pipelines.definitions.spaces import Space
 from pipelines.protocol.folds import draw_split, read_split
@@ -201,6 +202,7 @@ def _merged(project: Project, definition: SweepDefinition, speech: str, eeg: str
 
 def _check_features(project: Project, corpus: str, ref: CorpusRef | None, where: str) -> None:
     """:class:`DataError` when the features of a corpus are not there, or not of the version that is named."""
+    have_features(project, [corpus])
     path = project.features_path(corpus)
     if not path.is_file():
         there = sorted(name for name in project.params.corpora if project.features_path(name).is_file())

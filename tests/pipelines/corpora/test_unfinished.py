@@ -287,6 +287,7 @@ def test_left_overs_never_enter_git_or_lineage(project: Project, corpus: Path) -
     (project.root / ".params.yaml.abcd1234.yaml").write_text("half")
     (project.root / ".params.yaml.unfinished-abcd1234.yaml").write_text("half")
     (project.raw_dir / ".mine.abcd1234").mkdir()
+    (project.raw_dir / ".mine.abcd1234" / "a.wav").write_text("half")
     status = subprocess.run(
         ["git", "status", "--porcelain", "--untracked-files=all"],
         cwd=project.root, capture_output=True, text=True, check=True,
@@ -294,7 +295,9 @@ def test_left_overs_never_enter_git_or_lineage(project: Project, corpus: Path) -
     assert status.stdout == ""
     (project.root / ".gitignore").unlink()  # of a project that is older than these lines
     subprocess.run(["git", *identity, "commit", "--quiet", "-am", "x"], cwd=project.root, check=True)
-    assert "unfinished" not in collect(project, []).git_diff
+    assert "# untracked: data/raw/old/" in collect(project, []).git_diff  # which is no left-over
+    left = [line for line in collect(project, []).git_diff.splitlines() if line.startswith("# untracked: ")]
+    assert [line for line in left if "/old/" not in line] == []
     sweep(project)
     left = [path.name for folder in (project.root, project.raw_dir) for path in folder.iterdir()]
     assert not [name for name in left if "abcd1234" in name]

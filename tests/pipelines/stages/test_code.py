@@ -11,10 +11,15 @@ import yaml
 from jmml.fingerprint import forget
 from jmml.plugins import _sources
 from pipelines.stages.code import FIGURES, STAGES, code, fingerprints
-from pipelines.workspace.project import Project
+from pipelines.workspace.project import CORPORA_PIPELINE, Project
 from tests.jmml.plugins.packages import ADAPTER, install
 
-PIPELINE = yaml.safe_load((Path(__file__).parents[3] / "dvc.yaml").read_text())["stages"]
+PIPELINE = {
+    name: stage
+    for file in ("dvc.yaml", CORPORA_PIPELINE)
+    for name, stage in yaml.safe_load((Path(__file__).parents[3] / file).read_text())["stages"].items()
+    if name != "no-eeg"
+}
 
 
 PARAMS = """\
