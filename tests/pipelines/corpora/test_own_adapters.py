@@ -77,7 +77,7 @@ def test_what_is_not_known_is_left_to_fill_in_and_holds_once_it_is(project: Proj
     written = new_adapter(project, "lab", root)
     assert [line.partition(":")[0] for line in written.report.to_fill_in] == ["lab.py line 31"]
     assert any("fill in what is marked" in line for line in written.lines())
-    with pytest.raises(CorpusError, match="1 of 39 clauses of the contract do not hold and 1 line left"):
+    with pytest.raises(CorpusError, match="1 of 40 clauses of the contract do not hold and 1 line left"):
         written.report.raise_if_broken()
     file = project.root / "corpora" / "lab.py"
     text = file.read_text()
@@ -200,7 +200,7 @@ def test_the_commands(capfd: pytest.CaptureFixture[str], project: Project, tmp_p
     code, out, err = run(capfd, "data", "check-adapter", "lab", root)
     assert code == 4
     assert "FAILS: native_labels lead to emotions" in out
-    assert err == "error: adapter 'lab': 1 of 39 clauses of the contract do not hold\n"
+    assert err == "error: adapter 'lab': 1 of 40 clauses of the contract do not hold\n"
     file.write_text("raise OSError('gone')\n")
     plugins.use_project(None)
     rows = {row["name"]: row for row in json.loads(run(capfd, "data", "adapters", "--json")[1])}
