@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,8 @@ def add(
             if described is None:
                 check_complete(corpus, work.files, manifest)
         dvc_hash = _enter(project, work, entry, described, in_place=in_place, link=link, use=use)
-    keep(project, manifest)
+    with suppress(OSError):  # the corpus is added; what was heard in it is read again by its stage
+        keep(project, manifest)
     found = of_manifest(manifest, entry, project.params.task.label_space)
     return AddResult(
         name=name,

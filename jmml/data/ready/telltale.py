@@ -202,7 +202,7 @@ def _of_labels(values: Values, rows: Rows) -> str | None:
     if _log_chance(code, of_label, units) < log(CHANCE):
         return f"determines {whole}"
     # Measurements that never repeat: a border that no label crosses, with many recordings on both sides.
-    for border in _borders(heap[: len(different)]):
+    for border in _borders(heap[: len(different)].astype(np.intp)):
         below = len(np.unique(units[code < border]))
         above = len(np.unique(units[code >= border]))
         if below + above >= MANY and min(below, above) >= SIDE and _border(below, above) < log(CHANCE):
