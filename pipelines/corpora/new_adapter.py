@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from jmml.data.corpora import ADAPTERS
+from jmml.data.eeg_files.reading import COMPANIONS, EEG
 from jmml.data.features.audio import AUDIO
 from jmml.data.listing.guess import Guess, emotion_of, guess_columns, guess_naming
 from jmml.data.listing.recordings import Places, find_recordings
@@ -38,17 +39,18 @@ from __future__ import annotations
 '''
 _NAMES = (
     _HEAD
-    + """from jmml.data.corpora import CodedCorpus, register_corpus
-from jmml.data.listing.naming import naming_of
+    + """from jmml.data.corpora import {imports}
+{also}from jmml.data.listing.naming import naming_of
 
 
 @register_corpus("{name}")
 class {kind}(CodedCorpus):
     name = "{name}"
+    modality = "{modality}"
     layout = {layout}
     example = {example}
     suffixes = {suffixes}
-    companions = ()  # other files that are read, by their places or patterns of places
+    companions = {companions}  # other files that are read, by their places or patterns of places
     depth = {depth}  # folders, the corpus itself included, in which the files may lie
 
     # {{speaker}}, {{label}}, {{text}}, {{session}}, {{recording}} and {{device}} are what a part of the name says;
@@ -58,8 +60,26 @@ class {kind}(CodedCorpus):
     # The label in the name of a file -> anger, fear, happiness, sadness, surprise, disgust, neutral, calm or boredom.
     # A label without an emotion may be left out here; `unmapped: drop` in params.yaml drops its recordings.
     native_labels = {labels}
-"""
+{methods}"""
 )
+_EEG_IMPORTS = "from jmml.data.corpora.files import KINDS\n"
+_EEG_METHODS = '''
+    def inspect(self, root, source):
+        duration_s, sample_rate_hz, remark = KINDS["eeg"].inspect(root / source.path, source.path)
+        if remark is not None:
+            yield remark
+        yield ManifestRow(
+            id=source.id, path=source.path, item=0, modality="eeg", label=source.label, valence=source.valence,
+            arousal=source.arousal, group=source.group, duration_s=duration_s, sample_rate_hz=sample_rate_hz,
+            content_hash=KINDS["eeg"].content(root / source.path, None, None, source.path), text=source.text,
+            session=source.session, recording=source.recording, device=source.device,
+        )  # fmt: skip
+
+    def read(self, root, row):
+        """The whole file in volts; several trials in one file are read with `jmml data add NAME PATH --table`."""
+        place = str(field_of(row, "path"))
+        return Recording(*KINDS["eeg"].read(root / place, None, None, place))
+'''
 _TABLE = (
     _HEAD
     + """from jmml.data.corpora import Listing, SpeechCorpus, Utterance, register_corpus
@@ -179,21 +199,20 @@ def new_adapter(project: Project, name: str, path: Path, *, force: bool = False)
 def _written(name: str, source: Path) -> tuple[str, list[str]]:
     """The text of an adapter, and what it was made from."""
     try:
-        paths = find_recordings(source, AUDIO)
+        speech, eeg = find_recordings(source, AUDIO), find_recordings(source, EEG)
     except DataError as error:
         raise CorpusError(error.what, where=error.where, fix=error.fix) from None
-    if not paths:
+    if not speech and not eeg:
         found = what_lies_in(source)
         raise CorpusError(
-            f"holds no recordings of speech{f', but {found}' if found else ''}",
+            f"holds no recordings{f', but {found}' if found else ''}",
             where=source,
-            expected=f"files of the kinds {', '.join(AUDIO)}",
-            fix="for EEG see `jmml data add --help` (--table, --pattern); docs/python.md shows an adapter",
+            expected=f"files of the kinds {', '.join((*AUDIO, *EEG))}",
         )
-    told = _by_table(source, paths)
+    told = _by_table(source, speech) if speech else None
     if told is not None:
         return _from_table(name, source, *told)
-    return _from_names(name, source, paths)
+    return _from_names(name, speech or eeg, eeg=not speech)
 
 
 def _by_table(source: Path, paths: list[str]) -> tuple[Path, pd.DataFrame, dict[str, str]] | None:
@@ -242,7 +261,7 @@ def _from_table(
     return text, understood
 
 
-def _from_names(name: str, source: Path, paths: list[str]) -> tuple[str, list[str]]:
+def _from_names(name: str, paths: list[str], *, eeg: bool) -> tuple[str, list[str]]:
     guess = guess_naming(paths[:: max(1, len(paths) // _LOOKED_AT)])
     values = guess.values
     example = next((path for path in paths if path not in guess.other), paths[0])
@@ -259,13 +278,17 @@ def _from_names(name: str, source: Path, paths: list[str]) -> tuple[str, list[st
     pattern = guess.pattern or _bare(example)
     folders = "/" in pattern
     text = _NAMES.format(
-        title=f"{name}: {many(len(paths), 'recording')} whose names say who speaks with which emotion.",
+        title=f"{name}: {many(len(paths), 'recording')} whose names say who it is and which emotion.",
         name=name, kind=_class(name), pattern=repr(pattern.replace("{person", "{speaker")), said=said,
         example=repr(example if folders else PurePosixPath(example).name),
         layout=repr(f"files named like {example if folders else PurePosixPath(example).name}"),
         suffixes=repr(tuple(sorted({PurePosixPath(path).suffix.lower() for path in paths}))),
         depth=max(3, *(path.count("/") + 1 for path in paths)),
         labels=_labels(values.get("label") or [f"{FILL_IN}: a label"]),
+        modality="eeg" if eeg else "speech",
+        companions=repr(tuple(f"*{suffix}" for suffix in COMPANIONS) if eeg else ()),
+        imports=f"CodedCorpus, {'ManifestRow, Recording, field_of, ' if eeg else ''}register_corpus",
+        also=_EEG_IMPORTS if eeg else "", methods=_EEG_METHODS if eeg else "",
     )  # fmt: skip
     return text, _understood(guess, len(paths))
 

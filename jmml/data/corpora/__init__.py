@@ -24,6 +24,7 @@ from jmml.data.corpora._base import (
     ManifestRow,
     Recording,
     check_root,
+    field_of,
     files_in,
 )
 from jmml.data.corpora._coded import CodedCorpus
@@ -48,6 +49,7 @@ __all__ = [
     "Utterance",
     "check_root",
     "detect_adapter",
+    "field_of",
     "files_in",
     "get_corpus",
     "read_table",

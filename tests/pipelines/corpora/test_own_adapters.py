@@ -17,6 +17,7 @@ from pipelines.corpora.new_adapter import new_adapter
 from pipelines.workspace.project import Project
 from tests.cli.console import run
 from tests.jmml.data.corpora.make import make_emodb, write_wav
+from tests.jmml.data.eeg_files.make import brain, write_edf
 from tests.jmml.plugins import own
 from tests.jmml.tasks import small_params
 
@@ -75,7 +76,7 @@ def test_what_is_not_known_is_left_to_fill_in_and_holds_once_it_is(project: Proj
     for file in root.glob("*sad*"):
         file.rename(root / file.name.replace("sad", "odd"))
     written = new_adapter(project, "lab", root)
-    assert [line.partition(":")[0] for line in written.report.to_fill_in] == ["lab.py line 31"]
+    assert [line.partition(":")[0] for line in written.report.to_fill_in] == ["lab.py line 32"]
     assert any("fill in what is marked" in line for line in written.lines())
     with pytest.raises(CorpusError, match="1 of 40 clauses of the contract do not hold and 1 line left"):
         written.report.raise_if_broken()
@@ -115,10 +116,27 @@ def test_a_name_that_cannot_be_taken(project: Project, tmp_path: Path, name: str
     assert (project.root / "corpora" / "taken.py").read_text() == "# mine\n"
 
 
-def test_a_folder_without_speech_is_one_line(project: Project, tmp_path: Path) -> None:
+def test_eeg_is_read_by_what_is_written(project: Project, tmp_path: Path) -> None:
+    for seed, (p, e, n) in enumerate(product(("sub-01", "sub-02"), ("joy", "sad"), (1, 2))):
+        (tmp_path / "eeg" / p).mkdir(parents=True, exist_ok=True)
+        write_edf(tmp_path / "eeg" / p / f"{e}_{n}.edf", brain(seed=seed))
+    written = new_adapter(project, "caps", tmp_path / "eeg")
+    assert not written.report.broken, written.lines()
+    assert not written.report.to_fill_in
+    corpus = get_corpus("caps")
+    frame = corpus.scan(tmp_path / "eeg").frame
+    assert (corpus.modality, set(frame["group"]), set(frame["label"])) == (
+        "eeg",
+        {"sub-01", "sub-02"},
+        {"joy", "sad"},
+    )
+    assert corpus.read(tmp_path / "eeg", frame.iloc[0]).signal.shape[0] == 3
+
+
+def test_a_folder_without_recordings_is_one_line(project: Project, tmp_path: Path) -> None:
     (tmp_path / "eeg").mkdir()
-    (tmp_path / "eeg" / "s1.edf").write_bytes(b"0")
-    with pytest.raises(CorpusError, match=r"holds no recordings of speech, but 1 \.edf file"):
+    (tmp_path / "eeg" / "s1.dat").write_bytes(b"0")
+    with pytest.raises(CorpusError, match=r"holds no recordings, but 1 \.dat file"):
         new_adapter(project, "lab", tmp_path / "eeg")
     with pytest.raises(CorpusError, match="no such folder"):
         new_adapter(project, "lab", tmp_path / "gone")
