@@ -101,7 +101,7 @@ def _hash_brain(path: Path, start_s: float | None, end_s: float | None, where: s
     """Of the signals: headers name their files, so that a renamed copy has other bytes."""
     signal, rate, channels = read_eeg(path, start_s, end_s, where=where)
     digest = hashlib.sha256(f"{rate} {' '.join(channels)} ".encode())
-    digest.update(np.ascontiguousarray(signal, "<f4").tobytes())
+    digest.update(np.ascontiguousarray(signal, "<f4").data)
     return digest.hexdigest()
 
 

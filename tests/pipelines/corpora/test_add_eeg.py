@@ -15,7 +15,7 @@ from pipelines.corpora.verify import verify
 from pipelines.stages.featurize import features
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
-from tests.jmml.data.corpora.eeg.make import make_dreamer, make_eav
+from tests.jmml.data.corpora.eeg.make import make_dreamer, make_eav, make_gameemo, make_seed
 from tests.jmml.data.corpora.make import make_bids, write_wav
 from tests.jmml.data.eeg_files.make import brain, write_brainvision, write_edf, write_set
 
@@ -147,3 +147,26 @@ def test_dreamer_is_entered_with_the_middle_of_its_scale(project: Project, tmp_p
     add(project, "dreamer", make_dreamer(tmp_path / "d"))
     assert load_params(project.params_path).corpora["dreamer"].rating_threshold == 3.0
     assert "rating_threshold: 3.0" in project.params_path.read_text()
+
+
+def test_gameemo_is_taken_out_of_its_hidden_folders_without_its_raw_data(
+    project: Project, tmp_path: Path
+) -> None:
+    result = add(project, "games", make_gameemo(tmp_path / "g"))
+    assert (result.adapter, result.samples) == ("gameemo", 8)
+    there = project.raw_dir / "games"
+    names = [file.name for file in there.rglob("*.csv")]
+    assert sorted(names) == [f"S0{person}G{game}AllChannels.csv" for person in (1, 2) for game in range(1, 5)]
+    assert "8 samples of 2 people" in ingest(Project(project.root), "games")
+
+
+def test_the_videos_of_eav_stay_where_they_are(project: Project, tmp_path: Path) -> None:
+    add(project, "eav-eeg", make_eav(tmp_path / "eav"), modality="eeg")
+    files = {file.suffix for file in (project.raw_dir / "eav-eeg").rglob("*") if file.is_file()}
+    assert files == {".mat"}
+    assert "10 samples" in ingest(Project(project.root), "eav-eeg")
+
+
+def test_seed_is_taken_with_its_labels(project: Project, tmp_path: Path) -> None:
+    add(project, "seed", make_seed(tmp_path / "seed"))
+    assert "45 samples of 2 people" in ingest(Project(project.root), "seed")

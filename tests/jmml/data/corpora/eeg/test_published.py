@@ -13,7 +13,7 @@ from scipy.io import loadmat, savemat
 
 from jmml.config import RATING_MIDPOINTS, CorpusConfig
 from jmml.data.corpora import ADAPTERS, get_corpus
-from jmml.data.corpora.eeg import dreamer, eav, faced, gameemo, seed, seed_iv
+from jmml.data.corpora.eeg import amigos, dreamer, eav, faced, gameemo, seed, seed_iv
 from jmml.data.corpora.eeg._trials import TrialCorpus
 from jmml.errors import CorpusError, RecordingError, UnsafeFileError
 from tests.jmml.data.corpora.eeg import make
@@ -137,7 +137,7 @@ def test_amigos_has_arousal_first_a_baseline_and_clips_that_were_not_seen(tmp_pa
     manifest = get_corpus("amigos").scan(root)
     row = manifest.frame.iloc[1]
     assert (row["arousal"], row["valence"], row["text"]) == (2.0, 8.0, "2")
-    assert row["duration_s"] == (701 - 5 * 128) / 128
+    assert row["duration_s"] == 701 / 128 - amigos.BASELINE_S
     data = loadmat(root / row["path"])["joined_data"][0, 1]
     np.testing.assert_allclose(
         get_corpus("amigos").read(root, row).signal, data[640:, :14].T * 1e-6, rtol=1e-6
