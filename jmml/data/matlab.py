@@ -25,7 +25,7 @@ MAX_DEPTH = 32  # of cells in cells and structs in structs; DREAMER has six
 _HEADER = 128
 _COMPRESSED, _MATRIX = 15, 14
 _NUMERIC = range(6, 16)  # classes of plain arrays; those before hold other variables
-_STEP = 1 << 20
+_STEP, _PIECE = 1 << 20, 1 << 16  # bytes unpacked, and packed, at a time
 _BROKEN = (
     ValueError, TypeError, KeyError, IndexError, OSError, EOFError, MemoryError, OverflowError, AttributeError,
     RecursionError, struct.error, zlib.error,
@@ -113,15 +113,14 @@ def check_mat(path: Path, names: set[str] | None = None) -> list[Variable]:
 
 def _measured(packed: bytes, order: str, names: set[str] | None) -> Variable:
     """The head of a packed variable, which must not unpack to too much."""
-    unpack = zlib.decompressobj()
-    first = unpack.decompress(packed, 4096)
+    first = zlib.decompressobj().decompress(packed[:_PIECE], 4096)
     if len(first) < 8:
         raise RecordingError("is truncated, or damaged: a variable of no bytes")
     variable = _head(first[8:], order)
     if names is not None and variable.name not in names:
         return variable
     limit = min(MAX_BYTES, max(FREE, MAX_RATIO * len(packed)))
-    stream = _Unpacked(unpack, first, limit)
+    stream = _Unpacked(packed, limit)
     try:
         if not variable.numeric:
             _check_nesting(stream, order)
@@ -135,18 +134,18 @@ def _measured(packed: bytes, order: str, names: set[str] | None) -> Variable:
 
 
 class _Unpacked:
-    """The bytes of a packed variable in order, none of them kept."""
+    """The bytes of a packed variable in order, none of them kept; :class:`OverflowError` beyond ``limit``."""
 
-    def __init__(self, unpack: Any, first: bytes, limit: int) -> None:
-        self._unpack, self._here, self._limit = unpack, first, limit
+    def __init__(self, packed: bytes, limit: int) -> None:
+        self._packed, self._limit, self._unpack = memoryview(packed), limit, zlib.decompressobj()
+        self._here = memoryview(b"")
         self.position = self._unpacked = 0
-        self._count(first)
 
     def read(self, count: int) -> bytes:
         """Up to ``count`` bytes; fewer at the end."""
         while len(self._here) < count and (more := self._more()):
-            self._here += more
-        part, self._here = self._here[:count], self._here[count:]
+            self._here = memoryview(bytes(self._here) + more)
+        part, self._here = bytes(self._here[:count]), self._here[count:]
         self.position += len(part)
         return part
 
@@ -154,8 +153,8 @@ class _Unpacked:
         while count > len(self._here):
             count -= len(self._here)
             self.position += len(self._here)
-            self._here = self._more()
-            if not self._here:
+            self._here = memoryview(self._more())
+            if not len(self._here):
                 return
         self._here = self._here[count:]
         self.position += count
@@ -165,17 +164,16 @@ class _Unpacked:
             pass
 
     def _more(self) -> bytes:
-        tail = self._unpack.unconsumed_tail
-        if not tail:
-            return b""
-        more: bytes = self._unpack.decompress(tail, _STEP)
-        self._count(more)
-        return more
-
-    def _count(self, data: bytes) -> None:
-        self._unpacked += len(data)
-        if self._unpacked > self._limit:
-            raise OverflowError
+        # In small pieces: zlib copies what it has not used of a piece at every call.
+        while (piece := self._unpack.unconsumed_tail) or len(self._packed):
+            if not piece:
+                piece, self._packed = self._packed[:_PIECE], self._packed[_PIECE:]
+            if more := self._unpack.decompress(piece, _STEP):
+                self._unpacked += len(more)
+                if self._unpacked > self._limit:
+                    raise OverflowError
+                return more
+        return b""
 
 
 class _InFile:
