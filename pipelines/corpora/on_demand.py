@@ -12,6 +12,7 @@ from pathlib import Path
 from jmml.data.features.extract import extractor_digest
 from jmml.data.table import FeatureTable
 from jmml.errors import DataError, ProjectError
+from jmml.printable import printable
 from pipelines.workspace.project import CORPORA_PIPELINE, Project
 
 
@@ -53,7 +54,8 @@ def _fresh(project: Project, name: str) -> bool:
 @lru_cache(maxsize=64)  # once a process: what fails to change would fail again
 def _reproduce(root: Path, names: tuple[str, ...]) -> None:
     targets = [f"{CORPORA_PIPELINE}:featurize@{name}" for name in names]
-    print(f"features of {', '.join(names)}: dvc repro {' '.join(targets)}", file=sys.stderr, flush=True)
+    said = f"features of {', '.join(names)}: dvc repro {' '.join(targets)}"
+    print(printable(said), file=sys.stderr, flush=True)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "repro", *targets],
