@@ -60,7 +60,7 @@ def test_metrics_agree_with_the_evidence(first_run: tuple[Workspace, str]) -> No
     workspace, _ = first_run
     figures = scores(workspace)
     methods = {"raw", "jec-ssl", "jmml", "one-hot"}
-    assert set(figures) == methods | {"eeg_only", "chance", "settings", "jmml_minus_one-hot"}
+    assert set(figures) == methods | {"eeg_only", "chance", "settings", "shared", "jmml_minus_one-hot"}
     assert figures["chance"] == 0.25
     evidence = pd.read_parquet(workspace.root / "results/evidence.parquet")
     evidence["right"] = evidence["y_pred"] == evidence["y_true"]
