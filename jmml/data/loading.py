@@ -200,7 +200,7 @@ def extract_features(
             corpus.modality,
             config or FeaturesConfig(),
             corpus=corpus.name,
-            cache_dir=None if cache_dir is None else Path(cache_dir).expanduser(),
+            cache_dir=_place(cache_dir),
             workers=workers,
             skip_bad=skip_bad,
             progress=progress,
@@ -216,3 +216,9 @@ def _warn(name: str, skipped: list[str]) -> None:
         warnings.warn(
             f"{name}: {len(skipped)} recordings left out: {'; '.join(skipped[:SHOWN])}{more}", stacklevel=3
         )
+
+
+def _place(cache_dir: Path | str | None) -> Path | str | None:
+    if cache_dir is None or "://" in str(cache_dir):
+        return cache_dir
+    return Path(cache_dir).expanduser()

@@ -16,7 +16,7 @@ from jmml.fingerprint._form import ERRORS, Form, Import, derived_errors, error_c
 ASIDE = ("jmml.data.confounds", "jmml.evaluation.plots", "jmml.fingerprint", "jmml.plugins", "jmml.printable")
 # Libraries that carry, check, write or show values; every other one decides.
 CARRY = frozenset(
-    ("filelock", "joblib", "matplotlib", "mlflow", "psutil", "pyarrow", "pydantic", "pydantic_core", "ray", "rich",
+    ("filelock", "fsspec", "joblib", "matplotlib", "mlflow", "psutil", "pyarrow", "pydantic", "pydantic_core", "ray", "rich",
      "safetensors", "skops", "sqlalchemy", "threadpoolctl", "tqdm", "typing_extensions", "yaml")
 )  # fmt: skip
 DISTRIBUTIONS = {

@@ -15,6 +15,7 @@ from jmml.data.manifest import Manifest
 from jmml.data.table import FeatureTable
 from pipelines.corpora.scan import open_corpus
 from pipelines.stages._main import main, stage_progress
+from pipelines.workspace.environment import feature_cache, features_limit
 from pipelines.workspace.project import Project
 
 
@@ -42,7 +43,8 @@ def features(project: Project, name: str) -> tuple[FeatureTable, list[str]]:
             config.modality,
             project.params.features,
             corpus=name,
-            cache_dir=project.cache_dir,
+            cache_dir=feature_cache(project.cache_dir),
+            cache_limit=features_limit(),
             workers=cpu_count(),
             skip_bad=config.skip_bad,
             progress=progress,

@@ -4,14 +4,20 @@ An entry is found by content alone, so a renamed or moved corpus is not extracte
 or an edited extractor never meets an old entry. Entries are never changed, so there is nothing to
 invalidate; the folder may be deleted at any time. An entry is a single file with its checksum, as there are tens of
 thousands of them and each is small.
+
+The folder may be shared by several users and machines, and be an address that fsspec knows (``s3://bucket/features``).
+:meth:`FeatureCache.prune` bounds it: entries that were not used for longest go.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,18 +43,35 @@ class FeatureCache:
     ``channels, X``, followed by the SHA-256 of those bytes: a damaged file counts as absent.
     """
 
-    def __init__(self, root: Path, modality: Modality, extractor: str) -> None:
+    def __init__(self, root: Path | str, modality: Modality, extractor: str) -> None:
+        self.address = root if isinstance(root, str) and "://" in root else None
         self.root, self.modality, self.extractor = Path(root), modality, extractor
 
     def path(self, content_hash: str) -> Path:
-        """Where the entry of a recording lies, whether it exists or not."""
+        """Where the entry of a recording lies, whether it exists or not; in a folder, not at an address."""
+        return self.root / self._name(content_hash)
+
+    def _name(self, content_hash: str) -> str:
         key = hashlib.sha256(f"{content_hash}\n{self.modality}\n{self.extractor}".encode()).hexdigest()
-        return self.root / key[:2] / key[2:4] / f"{key}.npy"
+        return f"{key[:2]}/{key[2:4]}/{key}.npy"
+
+    def _remote(self, content_hash: str) -> tuple[Any, str]:
+        """File system and place of an entry at an address."""
+        import fsspec
+
+        return fsspec.core.url_to_fs(f"{str(self.address).rstrip('/')}/{self._name(content_hash)}")  # type: ignore[no-any-return]
 
     def get(self, content_hash: str) -> Entry | None:
         """The entry, or None where it is absent or damaged."""
         try:
-            stored = self.path(content_hash).read_bytes()
+            if self.address is not None:
+                system, place = self._remote(content_hash)
+                stored = system.cat_file(place)
+            else:
+                path = self.path(content_hash)
+                stored = path.read_bytes()
+                with suppress(OSError):  # someone else's, or a folder that is read alone
+                    os.utime(path)
         except OSError:
             return None
         body, checksum = stored[:-_CHECKSUM_BYTES], stored[-_CHECKSUM_BYTES:]
@@ -64,13 +87,40 @@ class FeatureCache:
         buffer = io.BytesIO()
         np.save(buffer, np.array((names, entry.X), dtype=kind), allow_pickle=False)
         body = buffer.getvalue()
-        path = self.path(content_hash)
+        stored = body + hashlib.sha256(body).digest()
         try:
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(body + hashlib.sha256(body).digest())
+            if self.address is not None:
+                system, place = self._remote(content_hash)
+                system.makedirs(place.rpartition("/")[0], exist_ok=True)
+                system.pipe_file(place, stored)  # what is cut off counts as absent
+            else:
+                with atomic_path(self.path(content_hash)) as temporary:
+                    temporary.write_bytes(stored)
         except OSError as error:
             raise DataError(
                 f"the feature cache cannot be written: {error.strerror or error}",
-                where=self.root,
+                where=self.address or self.root,
                 fix="free some space or correct the permissions of this folder",
             ) from None
+
+    def prune(self, limit: int) -> int:
+        """Leave at most ``limit`` bytes of entries, of all modalities and extractors; how many went.
+
+        Those that were not used for longest go first. At an address nothing goes: stores have rules for that.
+        """
+        if self.address is not None:
+            return 0
+        found = []
+        for path in self.root.glob("??/??/*.npy"):
+            with suppress(OSError):  # gone since
+                about = path.stat()
+                found.append((about.st_mtime, about.st_size, path))
+        total, gone = sum(size for _, size, _ in found), 0
+        for _, size, path in sorted(found):
+            if total <= limit:
+                break
+            with suppress(OSError):
+                path.unlink()
+                gone += 1
+            total -= size
+        return gone

@@ -94,7 +94,8 @@ def extract_corpus(
     cfg: FeaturesConfig,
     *,
     corpus: str,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
+    cache_limit: int | None = None,
     workers: int = 1,
     skip_bad: bool = False,
     progress: bool | Progress | None = None,
@@ -108,7 +109,8 @@ def extract_corpus(
     modality : which extractor.
     cfg : settings of both extractors, of which one is used.
     corpus : name of the corpus, for the table and for errors.
-    cache_dir : folder of the feature cache, or None for no cache.
+    cache_dir : folder of the feature cache, or an address that fsspec knows; None for no cache.
+    cache_limit : bytes that are left of the cache at the end, if it is a folder; those not used for longest go.
     workers : processes. 1 stays in this process, and so do jobs too small to share.
     skip_bad : leave unreadable recordings out instead of raising.
     progress : True draws a bar on standard error, False none, None where standard error is a terminal; or is called
@@ -141,6 +143,8 @@ def extract_corpus(
         code = code_digest(modality, read, extractors.chosen(modality, settings_of(modality, cfg)))
         cache = FeatureCache(cache_dir, modality, digest([extractor, code], length=64))
     entries, problems = _gather(frame, read, modality, cfg, cache, corpus, workers, progress)
+    if cache is not None and cache_limit is not None:
+        cache.prune(cache_limit)
     if problems and not (skip_bad and entries):
         raise _unusable(problems, len(frame), corpus, offer_skip=bool(entries))
     rows = sorted(entries)
