@@ -187,7 +187,13 @@ class ExtractorSettings(Section):
         return {key: value for key, value in data.items() if key not in _UNSAID or value != _UNSAID[key]}
 
 
-_UNSAID: dict[str, Any] = {"extractor": None, "options": {}, "segments": None, "estimate": "fir"}
+_UNSAID: dict[str, Any] = {
+    "extractor": None,
+    "options": {},
+    "segments": None,
+    "sets": ["standard"],
+    "estimate": "fir",
+}
 
 
 class SegmentsConfig(Section):
@@ -214,7 +220,8 @@ class SpeechFeatureConfig(ExtractorSettings):
 
     ``sample_rate_hz`` is what every recording is resampled to. ``n_mfcc`` counts from coefficient 0. F0 is
     searched between ``f0_min_hz`` and ``f0_max_hz``, in frames of three periods of the lowest. ``segments: null`` gives
-    one row per recording.
+    one row per recording. ``sets`` are which features: ``standard``, and ``voice`` (jitter, shimmer, HNR, formants,
+    loudness, speaking rate).
     """
 
     sample_rate_hz: Annotated[int, Field(ge=8000, le=48000)] = 16000
@@ -225,6 +232,9 @@ class SpeechFeatureConfig(ExtractorSettings):
     f0_min_hz: Annotated[float, Field(ge=30)] = 65.0
     f0_max_hz: Annotated[float, Field(le=1200)] = 500.0
     segments: SegmentsConfig | None = None
+    sets: Annotated[list[Literal["standard", "voice"]], Field(min_length=1), AfterValidator(_distinct)] = (
+        Field(default_factory=lambda: ["standard"])
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> SpeechFeatureConfig:

@@ -16,8 +16,8 @@ from jmml.fingerprint._form import ERRORS, Form, Import, derived_errors, error_c
 ASIDE = ("jmml.data.confounds", "jmml.evaluation.plots", "jmml.fingerprint", "jmml.plugins", "jmml.printable")
 # Libraries that carry, check, write or show values; every other one decides.
 CARRY = frozenset(
-    ("filelock", "fsspec", "joblib", "matplotlib", "mlflow", "psutil", "pyarrow", "pydantic", "pydantic_core", "ray", "rich",
-     "safetensors", "skops", "sqlalchemy", "threadpoolctl", "tqdm", "typing_extensions", "yaml")
+    ("filelock", "fsspec", "joblib", "matplotlib", "mlflow", "psutil", "pyarrow", "pydantic", "pydantic_core", "ray",
+     "rich", "safetensors", "skops", "sqlalchemy", "threadpoolctl", "tqdm", "typing_extensions", "yaml")
 )  # fmt: skip
 DISTRIBUTIONS = {
     "sklearn": "scikit-learn"

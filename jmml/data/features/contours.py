@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import librosa
 import numpy as np
 import scipy.fft
 import scipy.ndimage
@@ -56,7 +55,7 @@ def describe(parts: blocks.Parts, cfg: SpeechFeatureConfig) -> Described:
     total = np.empty(count)
     kept: list[tuple[int, int, np.ndarray]] = []
     for first, size, samples in blocks.frames(parts, whole, hop, before, after, _BLOCK):
-        power = _power(samples[before - n_fft // 2 :], size, hop, cfg)
+        power = power_of(samples[before - n_fft // 2 :], size, hop, cfg)
         total[first : first + size] = power.sum(axis=1, dtype=np.float64)
         if size == count:
             kept = [(first, size, samples)]
@@ -70,7 +69,7 @@ def describe(parts: blocks.Parts, cfg: SpeechFeatureConfig) -> Described:
     last = None
     for first, size, samples in kept or blocks.frames(parts, whole, hop, before, after, _BLOCK):
         if not kept:
-            power = _power(samples[before - n_fft // 2 :], size, hop, cfg)
+            power = power_of(samples[before - n_fft // 2 :], size, hop, cfg)
         power /= reference  # from here on nothing depends on the gain
         found, last = _spectral(power, last, cfg)
         for name, values in found.items():
@@ -111,13 +110,10 @@ def semitones(hertz: np.ndarray | float) -> np.ndarray:
     return np.asarray(12 * np.log2(np.asarray(hertz) / SEMITONE_REFERENCE_HZ))
 
 
-def _power(samples: np.ndarray, count: int, hop: int, cfg: SpeechFeatureConfig) -> np.ndarray:
+def power_of(samples: np.ndarray, count: int, hop: int, cfg: SpeechFeatureConfig) -> np.ndarray:
     """Power spectra (T, bins), float32, of frames that start at 0, hop, 2 hop, ...; librosa.stft's, squared."""
     n_fft = fft_size(cfg)
-    window, used = (
-        _window(n_fft, round(cfg.frame_s * cfg.sample_rate_hz)),
-        len(_frequency(cfg.sample_rate_hz, n_fft)),
-    )
+    window, used = window_of(cfg), len(_frequency(cfg.sample_rate_hz, n_fft))
     frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft)[::hop][:count]
     power = np.empty((count, used), dtype=np.float32)
     for start in range(0, count, _ROWS):
@@ -128,14 +124,20 @@ def _power(samples: np.ndarray, count: int, hop: int, cfg: SpeechFeatureConfig) 
     return power
 
 
+def window_of(cfg: SpeechFeatureConfig) -> np.ndarray:
+    """The Hann window of a frame, in the middle of its transform."""
+    return _window(fft_size(cfg), round(cfg.frame_s * cfg.sample_rate_hz))
+
+
 @lru_cache(maxsize=8)
 def _window(n_fft: int, length: int) -> np.ndarray:
-    return np.asarray(librosa.util.pad_center(scipy.signal.get_window("hann", length), size=n_fft))
+    left = (n_fft - length) // 2
+    return np.pad(scipy.signal.get_window("hann", length), (left, n_fft - length - left))
 
 
 @lru_cache(maxsize=8)
 def _frequency(rate: int, n_fft: int) -> np.ndarray:
-    frequency = librosa.fft_frequencies(sr=rate, n_fft=n_fft)
+    frequency = np.fft.rfftfreq(n_fft, 1 / rate)
     return np.asarray(frequency[frequency <= spectrum.USED_SHARE * rate / 2])
 
 

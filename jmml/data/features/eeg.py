@@ -258,7 +258,9 @@ def flat_windows(X: np.ndarray, channels: Sequence[str], cfg: EEGFeatureConfig) 
 
 def _flat_text(flat: np.ndarray, window_s: float, channels: Sequence[str], where: object) -> str:
     channel, window = (int(i) for i in np.argwhere(flat)[0])
-    others = [name for name, any_flat in zip(channels, flat.any(axis=1), strict=True) if any_flat][1:]
+    others = [name for name, any_flat in zip(channels, flat.any(axis=1).tolist(), strict=True) if any_flat][
+        1:
+    ]
     return (
         f"{where}: channel '{channels[channel]}' is flat from {window * window_s:g} to {(window + 1) * window_s:g} s"
         + (f" (flat too: {', '.join(others)})" if others else "")

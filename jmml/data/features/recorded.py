@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soxr
 
 from jmml.data.features.audio import Summary, check_channels, check_summary, mono, spread
 from jmml.data.features.sound import opened
@@ -47,8 +48,6 @@ class Resampled:
     sample_rate_hz: int
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        import soxr
-
         before, after, loud = Summary(), Summary(), 0.0
         with opened(self.recorded.path, where=self.recorded.where) as sound:
             rate = sound.sample_rate_hz
@@ -64,11 +63,21 @@ class Resampled:
                 yield part
         if stream is not None:
             part = stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
-            # As librosa has it: a length that is no whole number is rounded up.
-            wanted = int(np.ceil(before.count * self.sample_rate_hz / rate)) - after.count
-            part = np.pad(part[: max(wanted, 0)], (0, max(wanted - len(part), 0)))
+            part = _cut(part, before.count, rate, self.sample_rate_hz, after.count)
             after.add(part)
             yield part
         check_channels(before.high - before.low, loud, where=self.recorded.where)
         check_summary(before, rate, where=self.recorded.where)
         check_summary(after, self.sample_rate_hz, where=self.recorded.where)
+
+
+def resampled(signal: np.ndarray, sample_rate_hz: float, target_hz: int) -> np.ndarray:
+    """``signal`` (n,), float32 or float64, at another sample rate (soxr, high quality); what librosa.resample gives."""
+    found = soxr.resample(signal, sample_rate_hz, target_hz, quality="soxr_hq")
+    return _cut(np.asarray(found), len(signal), sample_rate_hz, target_hz, 0)
+
+
+def _cut(part: np.ndarray, samples: int, sample_rate_hz: float, target_hz: int, done: int) -> np.ndarray:
+    """The end of a resampled signal, so that with what is ``done`` it is as long as it should be, rounded up."""
+    wanted = max(int(np.ceil(samples * float(target_hz) / sample_rate_hz)) - done, 0)
+    return np.pad(part[:wanted], (0, wanted - len(part[:wanted])))

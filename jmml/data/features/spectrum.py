@@ -16,7 +16,6 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-import librosa
 import numpy as np
 
 from jmml.errors import ConfigError
@@ -45,7 +44,7 @@ SHAPE_UNITS = {
 def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     """Mel filters (n_mels, bins) up to 95 % of half the rate; :class:`ConfigError` for too many."""
     f_max = USED_SHARE * rate / 2
-    edges = librosa.mel_frequencies(n_mels + 2, fmax=f_max)
+    edges = _mel_edges(n_mels + 2, f_max)
     if (edges[2:] - edges[:-2]).min() < rate / n_fft:  # a band might fall between two bins and stay empty
         raise ConfigError(
             [
@@ -53,8 +52,25 @@ def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
                 "frame_s resolves; use fewer bands or longer frames"
             ]
         )
-    # norm=None keeps the peak of each filter at 1; with Slaney's norm, levels depend on the band's width.
-    return np.asarray(librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, fmax=f_max, norm=None))
+    # Peaks of 1: with Slaney's norm, levels would depend on the width of the band.
+    ramps = edges[:, None] - np.fft.rfftfreq(n_fft, 1 / rate)
+    widths = np.diff(edges)
+    filters = np.zeros((n_mels, n_fft // 2 + 1), dtype=np.float32)
+    for i in range(n_mels):
+        filters[i] = np.maximum(0, np.minimum(-ramps[i] / widths[i], ramps[i + 2] / widths[i + 1]))
+    return filters
+
+
+def _mel_edges(count: int, f_max: float) -> np.ndarray:
+    """Frequencies equally far apart on Slaney's scale, linear below 1 kHz and logarithmic above; librosa's."""
+    step, corner = 200.0 / 3, 1000.0
+    log_step, corner_mel = np.log(6.4) / 27.0, corner / step
+    top = f_max / step if f_max < corner else corner_mel + np.log(f_max / corner) / log_step
+    mels = np.linspace(0.0, top, count)
+    high = mels >= corner_mel
+    edges = step * mels
+    edges[high] = corner * np.exp(log_step * (mels[high] - corner_mel))
+    return np.asarray(edges)
 
 
 def spectral_shape(power: np.ndarray, frequency: np.ndarray, rate: int) -> dict[str, np.ndarray]:

@@ -29,13 +29,13 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
-import librosa
 import numpy as np
 
 from jmml.config import SpeechFeatureConfig, digest
-from jmml.data.features import contours, functionals, spectrum
+from jmml.data.features import contours, functionals, spectrum, voice
 from jmml.data.features.audio import check_audio
 from jmml.data.features.blocks import Parts, segmented
+from jmml.data.features.recorded import resampled
 from jmml.errors import RecordingError
 
 VERSION = 2
@@ -98,6 +98,13 @@ def _families_of(n_mels: int, n_mfcc: int, contrasts: int) -> dict[str, _Family]
 
 
 def _described(cfg: SpeechFeatureConfig) -> Iterator[tuple[str, str]]:
+    if "standard" in cfg.sets:
+        yield from _standard(cfg)
+    if "voice" in cfg.sets:
+        yield from voice.UNITS.items()
+
+
+def _standard(cfg: SpeechFeatureConfig) -> Iterator[tuple[str, str]]:
     for family in _families(cfg).values():
         for contour in family.contours:
             for functional in family.functionals:
@@ -178,8 +185,27 @@ def rows_of(parts: Parts, cfg: SpeechFeatureConfig, *, where: object = "recordin
 
 
 def from_parts(parts: Parts, cfg: SpeechFeatureConfig) -> np.ndarray:
-    """Features (D,) of a usable signal at ``cfg.sample_rate_hz`` that is read in parts, of any length."""
+    """Features (D,) of a usable signal at ``cfg.sample_rate_hz`` that is read in parts, of any length.
+
+    Raises
+    ------
+    RecordingError : the set ``voice`` is asked of more than ten minutes.
+    """
     found = contours.describe(parts, cfg)
+    values = [_standard_values(found, cfg)] if "standard" in cfg.sets else []
+    if "voice" in cfg.sets:
+        seconds = found.masks["all"].size * contours.hop_of(cfg) / cfg.sample_rate_hz
+        if seconds > voice.MAX_S:
+            raise RecordingError(
+                f"lasts {seconds:.0f} s",
+                expected=f"at most {voice.MAX_S:g} s for the features of the voice",
+                fix="set features.speech.segments in params.yaml",
+            )
+        values.append(voice.extract(np.concatenate(list(parts)), found, cfg))
+    return np.concatenate(values).astype(np.float32)
+
+
+def _standard_values(found: contours.Described, cfg: SpeechFeatureConfig) -> np.ndarray:
     times = np.arange(found.masks["all"].size) * contours.hop_of(cfg) / cfg.sample_rate_hz
     families = _families(cfg)
     values: dict[str, np.ndarray] = {}
@@ -193,7 +219,7 @@ def from_parts(parts: Parts, cfg: SpeechFeatureConfig) -> np.ndarray:
         else:
             values |= {name: _without_frames(name, families[name], cfg) for name in group.names}
     scalars = np.array([found.scalars[name] for name in _SCALARS])
-    return np.concatenate([*(values[name].ravel() for name in families), scalars]).astype(np.float32)
+    return np.concatenate([*(values[name].ravel() for name in families), scalars])
 
 
 class _Together(NamedTuple):
@@ -243,9 +269,7 @@ def prepared(
     mono = mono.mean(axis=0) if mono.ndim == 2 else mono
     check_audio(mono, sample_rate_hz, where=where)
     if sample_rate_hz != cfg.sample_rate_hz:
-        mono = librosa.resample(
-            mono, orig_sr=sample_rate_hz, target_sr=cfg.sample_rate_hz, res_type="soxr_hq"
-        )
+        mono = resampled(mono, sample_rate_hz, cfg.sample_rate_hz)
         check_audio(mono, cfg.sample_rate_hz, where=where)  # nothing may be left below the new band limit
     return mono
 

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import librosa
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +30,13 @@ def segments(**values: Any) -> SpeechFeatureConfig:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded, "_BLOCK", 5000)
     monkeypatch.setattr(recorded, "LONG_S", 1.0)
+
+
+@pytest.mark.parametrize("rate", [44100, 24000, 11025, 12345.0])
+def test_resampled_as_librosa_does(rate: float) -> None:
+    signal = vowels(5, seconds=0.5)[0]
+    expected = librosa.resample(signal, orig_sr=rate, target_sr=16000, res_type="soxr_hq")
+    np.testing.assert_array_equal(recorded.resampled(signal, rate, 16000), expected)
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 11025])
