@@ -215,6 +215,9 @@ class SegmentsConfig(Section):
         return self
 
 
+SpeechSet = Literal["standard", "voice"]
+
+
 class SpeechFeatureConfig(ExtractorSettings):
     """Settings of the speech extractor; lengths in seconds, frequencies in Hz.
 
@@ -232,9 +235,7 @@ class SpeechFeatureConfig(ExtractorSettings):
     f0_min_hz: Annotated[float, Field(ge=30)] = 65.0
     f0_max_hz: Annotated[float, Field(le=1200)] = 500.0
     segments: SegmentsConfig | None = None
-    sets: Annotated[list[Literal["standard", "voice"]], Field(min_length=1), AfterValidator(_distinct)] = (
-        Field(default_factory=lambda: ["standard"])
-    )
+    sets: Annotated[list[SpeechSet], Field(min_length=1), AfterValidator(_distinct)] = ["standard"]
 
     @model_validator(mode="after")
     def _in_order(self) -> SpeechFeatureConfig:
