@@ -11,9 +11,9 @@ import numpy as np
 from jmml.config import FeaturesConfig, SpeechFeatureConfig, validate
 from jmml.data.corpora import Recording
 from jmml.data.features.audio import load_audio
+from jmml.data.features.blocks import Recorded, is_long
 from jmml.data.features.extract import described, extract_one, same_digests
 from jmml.data.features.normalise import Enrolment
-from jmml.data.features.recorded import Recorded, is_long
 from jmml.data.features.sound import opened
 from jmml.data.labels import MEANINGS
 from jmml.errors import ModelError, RecordingError

@@ -12,7 +12,7 @@ import numpy as np
 from jmml.config import Modality
 from jmml.data.corpora._base import FileCorpus, ManifestRow, Recording, Remark, field_of
 from jmml.data.features.audio import load_audio
-from jmml.data.features.recorded import Recorded, is_long
+from jmml.data.features.blocks import Recorded, is_long
 from jmml.data.features.sound import opened
 from jmml.data.listing.naming import Naming
 from jmml.errors import RecordingError

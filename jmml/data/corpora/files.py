@@ -18,7 +18,7 @@ from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import measure_audio
 from jmml.data.eeg_files.reading import EEG, inspect_eeg, read_eeg
 from jmml.data.features.audio import AUDIO, check_audio, load_audio
-from jmml.data.features.recorded import Recorded, is_long
+from jmml.data.features.blocks import Recorded, is_long
 from jmml.data.listing.recordings import FILE, Recordings, describe
 from jmml.data.manifest import CONTEXT_COLUMNS
 from jmml.errors import CorpusError, DataError, RecordingError

@@ -24,8 +24,8 @@ from tqdm import tqdm
 from jmml.config import FeaturesConfig, Modality, digest
 from jmml.data.features import eeg, extractors, speech
 from jmml.data.features.audio import load_audio
+from jmml.data.features.blocks import Recorded
 from jmml.data.features.cache import Entry, FeatureCache
-from jmml.data.features.recorded import Recorded
 from jmml.data.table import CONTEXT_COLUMNS, INDEX_COLUMNS, FeatureTable
 from jmml.errors import CorpusError, DataError, RecordingError
 from jmml.fingerprint import fingerprint, source_of

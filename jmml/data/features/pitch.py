@@ -10,8 +10,8 @@ every half by a cosine transform of the power spectrum, and in between, where a 
 to float32, as half samples are twice as many as the band limit asks for.
 
 Chosen over librosa's trackers by measurement (``benchmarks/pitch.py``: vowels of known F0, 20-40 dB above noise):
-median error 0.01 semitone and 0.8 % voicing errors, against 0.08 and 5.3 % of pyin at 60 times the time, and
-0.13 and 4.3 % of a coarser pyin at 6 times; yin is as fast and makes no voicing decision.
+median error 0.01 semitone and 0.8 % voicing errors, against 0.08 and 5.3 % of pyin at 80 times the time, and
+0.13 and 4.3 % of a coarser pyin at 6 times; yin takes 3 times and makes no voicing decision.
 
 Reference
 ---------

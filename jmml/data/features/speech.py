@@ -34,8 +34,7 @@ import numpy as np
 from jmml.config import SpeechFeatureConfig, digest
 from jmml.data.features import contours, functionals, spectrum, voice
 from jmml.data.features.audio import check_audio
-from jmml.data.features.blocks import Parts, segmented
-from jmml.data.features.recorded import resampled
+from jmml.data.features.blocks import Parts, resampled, segmented
 from jmml.errors import RecordingError
 
 VERSION = 2

@@ -32,7 +32,7 @@ import scipy.signal
 
 from jmml.config import SpeechFeatureConfig
 from jmml.data.features import contours, spectrum
-from jmml.data.features.recorded import resampled
+from jmml.data.features.blocks import resampled
 
 FORMANT_RATE_HZ, FORMANT_FRAME_S, FORMANT_ORDER = 11000, 0.025, 10
 WIDEST_HZ = 600.0

@@ -13,9 +13,9 @@ import soundfile as sf
 from jmml.config import FeaturesConfig, SegmentsConfig, SpeechFeatureConfig, validate
 from jmml.data.corpora import SpeechCorpus, get_corpus
 from jmml.data.corpora._base import Recording
-from jmml.data.features import blocks, extract, recorded, speech
+from jmml.data.features import blocks, extract, speech
 from jmml.data.features.audio import load_audio
-from jmml.data.features.recorded import Recorded
+from jmml.data.features.blocks import Recorded
 from jmml.errors import ConfigError, RecordingError
 from tests.jmml.data.features.signals import noise, sine, vowels
 
@@ -28,15 +28,15 @@ def segments(**values: Any) -> SpeechFeatureConfig:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorded, "_BLOCK", 5000)
-    monkeypatch.setattr(recorded, "LONG_S", 1.0)
+    monkeypatch.setattr(blocks, "_BLOCK", 5000)
+    monkeypatch.setattr(blocks, "LONG_S", 1.0)
 
 
 @pytest.mark.parametrize("rate", [44100, 24000, 11025, 12345.0])
 def test_resampled_as_librosa_does(rate: float) -> None:
     signal = vowels(5, seconds=0.5)[0]
     expected = librosa.resample(signal, orig_sr=rate, target_sr=16000, res_type="soxr_hq")
-    np.testing.assert_array_equal(recorded.resampled(signal, rate, 16000), expected)
+    np.testing.assert_array_equal(blocks.resampled(signal, rate, 16000), expected)
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 11025])
