@@ -81,7 +81,7 @@ def with_pyin(signal: Signal) -> np.ndarray:
 
 
 def fbank(signal: Signal) -> int:
-    import kaldi_native_fbank as knf
+    knf = importlib.import_module("kaldi_native_fbank")
 
     options = knf.FbankOptions()
     options.mel_opts.num_bins = 80
@@ -92,7 +92,7 @@ def fbank(signal: Signal) -> int:
 
 
 def smile() -> Callable[[Signal], Any]:
-    import opensmile
+    opensmile = importlib.import_module("opensmile")
 
     extractor = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
     return lambda signal: extractor.process_signal(signal[2], RATE)

@@ -44,6 +44,7 @@ FLAT_V = 1e-10  # standard deviation; the noise of an amplifier is a thousand ti
 HIGHEST_EDGE = 0.9
 # The power of a window without a signal; 1e-6 uV is a millionth of what an amplifier adds.
 FLOOR_UV2 = 1e-12
+CALLER = 2  # level of the stack that a warning is of
 
 
 class FlatChannelWarning(UserWarning):
@@ -115,9 +116,8 @@ def extract(
 
     flat = windows(volts).std(axis=2) < FLAT_V
     if flat.any():
-        warnings.warn(
-            _flat_text(flat, length / sample_rate_hz, channels, where), FlatChannelWarning, stacklevel=2
-        )
+        told = _flat_text(flat, length / sample_rate_hz, channels, where)
+        warnings.warn(told, FlatChannelWarning, stacklevel=CALLER)
     bands = _bands(cfg)
     if cfg.estimate == "stft":
         powers = list(
@@ -258,9 +258,7 @@ def flat_windows(X: np.ndarray, channels: Sequence[str], cfg: EEGFeatureConfig) 
 
 def _flat_text(flat: np.ndarray, window_s: float, channels: Sequence[str], where: object) -> str:
     channel, window = (int(i) for i in np.argwhere(flat)[0])
-    others = [name for name, any_flat in zip(channels, flat.any(axis=1).tolist(), strict=True) if any_flat][
-        1:
-    ]
+    others = [channels[int(row)] for row in np.flatnonzero(flat.any(axis=1))][1:]
     return (
         f"{where}: channel '{channels[channel]}' is flat from {window * window_s:g} to {(window + 1) * window_s:g} s"
         + (f" (flat too: {', '.join(others)})" if others else "")

@@ -172,12 +172,11 @@ def extract_corpus(
         and (flat := eeg.flat_windows(table.X, channels, cfg.eeg))
     ):
         shown = ", ".join(f"{name} in {count} of {len(table)}" for name, count in flat.items())
-        warnings.warn(
+        told = (
             f"{corpus}: channels are flat in windows, and their power there is put at the floor: {shown}. "
-            "Interpolate or drop them",
-            eeg.FlatChannelWarning,
-            stacklevel=2,
+            "Interpolate or drop them"
         )
+        warnings.warn(told, eeg.FlatChannelWarning, stacklevel=eeg.CALLER)
     return table, problems
 
 
