@@ -167,7 +167,7 @@ class _Unpacked:
         # In small pieces: zlib copies what it has not used of a piece at every call.
         while (piece := self._unpack.unconsumed_tail) or len(self._packed):
             if not piece:
-                piece, self._packed = self._packed[:_PIECE], self._packed[_PIECE:]
+                piece, self._packed = bytes(self._packed[:_PIECE]), self._packed[_PIECE:]
             if more := self._unpack.decompress(piece, _STEP):
                 self._unpacked += len(more)
                 if self._unpacked > self._limit:
