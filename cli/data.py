@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from cli import versions
 from cli.listing import Columns, Pattern, pairs
 from cli.output import JsonFlag, print_json, print_table, say
 from jmml.errors import ProjectError
 
-app = typer.Typer(help="Corpora: add, list, show, verify; layouts that are read.", no_args_is_help=True)
+app = typer.Typer(
+    help="Corpora: add, list, show, verify, versions; layouts that are read.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -330,3 +333,14 @@ def utterance(
 
     line = write_utterance(Project.find(), path, emotion=emotion, speaker_seed=speaker_seed, force=force)
     say(line)
+
+
+for command in (
+    versions.update,
+    versions.remove,
+    versions.history,
+    versions.checkout,
+    versions.diff,
+    versions.withdraw,
+):
+    app.command()(command)

@@ -33,6 +33,15 @@ AcceptConfound = Annotated[
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Go on although definition, data or code changed.")
 ]
+DataRev = Annotated[
+    str | None,
+    typer.Option(
+        "--data-rev",
+        metavar="REV",
+        help="Read the corpora as they were at this git revision or tag; the work tree stays as it is.",
+        show_default=False,
+    ),
+]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for its end.")]
 Once = Annotated[bool, typer.Option("--once", help="Print what there is now and stop.")]
 Interval = Annotated[float, typer.Option("--interval", min=0.2, max=3600, help="Seconds between two looks.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.definitions import DryRunFlag, print_dry_run
-from cli.driving import AcceptChanges, AcceptConfound, Address, Wait, option, repeated, whole
+from cli.driving import AcceptChanges, AcceptConfound, Address, DataRev, Wait, option, repeated, whole
 from cli.driving import submit as submit_to_cluster
 from cli.output import JsonFlag, print_json, say
 from cli.study.arguments import Name, Settings, Submit, Workers, definitions, found
@@ -27,6 +27,7 @@ def run(
         ),
     ] = "quick",
     settings: Settings = None,
+    data_rev: DataRev = None,
     address: Address = None,
     submit: Submit = False,
     dry_run: DryRunFlag = False,
@@ -59,11 +60,13 @@ def run(
 
       $ jmml study run corpora --address 10.0.0.5:6379 --submit
     """
-    from pipelines.study.define.reading import load_definition
+    from pipelines.study.define.reading import at_revision, load_definition
     from pipelines.workspace.project import Project
 
     project = Project.find()
     loaded = load_definition(definition, overrides=settings or [], base=project.params.method)
+    if data_rev is not None:
+        loaded = at_revision(loaded, data_rev)
     if dry_run:
         from pipelines.study.run.dry_run import would_run
 
@@ -77,7 +80,8 @@ def run(
 
         planned = plan(project, loaded)  # what is wrong is said here, not in the job
         refuse_confounds(planned, accepted=accept_confound)
-        words = ["run", whole(definition), *repeated(settings), *option("--workers", workers)]
+        words = ["run", whole(definition), *repeated(settings), *option("--data-rev", data_rev)]
+        words += option("--workers", workers)
         words += [*option("--recompute", recompute), *option("--again", again)]
         _submit([*words, *option("--accept-confound", accept_confound)], loaded.name, address, json)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.definitions import DryRunFlag, print_dry_run
-from cli.driving import AcceptChanges, Address, Wait, option, repeated, whole
+from cli.driving import AcceptChanges, Address, DataRev, Wait, option, repeated, whole
 from cli.driving import submit as submit_to_cluster
 from cli.output import JsonFlag, print_json, print_table, say
 from cli.sweep.arguments import Name, Settings, Submit, definitions, found, free
@@ -35,6 +35,7 @@ def run(
     settings: Settings = None,
     name: NewName = None,
     team: Team = None,
+    data_rev: DataRev = None,
     address: Address = None,
     submit: Submit = False,
     dry_run: DryRunFlag = False,
@@ -50,14 +51,18 @@ def run(
 
       $ jmml sweep run quick -s trials=20 -s stage2.k=2,3,4 --name wider
 
+      $ jmml sweep run quick --data-rev v1.2 --name before
+
       $ jmml sweep run my_sweep.yaml --address 10.0.0.5:6379 --submit
     """
+    from pipelines.definitions.revisions import data_rev as at_revision
     from pipelines.sweep.definition.reading import load_definition
     from pipelines.sweep.execute.naming import unused
     from pipelines.workspace.project import Project
 
     project = Project.find()
-    loaded = load_definition(definition, overrides=settings or [], name=name, project=project)
+    settings = [*at_revision(data_rev), *(settings or [])]
+    loaded = load_definition(definition, overrides=settings, name=name, project=project)
     if dry_run:
         from pipelines.sweep.show.dry_run import would_run
 

@@ -36,6 +36,7 @@ from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 from pipelines.workspace.settings_file import with_corpus
+from pipelines.workspace.withdrawn import refuse_withdrawn
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MOST = 12  # features that are listed
@@ -161,6 +162,7 @@ def add(
         placeless = _placeless(corpus, manifest)
         if placeless:
             entry = entry.model_copy(update={"unmapped": "drop"})
+        refuse_withdrawn(project, name, manifest.frame["id"], manifest.frame["content_hash"])
         with_corpus(project.params_path, name, entry, use=use)  # fails now, if it will
         if use:
             space = project.params.task.label_space

@@ -1,4 +1,4 @@
-"""DVC's record of a corpus: tracking it, the hash it keeps, the listing behind that hash. Nothing else asks DVC.
+"""DVC's record of a corpus: tracking it, its hash, the listing behind that, its cache. Nothing else asks DVC.
 
 All that jmml uses of DVC beyond its public interfaces stands here. It may change with any release, hence the upper
 bound in ``pyproject.toml`` and the contract in ``tests/pipelines/corpora/test_dvc_record.py``. The public ways that
@@ -12,6 +12,11 @@ were tried with DVC 3.67:
     the listing of a folder, and takes a folder without DVC for one; `dvc data status --json` trusts modification times.
 ``Output.use_cache``, ``Stage.dump``
     No option of `dvc add` tracks a folder by its hash alone, as ``cache: false`` does for an output of a stage.
+``Repo.cache``, ``Repo.cloud``, ``HashInfo``
+    ``dvc.api`` and ``Repo.fetch(revs=)`` read the settings of the revision, so that a revision older than the remote
+    cannot be fetched; neither says what is on this disk. Which file of the cache holds a hash is said nowhere else.
+``Repo.checkout``, ``Repo.remove``
+    As ``Repo.add``. On a file that is missing `dvc checkout` removes the whole folder: everything is fetched before.
 ``scmrepo.exceptions.SCMError``
     What ``Repo`` raises where there is no git; it is not a ``DvcException``.
 """
@@ -20,20 +25,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc.exceptions import DvcException, OutputNotFoundError
 from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.tree import Tree
 from scmrepo.exceptions import SCMError
 
 from jmml.errors import DataError, JMMLError, ProjectError
+from pipelines.workspace.pointer import Pointer, pointer_path
 from pipelines.workspace.project import Project
 
 LONGEST = 300  # characters of what others have to say
+FOLDER = ".dir"  # with which DVC's hash of a folder ends
 
 
 @contextmanager
@@ -55,7 +63,7 @@ def errors_reported() -> Iterator[None]:
 
 
 def track(project: Project, target: Path, *, keep: bool = True) -> str:
-    """``dvc add``; the hash that DVC gives the data.
+    """``dvc add``, and the data accepted in the pointer; the hash that DVC gives them.
 
     With ``keep`` False no file is put into DVC's cache: changes are seen, and nothing can be restored.
     """
@@ -65,7 +73,10 @@ def track(project: Project, target: Path, *, keep: bool = True) -> str:
         if not keep:
             stage.outs[0].use_cache = False
             stage.dump()
-        return str(stage.outs[0].hash_info.value)
+    pointer = Pointer.read(pointer_path(target))
+    assert pointer is not None
+    pointer.as_accepted().write(pointer_path(target))
+    return pointer.md5
 
 
 class DvcRecord:
@@ -86,9 +97,26 @@ class DvcRecord:
         out = self._output(path)
         return None if out is None or not out.hash_info else str(out.hash_info.value)
 
+    def hash_now(self, path: Path) -> str | None:
+        """The hash of the files as they are, from DVC's memory of those that have not changed since; None without files
+        or where it was never tracked."""
+        out = self._output(path)
+        return None if out is None or not path.exists() else str(out.get_hash().value)
+
     def files(self, folder: Path) -> list[Path]:
         """The files below ``folder`` that DVC would track, sorted."""
         return sorted(Path(file) for file in self._repo.dvcignore.find(self._repo.fs, str(folder)))
+
+    def hashes_below(self, path: Path) -> dict[str, str]:
+        """MD5 of every file that DVC would track, from its bytes, by its place; of a single file, by ``""``."""
+        files = (
+            {"": path} if path.is_file() else {f.relative_to(path).as_posix(): f for f in self.files(path)}
+        )
+        return {place: _md5(file) for place, file in files.items()}
+
+    def listing(self, md5: str) -> dict[str, str] | None:
+        """MD5 of each file of a folder that was recorded; see :meth:`DvcCache.listing`."""
+        return DvcCache(self._repo).listing(md5)
 
     def changes(self, folder: Path, new: Mapping[str, str]) -> list[str]:
         """Which files differ from the recorded folder, as far as DVC's cache still holds its listing.
@@ -116,7 +144,115 @@ class DvcRecord:
             return None
 
 
+class DvcCache:
+    """DVC's cache on this disk, which holds every file by its MD5, and the remotes from which it is filled."""
+
+    def __init__(self, repo: Repo) -> None:
+        self._repo = repo
+
+    @classmethod
+    @contextmanager
+    def of(cls, project: Project) -> Iterator[DvcCache]:
+        """The cache of a project, failures reported as one line."""
+        with errors_reported(), Repo(str(project.root)) as repo:
+            repo.scm_context.quiet = True
+            yield cls(repo)
+
+    def path(self, md5: str) -> Path:
+        """Where the file of a hash lies, whether it is there or not."""
+        return Path(self._repo.cache.local.oid_to_path(md5))
+
+    def holds(self, md5: str) -> bool:
+        return self.path(md5).is_file()
+
+    def listing(self, md5: str) -> dict[str, str] | None:
+        """MD5 of each file of a folder, by its path below it; of a single file, by ``""``. None if it is not here.
+
+        Raises
+        ------
+        DataError : the listing is damaged, or leads out of its folder.
+        """
+        if not md5.endswith(FOLDER):
+            return {"": md5}
+        path = self.path(md5)
+        try:
+            text = path.read_bytes()
+            found = {str(item["relpath"]): str(item["md5"]) for item in json.loads(text)}
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            raise DataError(
+                "is not a listing of DVC", where=path, fix="remove it, then `dvc fetch`"
+            ) from None
+        for name in found:
+            pure = PurePosixPath(name)
+            if pure.is_absolute() or ".." in pure.parts or name in ("", "."):
+                raise DataError(f"lists '{name}', which leaves its folder", where=path)
+        return found
+
+    def missing(self, md5: str) -> list[str]:
+        """Hashes that are not here of those behind ``md5``: its own listing, or files that it lists."""
+        listed = self.listing(md5)
+        if listed is None:
+            return [md5]
+        return sorted({one for one in listed.values() if not self.holds(one)})
+
+    def bring(self, md5: str, *, what: str) -> dict[str, str]:
+        """Fetch what is missing of ``md5`` from the remote; its listing.
+
+        Raises
+        ------
+        DataError : some of it is neither here nor there.
+        ProjectError : DVC fails, or there is no remote.
+        """
+        missing: list[str] = []
+        for _ in range(2):  # the listing first, then what it lists
+            if not (missing := self.missing(md5)):
+                break
+            try:
+                self._repo.cloud.pull([HashInfo("md5", one) for one in missing])
+            except DvcException as error:
+                raise DataError(
+                    f"{len(missing)} of its files are not in DVC's cache on this disk, and from the remote: {error}",
+                    where=what,
+                    fix="`dvc push` where they are, or set a remote with `dvc remote add --default NAME ADDRESS`",
+                ) from error
+        missing = self.missing(md5)
+        listed = self.listing(md5)
+        if listed is None or missing:
+            raise DataError(
+                f"{len(missing)} of its files are neither in DVC's cache on this disk nor in the remote",
+                where=what,
+                fix="`dvc push` where they are; files that were linked and withdrawn ones are in no cache",
+            )
+        return listed
+
+    def checkout(self, pointer: Path) -> None:
+        """Make the folder of a pointer what the pointer says; whatever else is in it is removed."""
+        self._repo.checkout([str(pointer)], force=True)
+
+    def untrack(self, pointer: Path) -> None:
+        """Remove a pointer and its line in ``.gitignore``; the data stay."""
+        self._repo.remove(str(pointer))
+
+    def forget(self, hashes: Iterable[str]) -> list[str]:
+        """Remove files from the cache on this disk; those that were there."""
+        gone = []
+        for md5 in hashes:
+            path = self.path(md5)
+            if path.is_file():
+                path.chmod(0o644)
+                path.unlink()
+                gone.append(md5)
+        return gone
+
+
 def hash_of_folder(files: Mapping[str, str]) -> str:
     """DVC's hash of a folder with these files, path below it -> MD5: that of the listing that its cache keeps."""
     listing = [{"md5": md5, "relpath": path} for path, md5 in sorted(files.items())]
     return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

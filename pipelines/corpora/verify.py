@@ -59,7 +59,8 @@ class VerifyReport:
                 f"{len(changed)} of {many(len(self.checks), 'corpus', 'corpora')} "
                 f"{'differs' if len(changed) == 1 else 'differ'} from what was recorded "
                 f"({named})",
-                fix="restore them with `dvc checkout`, or record them as they are with `dvc commit`",
+                fix="restore them with `dvc checkout`; what was added is checked and recorded as it is with `jmml data "
+                "update NAME`",
             )
 
     def _changed(self) -> list[CorpusCheck]:

@@ -30,6 +30,7 @@ from jmml.evaluation.statistics import MIN_SPEAKERS
 from jmml.evaluation.wording import NO_INTERVAL, speakers
 from jmml.files import sha256_file
 from jmml.plugins import Registry
+from pipelines.workspace.withdrawn import Withdrawal
 
 EVIDENCE_DIGEST = "jmml.evidence_digest"
 MODEL_DIGEST = "jmml.model_digest"
@@ -62,6 +63,7 @@ class Candidate:
     ----------
     folder : local copy of the run's ``evidence/`` artifacts; it may lack any file, or not exist.
     model : local copy of the recogniser of the version to promote; it may lack any file, or not exist.
+    withdrawn : who has withdrawn, of any corpus (:mod:`pipelines.workspace.withdrawn`).
     """
 
     status: str
@@ -69,6 +71,7 @@ class Candidate:
     metrics: Mapping[str, float]
     folder: Path
     model: Path
+    withdrawn: tuple[Withdrawal, ...] = ()
 
     @property
     def evidence_path(self) -> Path:
@@ -246,6 +249,28 @@ def control_present(candidate: Candidate) -> Verdict:
     return Verdict(name, True, f"measured: one-hot {control:.4f}, JMML {gain:+.4f} to it{note}")
 
 
+def nobody_withdrawn(candidate: Candidate) -> Verdict:
+    """Nothing in the model was fitted on a person who has withdrawn since."""
+    name, card = "nobody withdrawn", candidate.card
+    if isinstance(card, str):
+        return Verdict(name, False, card)
+    try:
+        certificate = Certificate.from_json(
+            json.dumps(card.get("certificate")), where="certificate of the model"
+        )
+    except ProtocolError as error:
+        return Verdict(name, False, f"{error.where}: {error.what}")
+    fitted = [entry for entry in certificate.entries if entry.role == "fit"]
+    seen = {(entry.modality, group) for entry in fitted for group in entry.groups}
+    for gone in candidate.withdrawn:
+        # A model that does not say which corpus it is of may be of this one.
+        of_corpus = card["context"].get(f"{gone.modality}_corpus", gone.corpus) == gone.corpus
+        if of_corpus and (gone.modality, gone.person) in seen:
+            when = f"withdrew on {gone.time[:10]}"
+            return Verdict(name, False, f"it was trained on {gone.person} of {gone.corpus}, who {when}")
+    return Verdict(name, True, f"{len(candidate.withdrawn)} withdrawals, none of whom it was trained on")
+
+
 def lineage_recorded(candidate: Candidate) -> Verdict:
     """Code, settings and split of the run are known."""
     name = "lineage recorded"
@@ -271,6 +296,7 @@ for _gate in (
     metrics_recomputable,
     control_present,
     lineage_recorded,
+    nobody_withdrawn,
 ):
     GATES.register(_gate.__name__.replace("_", "-"), _gate)
 

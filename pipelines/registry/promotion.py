@@ -48,6 +48,7 @@ from pipelines.tracking.store_errors import reported
 from pipelines.tracking.tracker import MODEL_NAME, Tracker
 from pipelines.workspace.project import Project
 from pipelines.workspace.values import redacted
+from pipelines.workspace.withdrawn import withdrawals
 
 ADDRESS = re.compile(rf"models:/{MODEL_NAME}(?:@(?P<alias>[\w-]+)|/(?P<number>\d+))")
 
@@ -162,7 +163,7 @@ def rollback(project: Project) -> Promotion:
 
     Raises
     ------
-    RegistryError : there was no champion before the present one.
+    RegistryError : there was no champion before the present one, or somebody it was trained on has withdrawn.
     """
     tracker = Tracker.connect(project)
     champion = aliases(tracker).get(CHAMPION)
@@ -178,6 +179,7 @@ def rollback(project: Project) -> Promotion:
     if not line:
         raise RegistryError(f"there was no champion before version {champion}", fix="see `jmml model list`")
     target = find(tracker, line[-1])
+    _refuse_withdrawn(tracker, target)
     _move(tracker, "rollback", target.version, champion)
     return Promotion(target.version, champion)
 
@@ -317,10 +319,27 @@ def _judge(tracker: Tracker, version: Version) -> tuple[tuple[gates.Verdict, ...
             model = _fetch(tracker, version, Path(temporary) / "model")
         except RegistryError:
             model = Path(temporary) / "absent"
-        candidate = gates.Candidate(run.info.status, run.data.tags, run.data.metrics, folder, model)
+        gone = tuple(withdrawals(tracker.project))
+        candidate = gates.Candidate(run.info.status, run.data.tags, run.data.metrics, folder, model, gone)
         context = candidate.card["context"] if isinstance(candidate.card, dict) else {}
         corpora = [str(context[key]) for key in ("speech_corpus", "eeg_corpus") if context.get(key)]
         return gates.judge(candidate), tuple(corpora)
+
+
+def _refuse_withdrawn(tracker: Tracker, version: Version) -> None:
+    """:class:`RegistryError` where a version that once passed every gate was trained on who has withdrawn since."""
+    gone = tuple(withdrawals(tracker.project))
+    if not gone:
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        model = _fetch(tracker, version, Path(temporary) / "model")
+        verdict = gates.nobody_withdrawn(gates.Candidate("", {}, {}, Path(temporary), model, gone))
+    if not verdict.passed:
+        raise RegistryError(
+            f"cannot be the champion again: {verdict.reason}",
+            where=f"version {version.version}",
+            fix="promote a version that was trained without them",
+        )
 
 
 def _move(tracker: Tracker, action: str, version: int, previous: int | None) -> None:

@@ -21,7 +21,9 @@ from pipelines.reporting.figures import colours
 SHARED = Path(__file__).parent / "templates"
 
 
-def render(folder: Path, template: str, *, script: str = "", style: str = "", **values: Any) -> str:
+def render(
+    folder: Path, template: str, *, script: str = "", style: str = "", sound: bool = False, **values: Any
+) -> str:
     """A page from ``folder / template``.
 
     The template gets ``values``, and ``css`` and ``script`` to be put between their tags as they are, and ``policy``;
@@ -30,6 +32,7 @@ def render(folder: Path, template: str, *, script: str = "", style: str = "", **
     Parameters
     ----------
     style : rules besides those that all pages share.
+    sound : whether recordings are embedded in it.
     """
     environment = Environment(
         loader=FileSystemLoader([folder, SHARED]),
@@ -42,6 +45,8 @@ def render(folder: Path, template: str, *, script: str = "", style: str = "", **
     policy = (
         f"default-src 'none'; img-src data:; style-src {_digest(css)}; base-uri 'none'; form-action 'none'"
     )
+    if sound:
+        policy += "; media-src data:"
     if script:
         policy += f"; script-src {_digest(script)}"
     page = environment.get_template(template)

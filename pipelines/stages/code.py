@@ -14,6 +14,7 @@ from jmml import plugins
 from jmml.files import atomic_path
 from jmml.fingerprint import Fingerprint, fingerprint
 from pipelines.protocol.folds import lists_digest
+from pipelines.stages._accepted import check_accepted
 from pipelines.stages._main import main
 from pipelines.workspace.fingerprint import ENTERS_AS_DATA
 from pipelines.workspace.project import Project
@@ -47,7 +48,8 @@ FIGURES = "figures"  # drawn by the stage evaluate; no number depends on them
 
 
 def code(project: Project) -> str:
-    """Write data/code/STAGE.json."""
+    """Write data/code/STAGE.json, unless files of a corpus were changed behind everyone's back."""
+    check_accepted(project, project.params.corpora)
     project.code_dir.mkdir(parents=True, exist_ok=True)
     found = fingerprints()
     for name, one in found.items():

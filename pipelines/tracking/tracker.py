@@ -509,6 +509,8 @@ class Tracker:
 
 def _dataset_input(ref: DatasetRef) -> DatasetInput:
     source = {"path": ref.path, "md5": ref.dvc_hash}
+    if ref.revision is not None:
+        source["rev"] = ref.revision
     profile = {"rows": ref.rows, "columns": ref.columns, "content_digest": ref.digest}
     dataset = Dataset(
         name=ref.name,

@@ -26,7 +26,7 @@ from jmml.data.table import FeatureTable
 from jmml.errors import ProjectError
 from jmml.files import UNFINISHED
 from pipelines.workspace.fingerprint import code_digest
-from pipelines.workspace.project import CORPORA_PIPELINE, Project
+from pipelines.workspace.project import CORPORA_PIPELINE, CorpusVersion, Project
 from pipelines.workspace.values import redacted
 
 NO_COMMIT = "none"
@@ -49,6 +49,7 @@ class DatasetRef:
     dvc_hash : MD5 that DVC recorded, with ``.dir`` for a folder (at most 36 characters).
     digest : fingerprint of the content (ids, labels and values of a feature table; else ``dvc_hash``).
     context : ``"features"`` for what the models read, ``"corpus"`` for the recordings behind it.
+    revision : commit at which it was so, of a corpus that was not read from the work tree.
     """
 
     name: str
@@ -59,6 +60,10 @@ class DatasetRef:
     context: str
     rows: int | None = None
     columns: int | None = None
+    revision: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "revision" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Lineage:
         """File name -> text, for the run's ``lineage/`` folder."""
         described = {
             **self.tags(),
-            "datasets": [vars(item) for item in self.datasets],
+            "datasets": [item.as_dict() for item in self.datasets],
         }
         files = {
             "lineage.json": json.dumps(described, indent=2) + "\n",
@@ -110,8 +115,8 @@ class Lineage:
         return files
 
 
-def collect(project: Project, corpora: Sequence[str]) -> Lineage:
-    """The lineage of a run on the features of ``corpora``.
+def collect(project: Project, corpora: Sequence[str | CorpusVersion]) -> Lineage:
+    """The lineage of a run on the features of ``corpora``; of a version, what was read, whatever the work tree has.
 
     Raises
     ------
@@ -119,8 +124,13 @@ def collect(project: Project, corpora: Sequence[str]) -> Lineage:
         ``dvc.lock`` is absent, has no record of a corpus's features, or the features on disk are not those of
         the record.
     """
-    lock = _read_lock(project) if corpora else {}
-    datasets = [ref for name in corpora for ref in _datasets(project, name, lock)]
+    named = [project.versions.get(one, one) if isinstance(one, str) else one for one in corpora]
+    lock = _read_lock(project) if any(isinstance(one, str) for one in named) else {}
+    datasets = [
+        ref
+        for one in named
+        for ref in (_datasets(project, one, lock) if isinstance(one, str) else _of_version(project, one))
+    ]
     sha, dirty, diff, branch = _git_state(project.root)
     return Lineage(
         git_sha=sha,
@@ -145,6 +155,8 @@ def versions(project: Project, corpus: str) -> list[DatasetRef]:
     ------
     ProjectError : as :func:`collect`.
     """
+    if corpus in project.versions:
+        return _of_version(project, project.versions[corpus])
     return _datasets(project, corpus, _read_lock(project))
 
 
@@ -228,6 +240,20 @@ def _datasets(project: Project, corpus: str, lock: dict[str, str]) -> list[Datas
     if raw in lock:
         refs.append(DatasetRef(corpus, raw, lock[raw], lock[raw], settings.modality, "corpus"))
     return refs
+
+
+def _of_version(project: Project, version: CorpusVersion) -> list[DatasetRef]:
+    """Of a corpus at a revision, its features, which no stage has made, and its recordings."""
+    modality, commit = project.corpus(version.name).modality, version.commit
+    with version.features.open("rb") as handle:
+        md5 = hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    table = FeatureTable.load(version.features)
+    name, (rows, columns) = f"{version.name} features", table.X.shape
+    place = version.features.relative_to(project.root).as_posix()
+    features = DatasetRef(name, place, md5, table.digest, modality, "features", rows, columns, commit)
+    raw, found = Path(project.corpus(version.name).path).as_posix(), version.dvc_hash
+    corpus = DatasetRef(version.name, raw, found, found, modality, "corpus", revision=commit)
+    return [features, corpus]
 
 
 # Code --------------------------------------------------------------------------------------------------

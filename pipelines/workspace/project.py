@@ -7,6 +7,8 @@ Whoever works on a project also works with what its folders ``corpora``, ``featu
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -22,20 +24,45 @@ CORPORA_PIPELINE = (
 ENVIRONMENT_VARIABLE = "JMML_PROJECT"
 
 
+@dataclass(frozen=True)
+class CorpusVersion:
+    """A corpus as it was at a revision, in a place of its own beside the work tree.
+
+    Attributes
+    ----------
+    rev, commit : the revision as it was asked for, and its commit.
+    dvc_hash : DVC's hash of the recordings then.
+    folder : the recordings, a folder or a file; ``manifest`` and ``features`` are made of them.
+    """
+
+    name: str
+    rev: str
+    commit: str
+    dvc_hash: str
+    folder: Path
+    manifest: Path
+    features: Path
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.rev} ({self.commit[:12]})"
+
+
 class Project:
     """Paths and settings of one project; nothing is created or read before it is asked for.
 
     Parameters
     ----------
     root : folder with ``params.yaml`` and ``dvc.yaml``.
+    versions : by name, corpora that are read as they were at a revision; all others are those of the work tree.
 
     Raises
     ------
     ProjectError : ``root`` lacks one of the two files, or its path is not UTF-8.
     """
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, versions: Mapping[str, CorpusVersion] | None = None) -> None:
         self.root = Path(root).resolve()
+        self.versions = dict(versions or {})
         missing = [name for name in MARKERS if not (self.root / name).is_file()]
         if missing:
             raise ProjectError(
@@ -96,6 +123,8 @@ class Project:
 
     def corpus_dir(self, name: str) -> Path:
         """Where the recordings of a corpus lie (its ``path``, relative to the project)."""
+        if name in self.versions:
+            return self.versions[name].folder
         return self.root / self.corpus(name).path
 
     # Data, in the order of the stages ----------------------------------------------------------------
@@ -113,6 +142,8 @@ class Project:
         return self.data_dir / "manifests"
 
     def manifest_path(self, corpus: str) -> Path:
+        if corpus in self.versions:
+            return self.versions[corpus].manifest
         return self.manifests_dir / f"{corpus}.parquet"
 
     @property
@@ -120,6 +151,8 @@ class Project:
         return self.data_dir / "features"
 
     def features_path(self, corpus: str) -> Path:
+        if corpus in self.versions:
+            return self.versions[corpus].features
         return self.features_dir / f"{corpus}.parquet"
 
     @property

@@ -44,6 +44,37 @@ def with_corpus(path: Path, name: str, entry: CorpusConfig, *, use: bool = False
     return text
 
 
+def without_corpus(path: Path, name: str) -> str:
+    """The text of ``params.yaml`` without the entry of a corpus; the file itself is not touched.
+
+    Raises
+    ------
+    ConfigError
+        The file is invalid as it is, would be without the corpus, or cannot be edited line by line.
+    """
+    settings = load_yaml(path)
+    validate(Params, settings, where=path)
+    del settings["corpora"][name]
+    text = path.read_text(encoding="utf-8")
+    corpora = _child(yaml.compose(text, Loader=yaml.SafeLoader), "corpora", path)
+    assert isinstance(corpora, yaml.MappingNode)  # the settings are valid
+    (key, value) = next((key, value) for key, value in corpora.value if key.value == name)
+    last = value
+    while isinstance(last, yaml.CollectionNode) and last.value and not last.flow_style:
+        item = last.value[-1]
+        last = item[1] if isinstance(item, tuple) else item
+    start = text.rfind("\n", 0, key.start_mark.index) + 1
+    end = text.find("\n", last.end_mark.index)
+    text = text[:start] + ("" if end < 0 else text[end + 1 :])
+    if _parsed(text) != settings:
+        raise ConfigError(
+            [f"corpora: cannot remove '{name}' from the way this file is written; remove it by hand"],
+            where=path,
+        )
+    validate(Params, settings, where=path)
+    return text
+
+
 def _child(node: yaml.Node | None, key: str, path: Path) -> yaml.Node:
     assert isinstance(node, yaml.MappingNode)  # the settings are valid
     for name, value in node.value:

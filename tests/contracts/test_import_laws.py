@@ -27,7 +27,7 @@ HOMES = {
 # The rooms of `pipelines/`, from the ground up: a room uses its own floor and those below.
 FLOORS = (
     {"workspace", "definitions", "reporting"},
-    {"corpora", "protocol", "tracking", "compute", "cache", "registry", "stages"},
+    {"corpora", "versions", "protocol", "tracking", "compute", "cache", "registry", "stages"},
     {"study", "sweep"},
 )
 # The rooms of a sweep and of a study: a room uses those before it. Nothing that is computed depends on how it is shown;

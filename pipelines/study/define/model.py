@@ -32,6 +32,7 @@ from jmml.config import (
 )
 from jmml.errors import nearest
 from jmml.methods import METHODS, of_kind
+from pipelines.definitions.revisions import AtRevision
 from pipelines.definitions.spaces import Dimension
 
 GROUPS: dict[str, Callable[[], Iterable[str]]] = {
@@ -51,7 +52,13 @@ def _each_once(values: list[int]) -> list[int]:
     return values
 
 
-class StudyTask(Section):
+class NamedCorpus(AtRevision):
+    """A corpus of ``params.yaml``, and the git revision or tag at which its recordings are read."""
+
+    name: str
+
+
+class StudyTask(AtRevision):
     """Where the data of one task come from, and how it is evaluated.
 
     Attributes
@@ -60,7 +67,8 @@ class StudyTask(Section):
     world : a synthetic world made in memory (``jmml.data.synthetic.worlds``), in which EEG carries the label
         alone or the single trial too; with ``people``, ``trials`` (of each) and ``seed`` (of the world).
     speech, eeg : corpora of ``params.yaml``, whose features ``dvc repro`` has made; without ``eeg`` only
-        methods that need none can be compared.
+        methods that need none can be compared. ``{name: nemo, rev: v1.2}`` is one at a revision of git.
+    rev : revision of those corpora that name none themselves.
     pairing : ``instance`` needs recordings that both modalities share.
     method : settings of the method for this task alone, as in ``params.yaml``.
     """
@@ -70,8 +78,8 @@ class StudyTask(Section):
     people: Annotated[int, Field(ge=2)] | None = None
     trials: PositiveInt | None = None
     seed: Seed | None = None
-    speech: str | None = None
-    eeg: str | None = None
+    speech: str | NamedCorpus | None = None
+    eeg: str | NamedCorpus | None = None
     label_space: LabelSpace | None = None
     pairing: Literal["class", "instance"] | None = None
     groups_per_fold: PositiveInt | None = None
@@ -90,7 +98,16 @@ class StudyTask(Section):
                 raise ValueError(f"{', '.join(strange)} belongs to a task with {owner}")
         if self.world and self.label_space:
             raise ValueError("label_space: a world has its own")
+        if self.world and self.rev:
+            raise ValueError("rev: a world has no revisions")
         return self
+
+    def named(self, modality: Literal["speech", "eeg"]) -> tuple[str | None, str | None]:
+        """Name and revision of the corpus of a modality, as far as the task says them."""
+        corpus = self.speech if modality == "speech" else self.eeg
+        if isinstance(corpus, NamedCorpus):
+            return corpus.name, corpus.rev or self.rev
+        return corpus, self.rev
 
 
 class Tuning(Section):

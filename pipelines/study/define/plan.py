@@ -21,7 +21,7 @@ from pipelines.study.define.model import StudyDefinition
 from pipelines.study.define.reading import load_definition
 from pipelines.study.define.tasks import PlannedTask, draw_candidates, inner_folds, plan_task
 from pipelines.workspace.fingerprint import code_digest
-from pipelines.workspace.project import Project
+from pipelines.workspace.project import CorpusVersion, Project
 
 RAY_STARTS = "starting Ray adds about 20 s"
 SAMPLE_OF_CELLS = 500  # the newest ones, from which the time is estimated
@@ -74,8 +74,8 @@ class StudyPlan:
         return tuple({key.digest: key for key in self.cells if key.digest not in self.cached}.values())
 
     @property
-    def corpora(self) -> list[str]:
-        """Corpora of ``params.yaml`` that the study reads."""
+    def corpora(self) -> list[str | CorpusVersion]:
+        """Corpora of ``params.yaml`` that the study reads, by name or at a revision."""
         return list(dict.fromkeys(name for task in self.tasks.values() for name in task.corpora))
 
     def blocks(self) -> list[Block]:

@@ -66,6 +66,15 @@ def change(
     return reading.change(KIND, definition.plain(), place=place, together=together, overrides=overrides)
 
 
+def at_revision(definition: StudyDefinition, rev: str) -> StudyDefinition:
+    """``definition`` with its tasks at a revision of the corpora; worlds have none, and what names one keeps it."""
+    data = definition.plain()
+    for name, task in definition.tasks.items():
+        if task.world is None:
+            data["tasks"][name].setdefault("rev", rev)
+    return reading.check(KIND, data, together=contradictions)
+
+
 def check(data: dict[str, Any]) -> StudyDefinition:
     """The definition in ``data``, or one :class:`ConfigError` with all that is wrong with it."""
     return reading.check(KIND, data, together=contradictions)

@@ -24,7 +24,7 @@ from pipelines.reporting.wording import many
 from pipelines.study.define.checks import merged
 from pipelines.study.define.model import StudyDefinition, StudyTask
 from pipelines.study.define.widths import Sizes, width_problems
-from pipelines.workspace.project import Project
+from pipelines.workspace.project import CorpusVersion, Project
 from pipelines.workspace.task import check_pairs, with_task
 
 
@@ -43,7 +43,7 @@ class PlannedTask:
     Attributes
     ----------
     candidates : the configurations that every method is given; the first one holds the defaults.
-    corpora : those of ``params.yaml`` that it reads, none for a synthetic world.
+    corpora : those of ``params.yaml`` that it reads, by name or at a revision; none for a synthetic world.
     confounds : what goes along with their labels besides how people sound, one line each.
     """
 
@@ -51,7 +51,7 @@ class PlannedTask:
     data: TaskData
     split: Split
     candidates: tuple[MethodConfig, ...]
-    corpora: tuple[str, ...]
+    corpora: tuple[str | CorpusVersion, ...]
     confounds: tuple[str, ...] = ()
 
     @property
@@ -70,6 +70,8 @@ class PlannedTask:
             "pairing": self.candidates[0].stage2.pairing if data.eeg is not None else "no EEG",
             "normalisation": data.normalisation,
         }
+        if versions := [str(corpus) for corpus in self.corpora if isinstance(corpus, CorpusVersion)]:
+            description["version"] = "; ".join(versions)
         if data.disjoint:
             description["disjoint by"] = ", ".join(("person", *data.disjoint))
         if shared := in_words(summary(shares(data, self.split))):
@@ -126,6 +128,7 @@ def plan_task(
     DataError, ProtocolError : features are missing, or the data cannot carry methods, pairing or folds.
     """
     params, corpora = _params(project, definition, task)
+    project = _at_revisions(project, task, corpora)
     problems = corner_problems(definition.tuning.space, params.method) if drawn else []
     if problems:
         raise ConfigError([f"tuning.{problem}" for problem in problems])
@@ -149,7 +152,8 @@ def plan_task(
         words = partial(_in_words_of_a_study, name=name, world=task.world is not None)
         raise ConfigError(map(words, problems))
     confounds = of_corpora(project, corpora, data.label_space)
-    return PlannedTask(name, data, split, candidates, corpora, tuple(confounds))
+    read = tuple(project.versions.get(corpus, corpus) for corpus in corpora)
+    return PlannedTask(name, data, split, candidates, read, tuple(confounds))
 
 
 def _place(definition: StudyDefinition, name: str, task: StudyTask, candidate: int, key: str) -> str:
@@ -219,7 +223,11 @@ def _params(project: Project, definition: StudyDefinition, task: StudyTask) -> t
         data = world_params(task.world, method, pairing=task.pairing or "instance").model_dump(mode="python")
         data["protocol"] |= {key: value for key, value in protocol.items() if value is not None}
         return validate(Params, data), ()
-    speech, eeg = (base.task.speech, base.task.eeg) if task.project else (str(task.speech), task.eeg)
+    speech, eeg = (
+        (base.task.speech, base.task.eeg)
+        if task.project
+        else (str(task.named("speech")[0]), task.named("eeg")[0])
+    )
     corpora = tuple(corpus for corpus in (speech, eeg) if corpus)
     for corpus in corpora:
         project.corpus(corpus)
@@ -227,6 +235,17 @@ def _params(project: Project, definition: StudyDefinition, task: StudyTask) -> t
         base, speech=speech, eeg=eeg, label_space=task.label_space, method=method, protocol=protocol
     )
     return params, corpora
+
+
+def _at_revisions(project: Project, task: StudyTask, corpora: Sequence[str]) -> Project:
+    """The project with the corpora at the revisions that the task names; they are brought here where need be."""
+    revisions = (task.named("speech")[1], task.named("eeg")[1])
+    wanted = {name: rev for name, rev in zip(corpora, revisions, strict=False) if rev is not None}
+    if not wanted:
+        return project
+    from pipelines.versions.reading import at_revisions  # and with it DVC
+
+    return at_revisions(project, wanted)
 
 
 def _size(task: StudyTask) -> dict[str, Any]:

@@ -38,9 +38,11 @@ class Fit:
     ----------
     params : the project's settings with those that the definition names.
     training : the task without the groups of the outer fold.
+    project : with those corpora at a revision of which the definition names one.
     corpora : names of the corpora, speech and EEG.
     """
 
+    project: Project
     params: Params
     task: TaskData
     split: Split
@@ -106,6 +108,10 @@ def _compared(project: Project, definition: SweepDefinition) -> tuple[Fit | None
         check_against(definition, project.params.method)
     except ConfigError as error:
         problems.append(error)
+    try:
+        project = _at_revisions(project, definition)
+    except JMMLError as error:
+        return None, [*problems, error]
     names = {modality: _corpus(project, definition, modality, problems) for modality in MODALITIES}
     speech, eeg = names["speech"], names["eeg"]
     if speech is None or eeg is None:
@@ -122,7 +128,22 @@ def _compared(project: Project, definition: SweepDefinition) -> tuple[Fit | None
         return None, [*problems, ConfigError([text], where=definition.name)]
     training = training_part(task, split, fold)
     problems += _of_the_data(definition, params, task, training)
-    return Fit(params, task, split, training, (speech, eeg)), problems
+    return Fit(project, params, task, split, training, (speech, eeg)), problems
+
+
+def _at_revisions(project: Project, definition: SweepDefinition) -> Project:
+    """The project with the corpora at the revisions that the definition names; they are brought here where need be."""
+    wanted = {}
+    for modality in MODALITIES:
+        ref: CorpusRef | None = getattr(definition.corpora, modality)
+        name = getattr(project.params.task, modality) if ref is None or ref.name is None else ref.name
+        if ref is not None and ref.rev is not None and name in project.params.corpora:
+            wanted[name] = ref.rev
+    if not wanted:
+        return project
+    from pipelines.versions.reading import at_revisions  # and with it DVC
+
+    return at_revisions(project, wanted)
 
 
 def _corpus(
@@ -233,6 +254,8 @@ def _check_features(project: Project, corpus: str, ref: CorpusRef | None, where:
 def _split(project: Project, params: Params, task: TaskData) -> Split:
     """The outer folds of the project where they are those of the sweep, else drawn in the same way."""
     own = project.params
+    if project.versions:  # the project's own are drawn of what the work tree has
+        return draw_split(project, params, task)
     drawn_by = ("groups_per_fold", "disjoint", "folds")
     if params.task == own.task and all(
         getattr(params.protocol, name) == getattr(own.protocol, name) for name in drawn_by

@@ -31,6 +31,7 @@ from jmml.config import (
 )
 from jmml.errors import SweepError, nearest
 from pipelines.definitions import spaces
+from pipelines.definitions.revisions import AtRevision
 from pipelines.definitions.spaces import Dimension
 from pipelines.sweep.definition.choices import ALGORITHMS, SCHEDULERS
 
@@ -45,11 +46,12 @@ def _each_once(values: list[int]) -> list[int]:
     return values
 
 
-class CorpusRef(Section):
+class CorpusRef(AtRevision):
     """A corpus of ``params.yaml``, by its bare name or with the version that is meant.
 
     Without a ``name`` it is that of the project's task. ``version`` is the beginning (6 hexadecimal digits or more) of
-    the hash that DVC has of its features or of its recordings, or of the digest of the features' content.
+    the hash that DVC has of its features or of its recordings, or of the digest of the features' content: what is there
+    must be that. ``rev`` is a git revision or tag: its recordings as they were then are read, beside the work tree.
     """
 
     name: str | None = None

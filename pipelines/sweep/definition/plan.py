@@ -30,6 +30,7 @@ class Plan:
     ----------
     params : the project's settings with those that the definition names.
     training : the task without the groups of the outer fold, all that trials ever see.
+    project : its corpora as they are read, some of them perhaps at a revision.
     corpora : names of the corpora in ``params.yaml``, speech and EEG.
     """
 
@@ -102,7 +103,9 @@ def plan(project: Project, source: str | Path | SweepDefinition, *, overrides: S
     )
     found = fit(project, definition)
     assert_blind(found.training, found.split, definition.protocol.outer_fold)
-    return Plan(project, definition, found.params, found.task, found.split, found.training, found.corpora)
+    return Plan(
+        found.project, definition, found.params, found.task, found.split, found.training, found.corpora
+    )
 
 
 def assert_blind(training: TaskData, split: Split, fold: int) -> None:

@@ -113,7 +113,7 @@ class SweepSession:
             if self.length is not None and self.folder.length != self.length:
                 raise SweepError("was driven by someone else meanwhile", where=where, fix="try again")
             tracker = Tracker.connect(self.project)
-            origin = lineage.collect(self.project, list(self.plan.corpora))
+            origin = lineage.collect(self.plan.project, list(self.plan.corpora))
 
             def note(text: str) -> None:
                 if shown is not None:

@@ -55,7 +55,7 @@ def _corpora(named: CorporaConfig, task: Mapping[str, Any]) -> str:
         name = ref.name or seen.get("corpus")
         if not name:
             continue
-        version = f" at {ref.version}" if ref.version else ""
+        version = "".join(f" at {said}" for said in (ref.rev, ref.version) if said)
         size = (
             f" ({many(seen['rows'], 'row')} of {many(seen['groups'], 'person', 'people')})"
             if "rows" in seen

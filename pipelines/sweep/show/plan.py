@@ -34,6 +34,11 @@ def as_dict(plan: Plan, time: Estimate) -> dict[str, Any]:
     }
 
 
+def _corpora(plan: Plan) -> list[str]:
+    """Their names, with the revision of those that are not read from the work tree."""
+    return [str(plan.project.versions.get(name, name)) for name in plan.corpora]
+
+
 def rows(plan: Plan, time: Estimate) -> list[tuple[str, str]]:
     """Headings and texts of the plan."""
     d, protocol = plan.definition, plan.params.protocol
@@ -51,7 +56,7 @@ def rows(plan: Plan, time: Estimate) -> list[tuple[str, str]]:
         ("space", f"{size} over {many(len(d.space), 'setting')}"),
         *((f"  {key}", str(dimension)) for key, dimension in d.space.items()),
         ("epochs", f"{d.max_epochs(plan.params.method)} of stage 2 at most"),
-        ("corpora", f"{' and '.join(plan.corpora)}, {plan.params.task.label_space}"),
+        ("corpora", f"{' and '.join(_corpora(plan))}, {plan.params.task.label_space}"),
         ("search on", f"{_size(plan.training)}, {protocol.inner_folds} inner folds"),
         ("held out", f"outer fold {d.protocol.outer_fold} of {len(plan.split)}: {held_out}"),
         ("fits", _fits(plan)),

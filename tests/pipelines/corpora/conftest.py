@@ -50,10 +50,8 @@ def state(root: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project under Git and DVC with one corpus. Not to be changed."""
-    root = tmp_path_factory.mktemp("datasets") / "project"
+def write_project(root: Path) -> Path:
+    """A project under Git and DVC with one corpus."""
     root.mkdir()
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     Repo.init(str(root)).close()
@@ -62,6 +60,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(SOURCE / ".gitignore", root)
     write_ravdess(root / "data/raw/old")
     return root
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project under Git and DVC with one corpus. Not to be changed."""
+    return write_project(tmp_path_factory.mktemp("datasets") / "project")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from jmml.evaluation import evidence
 from jmml.evaluation.leakage import Certificate
 from pipelines.registry import gates
 from pipelines.registry.gates import Candidate
+from pipelines.workspace.withdrawn import Withdrawal
 from tests.pipelines.tracked import (
     SPLIT,
     held_out_metrics,
@@ -256,7 +257,8 @@ def test_a_model_made_for_something_else_is_refused(
     good: Candidate, said: dict[str, object], reason: str
 ) -> None:
     found = failed(rewritten(good, **said))
-    assert set(found) == {"model"}
+    unsigned = said == {"certificate": None}  # it may have been fitted on anybody
+    assert set(found) == ({"model", "nobody withdrawn"} if unsigned else {"model"})
     assert reason in found["model"]
 
 
@@ -267,14 +269,16 @@ def test_a_run_that_does_not_say_what_model_it_made_is_refused(good: Candidate, 
 
 
 def test_a_missing_model_is_refused(good: Candidate, tmp_path: Path) -> None:
-    missing = {"model": "the files of the model are missing"}
-    assert failed(changed(good, model=tmp_path / "absent")) == missing
+    missing = "the files of the model are missing"
+    found = failed(changed(good, model=tmp_path / "absent"))
+    assert found == {"model": missing, "nobody withdrawn": missing}
 
 
 @pytest.mark.parametrize("text", ["{", "3", "{}", '{"context": 3}', b"\xff"])
 def test_a_damaged_model_card_is_refused(good: Candidate, text: str | bytes) -> None:
     (good.model / "recogniser.json").write_bytes(text.encode() if isinstance(text, str) else text)
-    assert failed(good) == {"model": "recogniser.json of the model is damaged"}
+    damaged = "recogniser.json of the model is damaged"
+    assert failed(good) == {"model": damaged, "nobody withdrawn": damaged}
 
 
 def test_code_without_a_commit_is_refused(good: Candidate) -> None:
@@ -292,3 +296,33 @@ def test_judging_changes_nothing(good: Candidate) -> None:
     before = {path.name: path.read_bytes() for path in good.folder.iterdir()}
     gates.judge(good)
     assert {path.name: path.read_bytes() for path in good.folder.iterdir()} == before
+
+
+def gone(person: str, corpus: str = "talk", modality: str = "speech") -> Withdrawal:
+    return Withdrawal(person, corpus, modality, "2026-01-02T00:00:00+00:00", "ann", ("ab",))
+
+
+def test_a_model_of_somebody_who_withdrew_is_refused(good: Candidate) -> None:
+    assert failed(changed(good, withdrawn=(gone("speaker7"),))) == {
+        "nobody withdrawn": "it was trained on speaker7 of talk, who withdrew on 2026-01-02"
+    }
+    for other in (gone("speaker0"), gone("speaker7", modality="eeg"), gone("subject7")):
+        assert failed(changed(good, withdrawn=(other,))) == {}
+    assert "nobody withdrawn" in failed(changed(good, withdrawn=(gone("subject7", modality="eeg"),)))
+
+
+def test_people_of_another_corpus_may_be_called_the_same(good: Candidate) -> None:
+    path = good.model / "recogniser.json"
+    card = json.loads(path.read_text())
+    card["context"]["speech_corpus"] = "talk"
+    path.write_text(json.dumps(card))
+    assert "nobody withdrawn" in failed(changed(good, withdrawn=(gone("speaker7"),)))
+    assert "nobody withdrawn" not in failed(changed(good, withdrawn=(gone("speaker7", "another"),)))
+
+
+def test_a_model_without_a_certificate_may_be_of_anybody(good: Candidate) -> None:
+    path = good.model / "recogniser.json"
+    card = json.loads(path.read_text())
+    card["certificate"] = None
+    path.write_text(json.dumps(card))
+    assert "nobody withdrawn" in failed(changed(good, withdrawn=()))

@@ -16,6 +16,7 @@ from pipelines.registry import promotion as registry
 from pipelines.registry.promotion import HISTORY, list_versions, promote, register, resolve, rollback
 from pipelines.tracking.tracker import MODEL_NAME, Tracker
 from pipelines.workspace.project import Project
+from pipelines.workspace.withdrawn import Withdrawal, write_down
 from tests.faults.servers import Server
 from tests.pipelines.tracked import (
     copy_project,
@@ -209,7 +210,7 @@ def test_without_evidence_the_refusal_names_every_gate_in_one_line(
         promote(project)
     message = str(caught.value)
     assert "\n" not in message
-    assert message.startswith("version 1: promotion refused by 7 of 8 gates: ")
+    assert message.startswith("version 1: promotion refused by 7 of 9 gates: ")
     for gate in (
         "evidence present",
         "evidence unchanged",
@@ -229,7 +230,7 @@ def test_evidence_that_was_changed_after_the_run_is_refused(registered: Project)
     # Another order of the same predictions: every figure stays, the file does not.
     evidence.save(frame.iloc[::-1].reset_index(drop=True), stored)
     with pytest.raises(
-        RegistryError, match=r"refused by 1 of 8 gates: evidence unchanged: digest \w{12} is not"
+        RegistryError, match=r"refused by 1 of 9 gates: evidence unchanged: digest \w{12} is not"
     ):
         promote(registered)
     assert aliases(registered) == {"challenger": 1}
@@ -241,11 +242,12 @@ def test_a_model_that_was_changed_after_the_run_is_refused(registered: Project) 
     logged = registered.mlruns_dir / "artifacts" / "models" / entry.model_id / "artifacts" / "artifacts"
     shutil.rmtree(logged / "recogniser")
     with pytest.raises(
-        RegistryError, match=r"refused by 1 of 8 gates: model: the files of the model are mis"
+        RegistryError,
+        match=r"refused by 2 of 9 gates: model, nobody withdrawn: the files of the model are mis",
     ):
         promote(registered)
     save_model(logged / "recogniser", "raw")
-    with pytest.raises(RegistryError, match=r"refused by 1 of 8 gates: model: digest \w{12} is not"):
+    with pytest.raises(RegistryError, match=r"refused by 1 of 9 gates: model: digest \w{12} is not"):
         promote(registered)
     assert aliases(registered) == {"challenger": 1}
 
@@ -405,3 +407,17 @@ def test_the_whole_way_over_a_server(
     with monkeypatch.context() as patch:
         patch.setattr(mlflow.artifacts, "download_artifacts", lambda **_: pytest.fail("fetched again"))
         resolve(project, "models:/jmml@champion")
+
+
+# Withdrawals ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_trained_on_who_withdrew_is_not_promoted_again(three: Project) -> None:
+    write_down(three, [Withdrawal("speaker7", "talk", "speech", "2026-01-02T00:00:00+00:00", "ann", ("ab",))])
+    with pytest.raises(RegistryError, match="nobody withdrawn: it was trained on speaker7 of talk"):
+        promote(three, 1)
+    with pytest.raises(
+        RegistryError, match="version 2: cannot be the champion again: it was trained on speaker7"
+    ):
+        rollback(three)
+    assert aliases(three) == {"champion": 3}
