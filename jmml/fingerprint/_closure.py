@@ -146,9 +146,7 @@ class _Closure:
         for path in sorted(folder.glob("*.py")):
             self.add(package if path.stem == "__init__" else f"{package}.{path.stem}")
         for path in sorted(folder.glob("*/__init__.py")):
-            self.add(f"{package}.{path.parent.name}")
-            if package.partition(".")[0] != "jmml":
-                self._add_package(path.parent, f"{package}.{path.parent.name}")
+            self._add_package(path.parent, f"{package}.{path.parent.name}")
 
     def _add_files(self, folder: Path, name: str) -> None:
         for path in sorted(folder.rglob("*")):

@@ -93,7 +93,7 @@ def test_adapters_are_listed_inside_and_outside_a_project(capfd, project_folder,
     (project_folder / "corpora").mkdir()
     (project_folder / "corpora" / "lab.py").write_text(
         "from jmml.data.corpora import register_corpus\n"
-        "from jmml.data.corpora.emodb import EmoDB\n"
+        "from jmml.data.corpora.speech.emodb import EmoDB\n"
         "@register_corpus('lab')\n"
         "class Lab(EmoDB):\n"
         "    layout = 'ours'\n"

@@ -14,8 +14,8 @@ from jmml.data.features import sound
 from jmml.data.features.audio import AUDIO, load_audio
 from jmml.data.listing.recordings import find_recordings
 from jmml.errors import RecordingError
-from tests.jmml.data.corpora import published
 from tests.jmml.data.corpora.make import write_wav
+from tests.jmml.data.corpora.speech import published
 
 av = pytest.importorskip("av")
 RATE = 16000

@@ -144,7 +144,7 @@ def test_entry_points_that_nobody_can_read_hide_no_others(site: Path, text: str)
 def test_a_package_takes_no_name_of_ours(site: Path, tmp_path: Path) -> None:
     good(site, "emodb")
     assert detect_adapter(make.make_emodb(tmp_path / "emodb")) == "emodb"
-    assert type(get_corpus("emodb")).__module__ == "jmml.data.corpora.emodb"
+    assert type(get_corpus("emodb")).__module__ == "jmml.data.corpora.speech.emodb"
     assert [*ADAPTERS.problems().values()] == [
         "the package calls-lib: there is a corpus adapter 'emodb' already; rename it"
     ]

@@ -32,7 +32,7 @@ from pipelines.corpora.verify import verify
 from pipelines.stages.featurize import features
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
-from tests.jmml.data.corpora import published
+from tests.jmml.data.corpora.speech import published
 from tests.pipelines.corpora.conftest import state, write_ravdess
 
 

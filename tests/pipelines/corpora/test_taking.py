@@ -24,8 +24,9 @@ from pipelines.corpora.describing import Description
 from pipelines.corpora.verify import verify
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
-from tests.jmml.data.corpora import make, published
-from tests.jmml.data.corpora.make_audformat import make_audformat
+from tests.jmml.data.corpora import make
+from tests.jmml.data.corpora.speech import published
+from tests.jmml.data.corpora.speech.make_audformat import make_audformat
 from tests.pipelines.corpora.conftest import state, write_ravdess
 
 

@@ -66,7 +66,8 @@ def test_every_stage_depends_on_its_own_file_and_on_no_module() -> None:
     ("module", "stages"),
     [
         ("jmml.data.synthetic.eeg", {"synthesize"}),
-        ("jmml.data.corpora.nemo", {"ingest", "featurize", "split"}),
+        ("jmml.data.corpora.eeg.deap", {"ingest", "featurize", "split"}),
+        ("jmml.data.corpora.speech.nemo", {"ingest", "featurize", "split"}),
         ("jmml.data.features.eeg", {"featurize"}),
         ("jmml.data.labels", {"split"}),
         ("jmml.data.splits", {"split", "train", "evaluate"}),

@@ -10,8 +10,8 @@ import pytest
 from jmml.data.corpora import detect_adapter, get_corpus
 from jmml.data.labels import EMOTIONS, map_labels
 from jmml.errors import CorpusError, LabelError, RecordingError
-from tests.jmml.data.corpora import published
 from tests.jmml.data.corpora.make import write_wav
+from tests.jmml.data.corpora.speech import published
 
 MAKERS = ("iemocap", "msp-improv", "msp-podcast", "meld", "esd", "subesco", "urdu")
 

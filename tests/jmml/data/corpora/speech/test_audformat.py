@@ -12,7 +12,7 @@ import soundfile
 from jmml.data.corpora import detect_adapter, get_corpus
 from jmml.errors import CorpusError, DataError, RecordingError, UnsafeFileError
 from tests.jmml.data.corpora.make import write_wav
-from tests.jmml.data.corpora.make_audformat import ROWS, database, make_audformat, save, segmented
+from tests.jmml.data.corpora.speech.make_audformat import ROWS, database, make_audformat, save, segmented
 
 pytest.importorskip("audformat")
 

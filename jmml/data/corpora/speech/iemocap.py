@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jmml.data.corpora._base import Listing, files_in
-from jmml.data.corpora._lists import left_out, spoken
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
+from jmml.data.corpora.speech._lists import left_out, spoken
 
 # [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]: valence, activation, dominance, from 1 to 5
 _LINE = re.compile(

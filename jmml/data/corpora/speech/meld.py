@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from jmml.data.corpora._base import Listing
-from jmml.data.corpora._lists import by_stem, left_out, list_of, spoken
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
+from jmml.data.corpora.speech._lists import by_stem, left_out, list_of, spoken
 from jmml.errors import RecordingError
 
 # By part, the folders in which its clips lie as they are unpacked.

@@ -12,9 +12,9 @@ import soundfile
 
 from jmml.data.corpora import ADAPTERS, get_corpus
 from jmml.data.corpora._speech import inspect_audio
-from jmml.data.corpora.emodb import EmoDB
-from jmml.data.corpora.nemo import Nemo
-from jmml.data.corpora.ravdess import Ravdess
+from jmml.data.corpora.speech.emodb import EmoDB
+from jmml.data.corpora.speech.nemo import Nemo
+from jmml.data.corpora.speech.ravdess import Ravdess
 from jmml.errors import CorpusError, RecordingError
 from tests.jmml.data.corpora.make import (
     NEMO_ROWS,

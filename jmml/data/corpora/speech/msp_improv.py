@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jmml.data.corpora._base import Listing
-from jmml.data.corpora._lists import by_stem, left_out
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
+from jmml.data.corpora.speech._lists import by_stem, left_out
 from jmml.errors import CorpusError, RecordingError
 
 _LISTS = ("Evalution.txt", "Evaluation.txt")  # the release has the first spelling

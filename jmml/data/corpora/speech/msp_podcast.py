@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from jmml.data.corpora._base import Listing
-from jmml.data.corpora._lists import left_out, list_of
 from jmml.data.corpora._register import register_corpus
 from jmml.data.corpora._speech import SpeechCorpus, Utterance
+from jmml.data.corpora.speech._lists import left_out, list_of
 from jmml.errors import CorpusError, RecordingError
 
 _LISTS = tuple(
