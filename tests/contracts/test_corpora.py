@@ -13,8 +13,8 @@ from jmml.data.corpora import ADAPTERS, get_corpus
 from jmml.data.labels import SPACES, map_labels
 from jmml.errors import CorpusError, RecordingError
 from tests.jmml.data.corpora import make
-from tests.jmml.data.corpora.speech import published
 from tests.jmml.data.corpora.eeg import make as make_eeg
+from tests.jmml.data.corpora.speech import published
 from tests.jmml.data.corpora.speech.make_audformat import make_audformat
 from tests.jmml.data.eeg_files.make import brain, write_edf
 

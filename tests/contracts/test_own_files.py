@@ -129,7 +129,7 @@ def test_promotion_asks_a_projects_gate_and_survives_its_failure(project: Path, 
     candidate = Candidate("FINISHED", {"day": "Monday"}, {}, tmp_path, tmp_path)
     assert judge(candidate)[-1] == Verdict("weekday", True, "made on Monday")
     plugins.use_project(None)
-    assert len(judge(candidate)) == 8
+    assert len(judge(candidate)) == 9
     plugins.use_project(project)
     change(project / "gates" / "on_a_weekday.py", 'candidate.tags.get("day", "no day")', "1 / 0")
     assert judge(candidate)[-1] == Verdict(

@@ -33,6 +33,7 @@ import numpy as np
 
 from jmml.config import EEGFeatureConfig, digest
 from jmml.data.features.bands import WELCH_SEGMENT_S, band_powers
+from jmml.data.table import FeatureTable
 from jmml.errors import RecordingError
 
 VERSION = 1
@@ -91,8 +92,8 @@ def extract(
     Raises
     ------
     RecordingError
-        a channel is not finite, names and rows do not match, the trial is shorter than a window or than the band pass
-        (``estimate: fir``), or the sample rate is too low for the bands.
+        a channel is not finite, all are flat, names and rows do not match, the trial is shorter than a window or than
+        the band pass (``estimate: fir``), or the sample rate is too low for the bands.
 
     Warns
     -----
@@ -116,8 +117,10 @@ def extract(
 
     flat = windows(volts).std(axis=2) < FLAT_V
     if flat.any():
-        told = _flat_text(flat, length / sample_rate_hz, channels, where)
-        warnings.warn(told, FlatChannelWarning, stacklevel=CALLER)
+        window_s = length / sample_rate_hz
+        if flat.all():
+            raise RecordingError(f"every channel is flat from 0 to {count * window_s:g} s", where=where)
+        warnings.warn(_flat_text(flat, window_s, channels, where), FlatChannelWarning, stacklevel=CALLER)
     bands = _bands(cfg)
     if cfg.estimate == "stft":
         powers = list(
@@ -248,8 +251,12 @@ def _check(
             )
 
 
-def flat_windows(X: np.ndarray, channels: Sequence[str], cfg: EEGFeatureConfig) -> dict[str, int]:
-    """In how many windows (rows of features, (windows, D)) each channel is flat; channels that never are, left out."""
+def flat_windows(table: FeatureTable, channels: Sequence[str], cfg: EEGFeatureConfig) -> dict[str, int]:
+    """In how many windows (rows of the table) each channel is flat; channels that never are, left out. Of tables that
+    do not hold what :func:`extract` gives, none is told."""
+    if table.modality != "eeg" or cfg.extractor is not None:
+        return {}
+    X = table.X
     powers = X[:, len(cfg.bands_hz) * len(channels) : 2 * len(cfg.bands_hz) * len(channels)]
     floor = np.float32(10 * np.log10(FLOOR_UV2))
     counts = (powers.reshape(len(X), len(cfg.bands_hz), len(channels)) == floor).all(axis=1).sum(axis=0)

@@ -166,17 +166,14 @@ def extract_corpus(
         extractor=extractor,
         settings=settings_of(modality, cfg).model_dump(mode="json"),
     )
-    if (
-        modality == "eeg"
-        and cfg.eeg.extractor is None
-        and (flat := eeg.flat_windows(table.X, channels, cfg.eeg))
-    ):
-        shown = ", ".join(f"{name} in {count} of {len(table)}" for name, count in flat.items())
-        told = (
-            f"{corpus}: channels are flat in windows, and their power there is put at the floor: {shown}. "
-            "Interpolate or drop them"
+    if flat := eeg.flat_windows(table, channels, cfg.eeg):
+        warnings.warn(
+            f"{table.corpus}: channels are flat in windows, and their power there is put at the floor: "
+            + ", ".join(f"{name} in {count} of {len(table)}" for name, count in flat.items())
+            + ". Interpolate or drop them",
+            eeg.FlatChannelWarning,
+            stacklevel=eeg.CALLER,
         )
-        warnings.warn(told, eeg.FlatChannelWarning, stacklevel=eeg.CALLER)
     return table, problems
 
 

@@ -81,7 +81,9 @@ class SweepProtocol(Section):
 
     label_space: LabelSpace | None = None
     groups_per_fold: PositiveInt | None = None
-    disjoint: Disjoint | None = None
+    disjoint: Disjoint | None = Field(
+        default=None, exclude_if=lambda keys: keys is None
+    )  # as definitions were
     inner_folds: Annotated[int, Field(ge=2)] | None = None
     normalisation: Normalisation | None = None
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_each_once)] | None = None

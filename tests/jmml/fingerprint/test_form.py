@@ -185,7 +185,7 @@ def visited(node: ast.AST, silent: bool = False, in_class: bool = False) -> Iter
                 or (is_error(node) and name in ("args", "keywords"))
                 or (
                     isinstance(node, ast.Call)
-                    and ast.unparse(node.func).endswith("add_note")
+                    and ast.unparse(node.func).endswith(("add_note", "warnings.warn"))
                     and name == "args"
                 )
             )

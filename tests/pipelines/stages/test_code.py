@@ -44,7 +44,7 @@ def test_a_file_per_stage_with_code_and_libraries(tmp_path: Path) -> None:
     assert set(first) == {f"{name}.json" for name in (*STAGES, FIGURES)}
     assert len({json.loads(text)["code"] for text in first.values()}) == len(first)
     assert json.loads(first["train.json"])["libraries"].keys() >= {"numpy", "scipy", "scikit-learn", "torch"}
-    assert json.loads(first["featurize.json"])["libraries"].keys() >= {"numpy", "librosa", "mne", "soundfile"}
+    assert json.loads(first["featurize.json"])["libraries"].keys() >= {"numpy", "soxr", "mne", "soundfile"}
     code(project)
     assert {path.name: path.read_text() for path in project.code_dir.iterdir()} == first
 
@@ -66,7 +66,7 @@ def test_every_stage_depends_on_its_own_file_and_on_no_module() -> None:
     ("module", "stages"),
     [
         ("jmml.data.synthetic.eeg", {"synthesize"}),
-        ("jmml.data.corpora.eeg.deap", {"ingest", "featurize", "split"}),
+        ("jmml.data.corpora.eeg.seed", {"ingest", "featurize", "split"}),
         ("jmml.data.corpora.speech.nemo", {"ingest", "featurize", "split"}),
         ("jmml.data.features.eeg", {"featurize"}),
         ("jmml.data.labels", {"split"}),

@@ -4,14 +4,16 @@ import warnings
 
 import mne
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import simpson
 from scipy.signal import welch
 
-from jmml.config import EEGFeatureConfig, validate
+from jmml.config import EEGFeatureConfig, Modality, validate
 from jmml.data.features import eeg
+from jmml.data.table import FeatureTable
 from jmml.errors import ConfigError, RecordingError
 
 RATE = 128.0
@@ -130,6 +132,20 @@ def test_order_of_channels_carries_no_meaning() -> None:
     assert named(signal[order], channels=tuple(CHANNELS[i] for i in order))[0] == pytest.approx(x, abs=1e-5)
 
 
+def table(X: np.ndarray, cfg: EEGFeatureConfig, modality: Modality = "eeg") -> FeatureTable:
+    names = [f"w{row}" for row in range(len(X))]
+    index = pd.DataFrame(
+        {"id": names, "recording": "t1", "group": "a", "label": "joy", "valence": np.nan, "arousal": np.nan}
+    )
+    features = eeg.feature_names(CHANNELS, cfg)
+    return FeatureTable("lab", modality, index, X, features, ("1",) * len(features))
+
+
+def test_a_trial_of_flat_channels_alone_is_refused() -> None:
+    with pytest.raises(RecordingError, match="t1: every channel is flat from 0 to 12 s"):
+        eeg.extract(np.zeros_like(trial()), RATE, CHANNELS, CFG, where="t1")
+
+
 def flat_in_second_window() -> np.ndarray:
     signal = trial()
     signal[1, 512:1024] = 3e-6
@@ -144,11 +160,12 @@ def test_a_flat_channel_has_defined_values_and_is_told(cfg: EEGFeatureConfig) ->
         eeg.FlatChannelWarning, match=r"t1: channel 'F3' is flat from 0 to 4 s \(flat too: Cz\)"
     ):
         X = eeg.extract(signal, RATE, CHANNELS, cfg, where="t1")
-    assert eeg.flat_windows(X, CHANNELS, cfg) == {"F3": 3, "Cz": 3}
+    assert eeg.flat_windows(table(X, cfg), CHANNELS, cfg) == {"F3": 3, "Cz": 3}
+    assert eeg.flat_windows(table(X, cfg, modality="speech"), CHANNELS, cfg) == {}
     with pytest.warns(eeg.FlatChannelWarning, match="channel 'F3' is flat from 4 to 8 s;"):
         X = eeg.extract(flat_in_second_window(), RATE, CHANNELS, cfg)
     assert np.isfinite(X).all()
-    assert eeg.flat_windows(X, CHANNELS, cfg) == {"F3": 1}
+    assert eeg.flat_windows(table(X, cfg), CHANNELS, cfg) == {"F3": 1}
     rows = [dict(zip(eeg.feature_names(CHANNELS, cfg), row.tolist(), strict=True)) for row in X]
     assert rows[1]["power_alpha.F3"] == pytest.approx(-120.0)
     assert rows[1]["de_alpha.F3"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * 1e-12))
