@@ -251,16 +251,19 @@ def _check(
             )
 
 
-def flat_windows(table: FeatureTable, channels: Sequence[str], cfg: EEGFeatureConfig) -> dict[str, int]:
-    """In how many windows (rows of the table) each channel is flat; channels that never are, left out. Of tables that
-    do not hold what :func:`extract` gives, none is told."""
+def flat_windows(table: FeatureTable, channels: Sequence[str], cfg: EEGFeatureConfig) -> str:
+    """In how many windows (rows of the table) each channel is flat, in words: "F3 in 2 of 8, Cz in 1 of 8".
+
+    Channels that never are do not occur, and of a table that does not hold what :func:`extract` gives nothing is said.
+    """
     if table.modality != "eeg" or cfg.extractor is not None:
-        return {}
-    X = table.X
-    powers = X[:, len(cfg.bands_hz) * len(channels) : 2 * len(cfg.bands_hz) * len(channels)]
+        return ""
+    bands, rows = len(cfg.bands_hz), len(table)
+    powers = table.X[:, bands * len(channels) : 2 * bands * len(channels)]
     floor = np.float32(10 * np.log10(FLOOR_UV2))
-    counts = (powers.reshape(len(X), len(cfg.bands_hz), len(channels)) == floor).all(axis=1).sum(axis=0)
-    return {name: int(count) for name, count in zip(channels, counts, strict=True) if count}
+    counts = (powers.reshape(rows, bands, len(channels)) == floor).all(axis=1).sum(axis=0)
+    told = [f"{name} in {count} of {rows}" for name, count in zip(channels, counts, strict=True) if count]
+    return ", ".join(told)
 
 
 def _flat_text(flat: np.ndarray, window_s: float, channels: Sequence[str], where: object) -> str:

@@ -169,8 +169,7 @@ def extract_corpus(
     if flat := eeg.flat_windows(table, channels, cfg.eeg):
         warnings.warn(
             f"{table.corpus}: channels are flat in windows, and their power there is put at the floor: "
-            + ", ".join(f"{name} in {count} of {len(table)}" for name, count in flat.items())
-            + ". Interpolate or drop them",
+            f"{flat}. Interpolate or drop them",
             eeg.FlatChannelWarning,
             stacklevel=eeg.CALLER,
         )

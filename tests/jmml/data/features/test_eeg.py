@@ -160,12 +160,12 @@ def test_a_flat_channel_has_defined_values_and_is_told(cfg: EEGFeatureConfig) ->
         eeg.FlatChannelWarning, match=r"t1: channel 'F3' is flat from 0 to 4 s \(flat too: Cz\)"
     ):
         X = eeg.extract(signal, RATE, CHANNELS, cfg, where="t1")
-    assert eeg.flat_windows(table(X, cfg), CHANNELS, cfg) == {"F3": 3, "Cz": 3}
-    assert eeg.flat_windows(table(X, cfg, modality="speech"), CHANNELS, cfg) == {}
+    assert eeg.flat_windows(table(X, cfg), CHANNELS, cfg) == "F3 in 3 of 3, Cz in 3 of 3"
+    assert eeg.flat_windows(table(X, cfg, modality="speech"), CHANNELS, cfg) == ""
     with pytest.warns(eeg.FlatChannelWarning, match="channel 'F3' is flat from 4 to 8 s;"):
         X = eeg.extract(flat_in_second_window(), RATE, CHANNELS, cfg)
     assert np.isfinite(X).all()
-    assert eeg.flat_windows(table(X, cfg), CHANNELS, cfg) == {"F3": 1}
+    assert eeg.flat_windows(table(X, cfg), CHANNELS, cfg) == "F3 in 1 of 3"
     rows = [dict(zip(eeg.feature_names(CHANNELS, cfg), row.tolist(), strict=True)) for row in X]
     assert rows[1]["power_alpha.F3"] == pytest.approx(-120.0)
     assert rows[1]["de_alpha.F3"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * 1e-12))
