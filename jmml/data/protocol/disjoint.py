@@ -9,6 +9,7 @@ together still hold every sample once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -57,11 +58,9 @@ def disjoint_folds(
     (6, ('a',), 6)
     """
     rows = Rows(groups, y, recordings)
-    values = {key: _known(key, column, rows, where) for key, column in keys.items()}
+    values = {key: _Values.of(key, column, rows, where) for key, column in keys.items()}
     parted: dict[str, list[np.ndarray]] = {}
-    for key in [
-        key for key, column in values.items() if not all(_enough(fold, column, rows) for fold in folds)
-    ]:
+    for key in [key for key, of in values.items() if not all(_enough(fold, of, rows) for fold in folds)]:
         try:
             parted[key] = _parts(key, values[key], rows, seed, where)
         except ProtocolError:
@@ -74,11 +73,10 @@ def disjoint_folds(
         chosen = combinations if crossed else [combinations[number % len(combinations)]]
         for combination in chosen:
             test, train = rows.of(fold.test), rows.of(fold.train)
-            for (key, parts), part in zip(parted.items(), combination, strict=True):
-                inside = np.isin(values[key], parts[part])
-                test, train = test & inside, train & ~inside
-            for column in values.values():
-                train &= ~np.isin(column, column[test])
+            for parts, part in zip(parted.values(), combination, strict=True):
+                test, train = test & parts[part], train & ~parts[part]
+            for of in values.values():
+                train &= ~of.shared_with(test)
             found.append(rows.fold(len(found), train, test, keys=" and ".join(values), where=where))
     return found
 
@@ -87,14 +85,19 @@ class Rows:
     """Person, class and recording of every row (n,)."""
 
     def __init__(self, groups: Groups, y: Labels, recordings: Groups) -> None:
-        self.groups, self.recordings = (
-            np.array([str(name) for name in names]) for names in (groups, recordings)
-        )
+        # Names once, and a number per row: what is asked for every fold is then asked of the names.
+        self.people, self._person = np.unique([str(name) for name in groups], return_inverse=True)
+        self.recordings, self._recording = np.unique([str(name) for name in recordings], return_inverse=True)
         self.y = np.asarray(y)
         self.classes = np.unique(self.y)
 
     def of(self, people: Sequence[str]) -> np.ndarray:
-        return np.isin(self.groups, people)
+        """(n,) True for the rows of these people."""
+        return np.isin(self.people, people)[self._person]
+
+    def recording(self, row: int) -> str:
+        """Name of the recording of a row."""
+        return str(self.recordings[self._recording[row]])
 
     def fold(
         self, index: int, train: np.ndarray, test: np.ndarray, *, keys: str = "", where: object = None
@@ -120,53 +123,77 @@ class Rows:
                     )
                     + "merge the class with corpora.<name>.labels",
                 )
-        used = set(self.recordings[train]), set(self.recordings[test])
-        aside = set(self.recordings[~(train | test)])
-        if torn := sorted((used[0] & used[1]) | (aside & (used[0] | used[1]))):
+        trained, tested, aside = (
+            _marked(self._recording, inside, len(self.recordings))
+            for inside in (train, test, ~(train | test))
+        )
+        torn = (trained & tested) | (aside & (trained | tested))
+        if torn.any():
             raise ProtocolError(
-                f"parts of recording '{torn[0]}' would be on several sides",
+                f"parts of recording '{self.recordings[torn][0]}' would be on several sides",
                 where=where,
                 fix=f"give all its parts one value of {keys}" if keys else "name it in one part alone",
             )
-        people = [tuple(np.unique(self.groups[inside]).tolist()) for inside in (train, test)]
+        sides = [_marked(self._person, inside, len(self.people)) for inside in (train, test)]
         # Recordings of people who are in no part any more need no name: no mask of people holds them.
-        named = aside & set(self.recordings[self.of([*people[0], *people[1]])])
-        return Fold(index, people[0], people[1], tuple(sorted(named)))
+        named = aside & _marked(self._recording, (sides[0] | sides[1])[self._person], len(self.recordings))
+        trained_on, tested_on = (tuple(self.people[side].tolist()) for side in sides)
+        return Fold(index, trained_on, tested_on, tuple(self.recordings[named].tolist()))
 
 
-def _known(key: str, column: np.ndarray, rows: Rows, where: object) -> np.ndarray:
-    unknown = np.array([value is None or value != value for value in column], dtype=bool)
-    if unknown.any():
-        first = rows.recordings[np.flatnonzero(unknown)[0]]
-        raise ProtocolError(
-            f"nothing tells the {key} of {int(unknown.sum())} of {len(column)} samples, such as '{first}'",
-            where=where,
-            expected=f"a {key} for every sample, as protocol.disjoint names it",
-            fix=f"take {key} out of protocol.disjoint, or say it in the corpus",
-        )
-    return np.array([str(value) for value in column])
+def _marked(numbers: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """(count,) True for the numbers that occur in these rows."""
+    marks = np.zeros(count, dtype=bool)
+    marks[numbers[rows]] = True
+    return marks
 
 
-def _enough(fold: Fold, column: np.ndarray, rows: Rows) -> bool:
+@dataclass(frozen=True)
+class _Values:
+    """A key: its distinct values, and the number of each row's (n,)."""
+
+    names: np.ndarray
+    numbers: np.ndarray
+
+    @classmethod
+    def of(cls, key: str, column: np.ndarray, rows: Rows, where: object) -> _Values:
+        unknown = np.array([value is None or value != value for value in column], dtype=bool)
+        if unknown.any():
+            first = rows.recording(int(np.flatnonzero(unknown)[0]))
+            raise ProtocolError(
+                f"nothing tells the {key} of {int(unknown.sum())} of {len(column)} samples, such as '{first}'",
+                where=where,
+                expected=f"a {key} for every sample, as protocol.disjoint names it",
+                fix=f"take {key} out of protocol.disjoint, or say it in the corpus",
+            )
+        return cls(*np.unique([str(value) for value in column], return_inverse=True))
+
+    def shared_with(self, inside: np.ndarray) -> np.ndarray:
+        """(n,) True for rows that have a value of the rows ``inside``."""
+        shared: np.ndarray = _marked(self.numbers, inside, len(self.names))[self.numbers]
+        return shared
+
+
+def _enough(fold: Fold, values: _Values, rows: Rows) -> bool:
     """Whether enough is left to train on, every class included, where what shares a value with the test part is not."""
     test, train = rows.of(fold.test), rows.of(fold.train)
-    left = train & ~np.isin(column, column[test])
+    left = train & ~values.shared_with(test)
     return bool(left.sum() >= ENOUGH * train.sum()) and len(np.unique(rows.y[left])) == len(rows.classes)
 
 
-def _parts(key: str, column: np.ndarray, rows: Rows, seed: int, where: object) -> list[np.ndarray]:
-    """The values of a key in parts that hold every class each."""
+def _parts(key: str, values: _Values, rows: Rows, seed: int, where: object) -> list[np.ndarray]:
+    """(n,) for each part of the values whether a row has one of them; every part holds every class."""
     fix = f"take {key} out of protocol.disjoint"
-    if len(np.unique(column)) < PARTS:
+    if len(values.names) < PARTS:
         raise ProtocolError(
-            f"all samples have the {key} '{column[0]}': none is left to train on", where=where, fix=fix
+            f"all samples have the {key} '{values.names[0]}': none is left to train on", where=where, fix=fix
         )
     try:
-        drawn = inner_folds(column, rows.y, n_folds=PARTS, seed=seed, where=where)
+        drawn = inner_folds(values.names[values.numbers], rows.y, n_folds=PARTS, seed=seed, where=where)
     except ProtocolError as error:
         raise ProtocolError(
             f"no {PARTS} parts of the values of {key} have every class each: {error.what}",
             where=where,
             fix=f"{fix}, or merge classes with corpora.<name>.labels",
         ) from None
-    return [np.array(fold.test) for fold in drawn]
+    return [np.isin(values.names, fold.test)[values.numbers] for fold in drawn]
