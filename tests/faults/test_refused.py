@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipelines.stages.split import split
 from tests.faults.same import assert_same
 from tests.faults.sweeps import ROOT, make_project
 from tests.jmml.tasks import gaussian_table
@@ -41,9 +42,10 @@ def test_changes_are_shown_and_only_one_may_drive(sweep, expected, on_ray: bool,
         assert "--accept-changes" in str(child)
 
     features, lock = project.features_path("lab-speech"), project.root / "dvc.lock"
-    kept = features.read_bytes(), lock.read_text()
+    kept = {path: path.read_bytes() for path in (features, lock, project.split_path)}
     gaussian_table("speech", seed=1).save(features)
-    records = yaml.safe_load(kept[1])
+    split(project)
+    records = yaml.safe_load(kept[lock])
     for out in records["stages"]["featurize"]["outs"]:
         out["md5"] = hashlib.md5((project.root / out["path"]).read_bytes()).hexdigest()
     lock.write_text(yaml.safe_dump(records))
@@ -51,8 +53,8 @@ def test_changes_are_shown_and_only_one_may_drive(sweep, expected, on_ray: bool,
     assert child.wait() == 3, str(child)
     assert f"{CHANGED}: task" in str(child)
     assert one.events() == before
-    features.write_bytes(kept[0])
-    lock.write_text(kept[1])
+    for path, content in kept.items():
+        path.write_bytes(content)
 
     both = [one.resume(), one.resume()]
     codes = sorted(child.wait() for child in both)

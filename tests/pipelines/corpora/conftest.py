@@ -46,7 +46,9 @@ def state(root: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in root.rglob("*")
-        if path.is_file() and not any(store in path.parents for store in stores)
+        if path.is_file()
+        and path.parent.name != "__pycache__"
+        and not any(store in path.parents for store in stores)
     }
 
 

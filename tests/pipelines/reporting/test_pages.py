@@ -41,7 +41,7 @@ def test_texts_and_marks_stand_out(palette: dict[str, str]) -> None:
 
 def test_both_palettes_have_every_colour_that_a_style_names_and_no_style_has_its_own() -> None:
     assert LIGHT.keys() == DARK.keys()
-    assert len(STYLES) == 2
+    assert len(STYLES) == 4
     for path in STYLES:
         style = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert set(re.findall(r"var\(--([a-z0-9]+)\)", style)) <= LIGHT.keys()
@@ -57,7 +57,7 @@ def test_dark_is_what_the_reader_asks_for_and_never_printed() -> None:
 
 def test_every_report_extends_the_one_skeleton() -> None:
     reports = sorted(PIPELINES.rglob("templates/report.html.jinja"))
-    assert len(reports) == 2
+    assert len(reports) == 3
     for path in reports:
         text = path.read_text(encoding="utf-8")
         assert text.startswith('{% extends "page.html.jinja" %}')

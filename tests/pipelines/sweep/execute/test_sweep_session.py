@@ -189,6 +189,7 @@ def test_a_wrong_setting_of_the_environment_is_said_before_anything_starts(proje
 
 
 class _Plan:
+    project = None
     corpora = ()
     definition = check(definition())
 
