@@ -21,6 +21,7 @@ from pipelines.corpora.scan import open_corpus, read_manifest
 from pipelines.versions.folders import place_of, versions_dir
 from pipelines.versions.keeping import tracked
 from pipelines.versions.revisions import changes
+from pipelines.workspace.environment import feature_cache
 from pipelines.workspace.project import Project
 from pipelines.workspace.team import stage1_folder
 
@@ -91,21 +92,49 @@ def cached_features(project: Project, hashes: Collection[str]) -> list[Path]:
     again where they are wanted.
     """
     kept: set[Path] = set()
-    for name, entry in project.params.corpora.items():
-        manifest, adapter = read_manifest(project, name), open_corpus(name, entry)
-        if manifest is None or isinstance(adapter, TableCorpus):
-            continue
-        features = project.params.features
-        settings = settings_of(entry.modality, features)
-        read = partial(adapter.read, project.root / entry.path)
-        try:
-            code = code_digest(entry.modality, read, extractors.chosen(entry.modality, settings))
-        except JMMLError:
-            continue
-        key = digest([extractor_digest(entry.modality, features), code], length=64)
-        cache = FeatureCache(project.cache_dir, entry.modality, key)
-        kept |= {cache.path(content) for content in manifest.frame["content_hash"] if content not in hashes}
+    for name in project.params.corpora:
+        manifest, cache = read_manifest(project, name), _cache(project, name, project.cache_dir)
+        if manifest is not None and cache is not None:
+            kept |= {
+                cache.path(content) for content in manifest.frame["content_hash"] if content not in hashes
+            }
     return sorted(path for path in project.cache_dir.rglob("*") if path.is_file() and path not in kept)
+
+
+def shared_features(
+    project: Project, recordings: Mapping[str, Collection[str]]
+) -> list[tuple[FeatureCache, str]]:
+    """Entries of a cache that is shared (``JMML_FEATURE_CACHE``) that today's settings and code have of recordings.
+
+    What else is in it may be anybody's, and stays: what other settings and code have made of them cannot be told.
+
+    Parameters
+    ----------
+    recordings : hashes by the name of the corpus.
+    """
+    shared = feature_cache(project.cache_dir)
+    if shared == project.cache_dir:
+        return []
+    found = []
+    for name, hashes in recordings.items():
+        cache = _cache(project, name, shared)
+        found += [] if cache is None else [(cache, content) for content in hashes if cache.holds(content)]
+    return found
+
+
+def _cache(project: Project, name: str, root: Path | str) -> FeatureCache | None:
+    """The cache of the features of a corpus at today's settings and code; None where nothing is extracted."""
+    entry, features = project.corpus(name), project.params.features
+    adapter, settings = open_corpus(name, entry), settings_of(entry.modality, features)
+    if isinstance(adapter, TableCorpus):
+        return None
+    read = partial(adapter.read, project.root / entry.path)
+    try:
+        code = code_digest(entry.modality, read, extractors.chosen(entry.modality, settings))
+    except JMMLError:
+        return None
+    key = digest([extractor_digest(entry.modality, features), code], length=64)
+    return FeatureCache(root, entry.modality, key)
 
 
 def forget(paths: Iterable[Path]) -> None:

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from jmml.config import CorpusConfig
 from jmml.errors import CorpusError, DataError, JMMLError, nearest
 from pipelines.corpora.dvc_record import DvcCache, errors_reported
@@ -22,7 +24,7 @@ from pipelines.corpora.scan import admit, open_corpus
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 from pipelines.versions.keeping import Tracked, check_nothing_lost, tracked
-from pipelines.versions.leftovers import cached_features, caches_of, forget
+from pipelines.versions.leftovers import cached_features, caches_of, forget, shared_features
 from pipelines.versions.reading import manifest_in, manifest_of
 from pipelines.versions.revisions import LOCKS, changes, contents, git, made_by_stages, prefix
 from pipelines.versions.trained import Trained, trained_on
@@ -37,6 +39,8 @@ REMAINS = (
     "use, earlier versions included; the ledger names the very files",
     "still there: models/ and results/ until `dvc repro` makes them anew; models and predictions of runs until the "
     "runs are deleted in MLflow",
+    "still there: what other settings or code have made of the recordings in a feature cache that users share "
+    "(JMML_FEATURE_CACHE); it cannot be told whose it is, and goes when the cache is removed",
 )
 
 
@@ -182,16 +186,19 @@ def withdraw(
     hashes = {content for one in found for content in one.recordings}
     caches = caches_of(project, person, modalities, entries)
     features = cached_features(project, hashes)
+    shared = shared_features(project, {one.name: one.recordings for one in found})
     if dry_run:
         with DvcCache.of(project) as cache:
             objects = [md5 for one in found for md5 in one.objects if md5 not in kept and cache.holds(md5)]
         shown = [_shown(project, path) for path in caches]
-        return Withdrawn(person, True, found, shown, len(features), objects, trained, untold)
+        return Withdrawn(person, True, found, shown, len(features) + len(shared), objects, trained, untold)
     for one in found:
         if one.now:
             _take_out(project, tracked(project, one.name), entries[one.name], one.now, force=force)
     _write(project, person, found)
     forget([*caches, *features])
+    for cached, content in shared:
+        cached.forget(content)
     with DvcCache.of(project) as cache:
         made = _made_of(project, [one.name for one in found])
         objects = cache.forget([md5 for one in found for md5 in one.objects if md5 not in kept])
@@ -201,7 +208,7 @@ def withdraw(
         False,
         found,
         [_shown(project, path) for path in caches],
-        len(features),
+        len(features) + len(shared),
         objects,
         trained,
         untold,
@@ -274,6 +281,32 @@ def _take_out(project: Project, corpus: Tracked, entry: CorpusConfig, share: Sha
                 where=corpus.name,
                 fix="remove them by hand, and record that with `jmml data update`",
             )
+        _check_others(corpus, entry, place, share, left)
+
+
+def _check_others(
+    corpus: Tracked, entry: CorpusConfig, place: Path, share: Share, left: pd.DataFrame
+) -> None:
+    """Refuse what would take recordings of others along, whose lines in a list look like theirs, say."""
+    before = manifest_in(corpus.name, entry, corpus.folder, what=corpus.name).manifest.frame
+    wanted = _told(before[~before["id"].isin(share.ids)])
+    if wanted <= _told(left):
+        return
+    after = manifest_in(
+        corpus.name, entry, place, what=corpus.name
+    ).manifest.frame  # what was left out before, too
+    if lost := sorted(identity for identity, *_ in wanted - _told(after)):
+        raise DataError(
+            f"{many(len(lost), 'recording')} of others would be lost or described otherwise: {', '.join(lost[:3])}",
+            where=corpus.name,
+            fix="remove what is theirs by hand, record that with `jmml data update`, and withdraw again",
+        )
+
+
+def _told(frame: pd.DataFrame) -> set[tuple[str, ...]]:
+    """Who says what in which recording."""
+    columns = (frame[name].fillna("").map(str) for name in ("id", "group", "label", "content_hash"))
+    return set(zip(*columns, strict=True))
 
 
 def _kept_objects(project: Project, found: Sequence[OfCorpus]) -> set[str]:

@@ -31,12 +31,14 @@ class Share:
     ----------
     files : places of files that hold recordings of nobody else.
     rows : of the table of features (its place), the numbers of the rows that are theirs.
+    others : places of the recordings of everybody else.
     """
 
     ids: tuple[str, ...]
     recordings: tuple[str, ...]
     files: tuple[str, ...]
     rows: tuple[str, tuple[int, ...]] | None = None
+    others: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.ids)
@@ -55,14 +57,15 @@ def share_of(person: str, config: CorpusConfig, manifest: pd.DataFrame) -> Share
     if config.adapter == "table":
         rows = (places[0], tuple(int(item) for item in own["item"])) if places else None
         return Share(ids, hashes, (), rows)
-    shared = sorted(set(places) & set(manifest.loc[manifest["group"] != person, "path"]))
+    others = dict.fromkeys(manifest.loc[manifest["group"] != person, "path"])
+    shared = sorted(set(places) & set(others))
     if shared:
         more = ", ..." if len(shared) > _SHOWN else ""
         raise CorpusError(
             f"{many(len(shared), 'file')} hold recordings of {person} and others: {', '.join(shared[:_SHOWN])}{more}",
             fix="cut them apart, bring that in with `jmml data update`, and withdraw again",
         )
-    return Share(ids, hashes, tuple(places))
+    return Share(ids, hashes, tuple(places), others=tuple(others))
 
 
 def copy_without(share: Share, source: Path, target: Path, files: Iterable[str]) -> list[str]:
@@ -75,7 +78,8 @@ def copy_without(share: Share, source: Path, target: Path, files: Iterable[str])
     edited : places of the lists and tables that lack lines now.
     """
     gone = set(share.files)
-    names = {name for place in gone for name in _names(place)}
+    others = {name for place in share.others for name in _names(place)}
+    names = {name for place in gone for name in _names(place)} - others | gone
     edited = []
     for place in files:
         if place in gone:
@@ -85,7 +89,7 @@ def copy_without(share: Share, source: Path, target: Path, files: Iterable[str])
         if share.rows is not None and place == share.rows[0]:
             _table_without(here, there, share.rows[1])
             edited.append(place)
-        elif _is_list(here) and (text := _list_without(here, names)) is not None:
+        elif _is_list(here) and (text := _list_without(here, gone, names, others)) is not None:
             there.write_bytes(text)
             edited.append(place)
         else:
@@ -110,10 +114,18 @@ def _is_list(path: Path) -> bool:
     return path.suffix.lower() in _LISTS and path.stat().st_size <= _LARGEST
 
 
-def _list_without(path: Path, names: set[str]) -> bytes | None:
-    """A list without the lines that name one of the recordings as a whole field; None where none does."""
+def _list_without(path: Path, gone: set[str], names: set[str], others: set[str]) -> bytes | None:
+    """A list without the lines that name one of the recordings as a whole field; None where none does.
+
+    A line that names a recording of somebody else is of that, unless it names one of theirs by its place. Numbers are
+    names where they stand first; elsewhere they may be of anything.
+    """
     lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if names.isdisjoint(_fields(line))]
+    kept = []
+    for line in lines:
+        fields = _fields(line)
+        if gone.isdisjoint(fields) and (names.isdisjoint(fields) or not others.isdisjoint(fields)):
+            kept.append(line)
     return None if len(kept) == len(lines) else b"".join(kept)
 
 
@@ -121,7 +133,8 @@ def _fields(line: bytes) -> set[str]:
     text = line.decode("utf-8", "replace").strip()
     for mark in '",;\t{}[]':
         text = text.replace(mark, "\x00")
-    parts = {part.strip() for part in text.split("\x00")}
+    first, *others = [part.strip() for part in text.split("\x00")]
+    parts = {first, *(part for part in others if not part.isdecimal())}
     return parts | {PurePosixPath(part).name for part in parts} | {PurePosixPath(part).stem for part in parts}
 
 

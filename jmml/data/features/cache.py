@@ -103,6 +103,37 @@ class FeatureCache:
                 fix="free some space or correct the permissions of this folder",
             ) from None
 
+    def holds(self, content_hash: str) -> bool:
+        """Whether there is an entry, whole or damaged."""
+        try:
+            if self.address is None:
+                return self.path(content_hash).is_file()
+            system, place = self._remote(content_hash)
+            return bool(system.exists(place))
+        except OSError:
+            return False
+
+    def forget(self, content_hash: str) -> None:
+        """Remove an entry, if it is there.
+
+        Raises
+        ------
+        DataError : it cannot be removed.
+        """
+        try:
+            if self.address is None:
+                self.path(content_hash).unlink(missing_ok=True)
+            else:
+                system, place = self._remote(content_hash)
+                if system.exists(place):
+                    system.rm_file(place)
+        except OSError as error:
+            raise DataError(
+                f"an entry of the feature cache cannot be removed: {error.strerror or error}",
+                where=self.address or self.root,
+                fix="correct the permissions, and give the command again",
+            ) from None
+
     def prune(self, limit: int) -> int:
         """Leave at most ``limit`` bytes of entries, of all modalities and extractors; how many went.
 

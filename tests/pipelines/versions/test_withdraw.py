@@ -20,6 +20,7 @@ from pipelines.versions.checkout import checkout
 from pipelines.versions.reading import at_revisions
 from pipelines.versions.update import update
 from pipelines.versions.withdraw import withdraw
+from pipelines.versions.without import Share
 from pipelines.workspace.lineage import DatasetRef
 from pipelines.workspace.project import Project
 from pipelines.workspace.withdrawn import withdrawals
@@ -162,6 +163,47 @@ def test_a_failure_leaves_everything(project: Project, monkeypatch: pytest.Monke
         withdraw(project, "01")
     assert bytes_of(project.raw_dir) == before
     assert objects_of(project) == objects
+    assert not withdrawals(project)
+
+
+@pytest.mark.usefixtures("untold")
+@pytest.mark.parametrize("address", ["{}", "file://{}"])
+def test_a_cache_that_is_shared_loses_theirs_alone(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("JMML_FEATURE_CACHE", address.format(tmp_path / "shared"))
+    ingest(project, NAME)
+    featurize(project, NAME)
+    cached = sorted((tmp_path / "shared").rglob("*.npy"))
+    other = tmp_path / "shared" / "00" / "00" / "another_users.npy"
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_bytes(b"")
+    assert len(cached) == 9
+    assert withdraw(project, "01", dry_run=True).features == 5
+    assert all(path.exists() for path in cached)
+    done = withdraw(project, "01")
+    assert done.features == 5
+    assert len([path for path in cached if path.exists()]) == 4
+    assert other.exists()
+    assert any("what other settings or code" in line for line in done.lines())
+
+
+@pytest.mark.usefixtures("untold")
+def test_what_would_take_others_along_changes_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = bytes_of(project.raw_dir)
+    without = withdrawing.copy_without
+
+    def one_more(share: Share, source: Path, target: Path, files: list[str]) -> list[str]:
+        return without(share, source, target, [place for place in files if "03-01-01" not in place])
+
+    monkeypatch.setattr(withdrawing, "copy_without", one_more)
+    with pytest.raises(
+        DataError, match="2 recordings of others would be lost or described otherwise: 03-01-01-01-01-01-02"
+    ):
+        withdraw(project, "01")
+    assert bytes_of(project.raw_dir) == before
     assert not withdrawals(project)
 
 

@@ -56,6 +56,18 @@ def test_lists_lose_the_lines_that_name_a_recording(tmp_path: Path) -> None:
     assert (source / "list.csv").read_text() == files["list.csv"]
 
 
+def test_lines_of_others_whose_recordings_are_called_alike_stay(tmp_path: Path) -> None:
+    rows = ROWS.assign(path=["ann/1.wav", "ben/1.wav", "ann/2.wav"])
+    text = "path,person,take\nann/1.wav,ann,1\nben/1.wav,ben,2\nann/2.wav,ann,2\n"
+    stems = "name,take\n1,1\n2,5\nben,2\n"
+    (tmp_path / "list.csv").write_text(text)
+    (tmp_path / "stems.csv").write_text(stems)
+    share = share_of("ann", config("files"), rows)
+    copy_without(share, tmp_path, tmp_path / "new", ["list.csv", "stems.csv"])
+    assert (tmp_path / "new" / "list.csv").read_text() == "path,person,take\nben/1.wav,ben,2\n"
+    assert (tmp_path / "new" / "stems.csv").read_text() == "name,take\n1,1\nben,2\n"
+
+
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_rows_of_a_table_of_text(tmp_path: Path, mark: str) -> None:
     lines = ["id,x", "a,1", '"b', 'b",2', "", "c,3", "d,4"]
