@@ -353,11 +353,16 @@ def _draw_split(
 
 
 def _values(views: Sequence[View], key: str) -> np.ndarray:
-    """(n,) of a key over all views; what one view says of a recording holds in the other."""
-    known = {
-        recording: value
-        for view in views
-        if key in view.keys
-        for recording, value in zip(view.recordings, view.keys[key], strict=True)
-    }
-    return np.array([known.get(recording) for view in views for recording in view.recordings], dtype=object)
+    """(n,) of a key over all views; what one view says of a recording holds in another that says nothing of it."""
+    known: dict[object, object] = {}
+    for view in views:
+        if key in view.keys:
+            for recording, value in zip(view.recordings, view.keys[key], strict=True):
+                if value is not None and value == value:
+                    known.setdefault(recording, value)
+    found = []
+    for view in views:
+        own = view.keys.get(key, np.full(len(view), None, dtype=object))
+        for recording, value in zip(view.recordings, own, strict=True):
+            found.append(known.get(recording) if value is None or value != value else value)
+    return np.array(found, dtype=object)

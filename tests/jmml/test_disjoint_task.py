@@ -56,6 +56,25 @@ def test_inner_folds_are_disjoint_too() -> None:
     assert all(not shared(training, inner, fold, "text") for fold in range(2))
 
 
+def test_what_each_row_says_counts_where_a_recording_has_several_texts() -> None:
+    """A recording of two sentences may not teach what its other sentence is tested on."""
+    speech = gaussian_table("speech", groups=4, per_class=16)
+    n = len(speech)
+    pairs = [name for name in speech.ids[::2] for _ in range(2)]
+    told = speech.index.assign(text=[f"t{i % 2}" for i in range(n)], recording=pairs)
+    task = make_task(replace(speech, index=told), disjoint=["person", "text"])
+    with pytest.raises(ProtocolError, match=r"parts of recording '.*' would be on several sides"):
+        make_split(task, groups_per_fold=2)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan])
+def test_one_modality_says_what_the_other_does_not(nothing: object) -> None:
+    task = task_of("text", parallel=True)
+    assert task.eeg is not None
+    eeg = replace(task.eeg, keys={**task.eeg.keys, "text": np.full(len(task.eeg), nothing, dtype=object)})
+    assert make_split(replace(task, eeg=eeg), groups_per_fold=2) == make_split(task, groups_per_fold=2)
+
+
 def test_both_modalities_of_a_parallel_corpus_leave_the_same_recordings_out() -> None:
     task = task_of("text", parallel=True)
     assert task.parallel
