@@ -28,6 +28,7 @@ COLUMNS = (
 NUMBERS = ("valence", "arousal", "dominance", "order", "start_s", "end_s")
 _OF_OTHERS = (".eeg", ".vmrk", ".fdt")
 SHOWN = 3
+_LOOKED_AT = 1000  # rows of a table in which a column of files is looked for
 _NO_NUMBER = frozenset(("na", "n/a", "nan", "null", "none", "-", "?"))  # what stands in place of a number
 
 
@@ -47,6 +48,7 @@ class Recordings:
     companions : path -> names of the files beside it that belong to it.
     adapter : name of the corpus adapter that reads them.
     sidecars : other files that this adapter needs.
+    columns : of the table that was read, as they are called there.
     """
 
     frame: pd.DataFrame
@@ -58,6 +60,7 @@ class Recordings:
     companions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     adapter: str = "files"
     sidecars: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def find_recordings(root: Path, suffixes: Iterable[str]) -> list[str]:
@@ -128,8 +131,9 @@ def describe(
             continue
         if needed not in found.frame:
             beside = "" if table is None else f" of {table.name}"
+            among = "" if table is None else f"; columns: {', '.join(found.columns[:12])}"
             raise DataError(
-                f"nothing says {what}",
+                f"nothing says {what}{among}",
                 where=table or root,
                 fix=f"name the column{beside} with --map {needed}=COLUMN, or how the files are named: "
                 "--pattern '{speaker}_{text}_{label}.wav'",
@@ -195,8 +199,11 @@ def _by_names(root: Path, files: list[str], naming: Naming) -> Recordings:
 def _by_table(
     root: Path, files: list[str], table: Path, columns: Mapping[str, str], naming: Naming | None
 ) -> Recordings:
-    raw = read_text(table)
+    raw = read_text(table, columns.values())
+    places = Places(files)
     chosen = guess(raw.columns, columns, where=table)
+    if "path" not in chosen:
+        chosen |= _column_of_files(raw, places, chosen.values())
     if "path" not in chosen:
         raise DataError(
             f"no column names the files; columns: {', '.join(map(str, raw.columns[:12]))}",
@@ -205,7 +212,7 @@ def _by_table(
         )
     kept = {name: column for name, column in chosen.items() if name in COLUMNS}
     frame = pd.DataFrame({name: raw[column] for name, column in kept.items()}, dtype=object)
-    places, problems, at = Places(files), [], []
+    problems, at = [], []
     for number, value in enumerate(frame["path"], start=1):
         place = places.find(str(value))
         at.append(place)
@@ -230,7 +237,17 @@ def _by_table(
                 sources[name] = f"file names ({naming.name})"
     unnamed = len(files) - frame["path"].nunique()
     notes = [f"{unnamed} files that {table.name} does not name left out"] if unnamed else []
-    return Recordings(tidy(frame, table), sources, problems, notes)
+    return Recordings(tidy(frame, table), sources, problems, notes, columns=tuple(map(str, raw.columns)))
+
+
+def _column_of_files(raw: pd.DataFrame, places: Places, taken: Iterable[str]) -> dict[str, str]:
+    """The first column, whatever it is called, most of whose values are files here."""
+    others = set(taken)
+    for column in raw.columns:
+        values = [str(value) for value in raw[column][:_LOOKED_AT]]
+        if column not in others and 2 * sum(places.find(value) is not None for value in values) > len(values):
+            return {"path": column}
+    return {}
 
 
 class Places:

@@ -142,7 +142,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
         ("what,who\nx,y\n", {"table": True}, "none of 2 rows names a file here, such as 'what'"),
         ("file,speaker,label\nmissing.wav,a,joy\n", {"table": True}, "none of 1 rows names a file here, such as 'mi"),
         ("file,speaker,label\n", {"table": True}, "no rows"),
-        ("file,label\na.wav,joy\n", {}, r"says who speaks\. Name the column of t\.csv with --map person=COLUMN"),
+        ("file,label\na.wav,joy\n", {}, r"says who speaks; columns: file, label\. Name the column of t\.csv with"),
         ("file,speaker\na.wav,ann\n", {}, "nothing says which emotion it is"),
         ("file,speaker,valence\na.wav,ann,3\n", {}, "nothing says which emotion it is"),
         ("file,speaker,valence,arousal\na.wav,ann,high,3\n", {}, "'high' in row 1 is not a number"),
@@ -177,3 +177,17 @@ def test_two_tables_that_name_the_files_are_asked_about(tmp_path: Path) -> None:
 def test_a_folder_without_recordings(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no recording; expected files of the kinds \.flac, \.wav"):
         describe(tmp_path, AUDIO)
+
+
+def test_columns_that_are_called_in_another_language(tmp_path: Path) -> None:
+    root = folder(tmp_path, "one.wav", "two.wav")
+    table = root / "t.csv"
+    table.write_text("Datei;Sprecher;Gefühl\none.wav;ann;joy\ntwo.wav;bob;fear\n")
+    with pytest.raises(DataError, match=r"nothing says who speaks; columns: Datei, Sprecher, Gefühl\."):
+        describe(root, AUDIO, table=table)
+    mapped = {"person": "Sprecher", "label": "Gefühl"}
+    assert said(root, "path", "person", "label", table=table, columns=mapped) == [
+        ("one.wav", "ann", "joy"), ("two.wav", "bob", "fear"),
+    ]  # fmt: skip
+    table.write_text("Ort;Sprecher;Gefühl\none;ann;joy\ntwo;bob;fear\n")  # no suffix that would tell a file
+    assert said(root, "path", table=table, columns=mapped) == [("one.wav",), ("two.wav",)]
