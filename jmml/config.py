@@ -193,6 +193,7 @@ _UNSAID: dict[str, Any] = {
     "segments": None,
     "sets": ["standard"],
     "estimate": "fir",
+    "pairs": "homologous",
 }
 
 
@@ -248,12 +249,17 @@ class SpeechFeatureConfig(ExtractorSettings):
         return self
 
 
+EEGSet = Literal["standard", "hjorth", "wavelets", "asymmetry", "coherence", "plv"]
+Pair = Annotated[list[str], Field(min_length=2, max_length=2), AfterValidator(_distinct)]
+
+
 class EEGFeatureConfig(ExtractorSettings):
     """Settings of the EEG extractor; ``window_s: null`` summarises the whole trial in one row.
 
     ``bands_hz`` are half-open, [low, high); the band named ``alpha``, if any, gives the frontal asymmetries.
     ``estimate`` says where the variance in a band comes from: ``fir``, a band pass per band, or ``stft``, the one
-    windowed transform that gives the band powers too, in a fifteenth of the time.
+    windowed transform that gives the band powers too, in a fifteenth of the time. ``sets`` are which features:
+    ``standard`` and the families of :mod:`jmml.data.features.eeg_options`; ``pairs`` are those of coherence and PLV.
     """
 
     window_s: Annotated[float, Field(ge=1)] | None = 4.0
@@ -269,6 +275,19 @@ class EEGFeatureConfig(ExtractorSettings):
     )
 
     estimate: Literal["fir", "stft"] = "fir"
+    sets: Annotated[list[EEGSet], Field(min_length=1), AfterValidator(_distinct)] = ["standard"]
+    pairs: Literal["homologous", "all"] | Annotated[list[Pair], Field(min_length=1, max_length=496)] = (
+        "homologous"
+    )
+
+    @model_validator(mode="after")
+    def _coherence_has_segments(self) -> EEGFeatureConfig:
+        if "coherence" in self.sets and self.window_s is not None and self.window_s < 2:
+            raise ValueError(
+                f"window_s: {self.window_s:g} s is one segment, of which every coherence is 1; "
+                "expected 2 or more, or sets without coherence"
+            )
+        return self
 
     @model_validator(mode="after")
     def _bands_are_wide_enough(self) -> EEGFeatureConfig:

@@ -15,6 +15,8 @@ import scipy.fft
 import scipy.signal
 
 WELCH_SEGMENT_S = 2.0
+# The power of a window without a signal; 1e-6 uV is a millionth of what an amplifier adds.
+FLOOR_UV2 = 1e-12
 _SAMPLES = 1 << 15  # transformed at once: they stay in the cache of a core
 
 

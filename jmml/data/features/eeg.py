@@ -12,6 +12,8 @@ the roll-off of the filter and by Welch's window, which weighs the middle of its
 they correlate at 0.7 to 0.8. A gain g adds ln g to
 every entropy and 20 log10 g to every power, and leaves the asymmetries alone.
 
+These are the standard set; :mod:`.eeg_options` holds those that ``features.eeg.sets`` adds.
+
 Windows do not overlap; a tail shorter than a window is dropped. Nothing depends on the montage but the names
 of the frontal pairs, of which those that exist are used.
 
@@ -32,7 +34,8 @@ import mne
 import numpy as np
 
 from jmml.config import EEGFeatureConfig, digest
-from jmml.data.features.bands import WELCH_SEGMENT_S, band_powers
+from jmml.data.features.bands import FLOOR_UV2, WELCH_SEGMENT_S, band_powers
+from jmml.data.features.eeg_options import families
 from jmml.data.table import FeatureTable
 from jmml.errors import RecordingError
 
@@ -43,8 +46,7 @@ ASYMMETRY_BAND = "alpha"
 FLAT_V = 1e-10  # standard deviation; the noise of an amplifier is a thousand times larger
 # The band pass needs room to roll off below half the sample rate: its length is inverse to that room.
 HIGHEST_EDGE = 0.9
-# The power of a window without a signal; 1e-6 uV is a millionth of what an amplifier adds.
-FLOOR_UV2 = 1e-12
+_OF_POWER = frozenset(("standard", "asymmetry"))  # sets
 CALLER = 2  # level of the stack that a warning is of
 
 
@@ -122,40 +124,38 @@ def extract(
             raise RecordingError(f"every channel is flat from 0 to {count * window_s:g} s", where=where)
         warnings.warn(_flat_text(flat, window_s, channels, where), FlatChannelWarning, stacklevel=CALLER)
     bands = _bands(cfg)
-    if cfg.estimate == "stft":
-        powers = list(
-            band_powers(
-                1e6 * (volts - volts.mean(axis=1, keepdims=True)),
-                sample_rate_hz,
-                length,
-                list(bands.values()),
-            )
-        )
-        variances = powers
-    else:
-        variances, powers = _filtered(volts, sample_rate_hz, length, bands)
+    # The offset of an amplifier, thousands of times the signal, would cost a filter its precision.
+    microvolts = 1e6 * (volts - volts.mean(axis=1, keepdims=True))
+    variances: list[np.ndarray] = []
+    powers: list[np.ndarray] = []
+    if not _OF_POWER.isdisjoint(cfg.sets):
+        if cfg.estimate == "stft":
+            variances = powers = list(band_powers(microvolts, sample_rate_hz, length, list(bands.values())))
+        else:
+            variances, powers = _filtered(microvolts, sample_rate_hz, length, bands)
     # The filter rings into a flat window from those beside it.
     powers = [np.where(flat, FLOOR_UV2, np.maximum(power, FLOOR_UV2)) for power in powers]
     variances = [np.where(flat, FLOOR_UV2, np.maximum(variance, FLOOR_UV2)) for variance in variances]
-    rows = [0.5 * np.log(2 * np.pi * np.e * variance) for variance in variances]
-    rows += [10 * np.log10(power) for power in powers]
-    if pairs := _pairs(channels, cfg):
-        alpha = np.log(powers[list(bands).index(ASYMMETRY_BAND)])
-        rows.append(np.stack([alpha[right] - alpha[left] for right, left in pairs]))
+    rows: list[np.ndarray] = []
+    if "standard" in cfg.sets:
+        rows += [0.5 * np.log(2 * np.pi * np.e * variance) for variance in variances]
+        rows += [10 * np.log10(power) for power in powers]
+        if pairs := _pairs(channels, cfg):
+            alpha = np.log(powers[list(bands).index(ASYMMETRY_BAND)])
+            rows.append(np.stack([alpha[right] - alpha[left] for right, left in pairs]))
+    rows += families.computed(microvolts, sample_rate_hz, length, powers, flat, channels, bands, cfg)
     return np.concatenate(rows).T.astype(np.float32)
 
 
 def _filtered(
-    volts: np.ndarray, sample_rate_hz: float, length: int, bands: dict[str, tuple[float, float]]
+    microvolts: np.ndarray, sample_rate_hz: float, length: int, bands: dict[str, tuple[float, float]]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Variance after a band pass, and power by MNE's Welch estimate, of each band: (channels, windows), uV^2."""
-    count = volts.shape[1] // length
+    count = microvolts.shape[1] // length
 
     def windows(x: np.ndarray) -> np.ndarray:
         return x[:, : count * length].reshape(len(x), count, length)
 
-    # The offset of an amplifier, thousands of times the signal, would cost the filter its precision.
-    microvolts = 1e6 * (volts - volts.mean(axis=1, keepdims=True))
     spectrum, frequency = mne.time_frequency.psd_array_welch(
         windows(microvolts),
         sample_rate_hz,
@@ -194,12 +194,14 @@ def _pairs(channels: Sequence[str], cfg: EEGFeatureConfig) -> list[tuple[int, in
 
 
 def _described(channels: Sequence[str], cfg: EEGFeatureConfig) -> Iterator[tuple[str, str]]:
-    for stem, unit in (("de", "nat"), ("power", "dB")):
-        for band in _bands(cfg):
-            for channel in channels:
-                yield f"{stem}_{band}.{channel}", unit
-    for right, left in _pairs(channels, cfg):
-        yield f"asymmetry.{channels[right]}-{channels[left]}", "1"
+    if "standard" in cfg.sets:
+        for stem, unit in (("de", "nat"), ("power", "dB")):
+            for band in _bands(cfg):
+                for channel in channels:
+                    yield f"{stem}_{band}.{channel}", unit
+        for right, left in _pairs(channels, cfg):
+            yield f"asymmetry.{channels[right]}-{channels[left]}", "1"
+    yield from families.described(channels, _bands(cfg), cfg)
 
 
 def _check(
@@ -240,7 +242,9 @@ def _check(
             expected=f"at least one window of {needed:g} s",
             fix="shorten features.eeg.window_s, or leave this trial out",
         )
-    for band, (low, high) in _bands(cfg).items() if cfg.estimate == "fir" else ():
+    families.check(sample_rate_hz, channels, cfg, where)
+    by_filter = "plv" in cfg.sets or (cfg.estimate == "fir" and not _OF_POWER.isdisjoint(cfg.sets))
+    for band, (low, high) in _bands(cfg).items() if by_filter else ():
         taps = _filter_length(float(sample_rate_hz), low, high)
         if volts.shape[1] < taps:
             raise RecordingError(
@@ -258,11 +262,15 @@ def flat_windows(table: FeatureTable, channels: Sequence[str], cfg: EEGFeatureCo
     """
     if table.modality != "eeg" or cfg.extractor is not None:
         return ""
-    bands, rows = len(cfg.bands_hz), len(table)
-    powers = table.X[:, bands * len(channels) : 2 * bands * len(channels)]
-    floor = np.float32(10 * np.log10(FLOOR_UV2))
-    counts = (powers.reshape(rows, bands, len(channels)) == floor).all(axis=1).sum(axis=0)
-    told = [f"{name} in {count} of {rows}" for name, count in zip(channels, counts, strict=True) if count]
+    floor, told = np.float32(10 * np.log10(FLOOR_UV2)), []
+    described = list(_described(channels, cfg))
+    for channel in channels:
+        levels = [
+            n for n, (name, unit) in enumerate(described) if unit == "dB" and name.endswith(f".{channel}")
+        ]
+        count = int((table.X[:, levels] == floor).all(axis=1).sum()) if levels else 0
+        if count:
+            told.append(f"{channel} in {count} of {len(table)}")
     return ", ".join(told)
 
 
