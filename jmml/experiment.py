@@ -186,6 +186,11 @@ def prove_separate(recogniser: EmotionRecogniser, task: TaskData, split: Split, 
         ):
             u = recogniser.stage1[modality].transform(X)
             _check_scaler(recogniser.stage2.scalers_[modality], u, f"stage 2 of {modality}")
+    if task.parallel and training.eeg is not None and test.eeg is not None:
+        for a, b in ((training.speech, test.eeg), (training.eeg, test.speech)):
+            assert_disjoint(a.recordings, b.recordings, what="recordings", where="speech and EEG")
+            for key in (key for key in task.disjoint if key in a.keys and key in b.keys):
+                assert_disjoint(a.keys[key], b.keys[key], what=f"{key} values", where="speech and EEG")
     embedding = recogniser.embed(X_speech=training.speech.X)
     scaler = recogniser.heads["speech"].named_steps["scaler"]
     if not np.allclose(scaler.mean_, embedding.mean(0), rtol=1e-6, atol=1e-6 * np.abs(embedding).max()):

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -39,9 +40,25 @@ from scmrepo.exceptions import SCMError
 from jmml.errors import DataError, JMMLError, ProjectError
 from pipelines.workspace.pointer import Pointer, pointer_path
 from pipelines.workspace.project import Project
+from pipelines.workspace.values import without_secrets
 
 LONGEST = 300  # characters of what others have to say
 FOLDER = ".dir"  # with which DVC's hash of a folder ends
+_HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+
+def hash_of(text: str) -> str:
+    """``text`` where it is a hash of DVC's; pointers and listings come from others, and a hash names a place on disk.
+
+    Raises
+    ------
+    DataError : it is none.
+    """
+    if not _HASH.fullmatch(text):
+        raise DataError(
+            f"'{text[:LONGEST]}' is not a hash of DVC", expected="32 hexadecimal digits, .dir of a folder"
+        )
+    return text
 
 
 @contextmanager
@@ -52,7 +69,7 @@ def errors_reported() -> Iterator[None]:
     except JMMLError:
         raise
     except (SCMError, DvcException) as error:
-        said = " ".join(str(error).split())  # a list of all files, maybe
+        said = without_secrets(" ".join(str(error).split()))  # a list of all files, maybe
         raise ProjectError(
             f"DVC: {said[:LONGEST]}{' ...' if len(said) > LONGEST else ''}",
             fix="run `git init` and `dvc init` in a new project, or repair what DVC names",
@@ -160,7 +177,7 @@ class DvcCache:
 
     def path(self, md5: str) -> Path:
         """Where the file of a hash lies, whether it is there or not."""
-        return Path(self._repo.cache.local.oid_to_path(md5))
+        return Path(self._repo.cache.local.oid_to_path(hash_of(md5)))
 
     def holds(self, md5: str) -> bool:
         return self.path(md5).is_file()

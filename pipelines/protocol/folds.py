@@ -79,11 +79,16 @@ def listed_folds(project: Project, params: Params, task: TaskData) -> list[Fold]
             expected="lists whose parts share nothing that protocol.disjoint names",
             fix=f"`jmml protocol audit {params.protocol.folds} --corpus {params.task.speech}` tells it all",
         )
-    view = task.speech
-    rows = Rows(view.groups, np.asarray(task.classes)[view.y], view.recordings)
+    # Who was recorded in both modalities at once is in the same part of both.
+    views = [task.speech, *([task.eeg] if task.eeg is not None and task.parallel else [])]
+    rows = Rows(
+        np.concatenate([view.groups for view in views]),
+        np.concatenate([np.asarray(task.classes)[view.y] for view in views]),
+        np.concatenate([view.recordings for view in views]),
+    )
     folds = []
     for index, (fold, frame) in enumerate(_speech(told.frame).groupby("fold", sort=False)):
-        parts = _parts(frame, view)
+        parts = np.concatenate([_parts(frame, view) for view in views])
         train, test = np.isin(parts, TRAINED), parts == "test"
         for side, inside in (("train", train), ("test", test)):
             if not inside.any():

@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from jmml.errors import DataError
-from pipelines.corpora.dvc_record import FOLDER, DvcCache
+from pipelines.corpora.dvc_record import FOLDER, DvcCache, hash_of
 from pipelines.reporting.progress import progress_bar
 from pipelines.workspace.project import Project, keep_out_of_git
 
@@ -32,7 +32,7 @@ def versions_dir(project: Project) -> Path:
 
 def place_of(project: Project, md5: str) -> Path:
     """The folder of a version, whether it is there or not."""
-    return versions_dir(project) / md5.removesuffix(FOLDER)
+    return versions_dir(project) / hash_of(md5).removesuffix(FOLDER)
 
 
 @contextmanager

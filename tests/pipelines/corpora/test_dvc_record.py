@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.exceptions import DvcException
 
-from jmml.errors import ProjectError
-from pipelines.corpora.dvc_record import DvcRecord, hash_of_folder, track
+from jmml.errors import DataError, ProjectError
+from pipelines.corpora.dvc_record import DvcRecord, errors_reported, hash_of, hash_of_folder, track
 from pipelines.workspace.project import Project
 
 
@@ -56,3 +57,17 @@ def test_a_project_without_git_or_dvc_is_one_line(project: Project) -> None:
     (project.root / ".dvc").rename(project.root / "away")
     with pytest.raises(ProjectError, match="Run `git init` and `dvc init`"), DvcRecord.of(project):
         pass
+
+
+@pytest.mark.parametrize(
+    "text", ["../../../etc/x", "a" * 31, "A" * 32, f"{'a' * 32}.dir/..", f"{'a' * 32}\n"]
+)
+def test_a_hash_that_would_name_another_place_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="is not a hash of DVC"):
+        hash_of(text)
+
+
+def test_a_password_in_an_address_is_not_told() -> None:
+    with pytest.raises(ProjectError) as caught, errors_reported():
+        raise DvcException("cannot reach https://ann:s3cret-word@host/data")
+    assert "s3cret-word" not in str(caught.value)

@@ -189,3 +189,17 @@ def test_the_folds_of_a_project_are_audited_by_its_own_protocol(tmp_path: Path) 
     assert [(one.key, one.shared) for one in strict.leaks] == [("text", 2), ("text", 2)]
     with pytest.raises(ProtocolError, match="nothing tells the session of the samples of 'lab-speech'"):
         audit_own(project, ["session"])
+
+
+def test_eeg_of_a_parallel_corpus_that_a_list_does_not_name_is_in_neither_part(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    speech = FeatureTable.load(project.features_path("lab-speech"))
+    path = project.features_path("lab-eeg")
+    eeg = FeatureTable.load(path)
+    told = eeg.index.assign(group=speech.groups, recording=speech.ids)
+    told.loc[3, "recording"] = "recorded without speech"
+    replace(eeg, index=told).save(path)
+    task, folds = drawn(listed(project, by_person(project, ["s00"])))
+    assert task.parallel
+    assert folds.speech == folds.eeg
+    assert folds.eeg[0].aside == ("recorded without speech",)
