@@ -25,7 +25,7 @@ from pipelines.corpora.choosing import (
     refuse_pointers,
     unrecognised,
 )
-from pipelines.corpora.confounding import of_manifest, warnings
+from pipelines.corpora.confounding import label_warnings, of_manifest, warnings
 from pipelines.corpora.copying import bring
 from pipelines.corpora.describing import Description, Preview, files_of, reader_of, understood, write_table
 from pipelines.corpora.dvc_record import errors_reported, track
@@ -197,7 +197,10 @@ def add(
         understood=() if described is None else tuple(understood(replace(described, notes=[], problems=[]))),
         features=features_of(corpus, source),
         confounds=tuple(one.as_dict() for one in found),
-        warnings=tuple(warnings(found)),
+        warnings=(
+            *label_warnings(replace(manifest, corpus=name), entry, project.params.task.label_space),
+            *warnings(found),
+        ),
         checks=manifest.checks,
     )
 

@@ -1,8 +1,11 @@
-"""Confounds of the corpora of a project: told wherever data are, refused where a claim is made of them."""
+"""Labels of the corpora of a project that say something else, or nothing: told wherever data are; confounds are refused
+where a claim is made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+import numpy as np
 
 from jmml.config import CorpusConfig, LabelSpace
 from jmml.data.confounds import Confound, confounds
@@ -10,6 +13,7 @@ from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.errors import LabelError, ProtocolError
 from pipelines.corpora.scan import read_manifest
+from pipelines.reporting.wording import many
 from pipelines.workspace.project import Project
 
 ACCEPT = "--accept-confound"
@@ -66,3 +70,33 @@ def refuse(lines: Iterable[str], *, accepted: bool, where: object) -> None:
             where=where,
             fix=f"balance the corpora (`jmml data show` has the table), or claim it all the same with {ACCEPT}",
         )
+
+
+def label_warnings(manifest: Manifest, config: CorpusConfig, space: LabelSpace) -> list[str]:
+    """A line for labels without a place, for ratings that all lie on one side of the threshold, for a single class."""
+    frame, entry = manifest.frame, f"corpora.{manifest.corpus}"
+    try:
+        mapped = map_labels(
+            frame,
+            adapter=config.adapter,
+            space=space,
+            overrides=config.labels,
+            unmapped=config.unmapped,
+            rating_threshold=config.rating_threshold,
+        )
+    except LabelError as error:
+        return [f"{error.what}; {error.fix}" if error.fix else error.what]
+    lines = []
+    rated = frame[frame["label"].isna()]
+    for scale in ("valence", "arousal"):
+        values = rated[scale].dropna().to_numpy(np.float64)
+        above, below = (values > config.rating_threshold).sum(), (values < config.rating_threshold).sum()
+        if len(values) > 1 and not (above and below):
+            lines.append(
+                f"no rating of {scale} is {'above' if below else 'below'} {config.rating_threshold:g}; they go from "
+                f"{values.min():g} to {values.max():g}: {entry}.rating_threshold is the middle of the scale"
+            )
+    classes = sorted({str(name) for name in mapped if name is not None})
+    if len(classes) == 1 and not lines:
+        lines.append(f"all {many(len(frame), 'sample')} are {classes[0]} in '{space}'")
+    return lines

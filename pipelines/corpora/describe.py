@@ -14,7 +14,7 @@ from jmml.data.corpora import ADAPTERS, Corpus, EitherCorpus
 from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.errors import LabelError
-from pipelines.corpora.confounding import of_manifest, warnings
+from pipelines.corpora.confounding import label_warnings, of_manifest, warnings
 from pipelines.corpora.dvc_record import DvcRecord
 from pipelines.corpora.scan import features_line, features_of, heard, open_corpus, read_manifest, scan
 from pipelines.reporting.progress import progress_bar
@@ -261,7 +261,10 @@ def summarise(
         digest=manifest.digest,
         dvc_hash=dvc_hash,
         confounds=tuple(one.as_dict() for one in found),
-        warnings=tuple(warnings(found)),
+        warnings=(
+            *(() if unmapped else label_warnings(manifest, config, task.label_space)),
+            *warnings(found),
+        ),
         checks=manifest.checks,
     )
 

@@ -17,6 +17,7 @@ from jmml.data.listing.bids import describe_bids, is_bids
 from jmml.data.listing.recordings import Recordings, describe, find_recordings
 from jmml.data.listing.trials import Cutting, cut
 from jmml.errors import CorpusError, DataError, nearest
+from jmml.printable import is_utf8
 from pipelines.reporting.progress import progress_bar
 from pipelines.reporting.wording import many
 
@@ -191,8 +192,10 @@ def _beside(path: str, name: str) -> str:
 
 
 def write_table(recordings: Recordings, path: Path) -> None:
-    """The table under the names of its fields; ``person`` is written as ``speaker``."""
-    frame = recordings.frame.rename(columns={"person": "speaker", "part": "split"})
+    """The table under the names of its fields; ``person`` is written as ``speaker``. Recordings whose names are no text
+    were left out when they were read, and cannot stand in it."""
+    named = recordings.frame[[is_utf8(path) for path in recordings.frame["path"]]]
+    frame = named.rename(columns={"person": "speaker", "part": "split"})
     frame.to_csv(path, index=False, encoding="utf-8")
 
 

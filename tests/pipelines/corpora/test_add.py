@@ -617,3 +617,32 @@ def test_channels_that_cancel_are_refused_and_left_out(project: Project, tmp_pat
     with pytest.raises(RecordingError, match=r"b_joy\.wav: the channels cancel"):
         add(project, "own", root, description=described)
     assert add(project, "own", root, description=described, skip_bad=True).samples == 1
+
+
+def test_names_that_are_no_text_are_left_out_of_the_table_too(project: Project, own: Path) -> None:
+    strange = os.fsdecode(b"car\xe9_joy_9.wav")
+    shutil.copyfile(next(own.rglob("*joy*.wav")), own / strange)
+    described = Description(pattern="{speaker}_{label}_{}.wav")
+    with pytest.raises(RecordingError, match="not UTF-8"):
+        add(project, "own", own, description=described)
+    result = add(project, "own", own, description=described, skip_bad=True)
+    assert result.samples == 4
+    assert "joy_9" not in (project.raw_dir / "own" / "recordings.csv").read_text()
+
+
+def test_labels_that_say_nothing_are_told_when_they_are_added(project: Project, own: Path) -> None:
+    names = [path.name for path in sorted(own.rglob("*.wav"))]
+    table, words = own / "rated.csv", own / "words.csv"
+    ratings = zip(names, (-0.5, 0.5, -1, 1), (0.1, 0.2, 0.3, 0.4), strict=True)
+    rows = [f"{name},{name[:3]},{valence},{arousal}" for name, valence, arousal in ratings]
+    table.write_text("\n".join(["file,speaker,valence,arousal", *rows]))
+    result = add(project, "rated", own, description=Description(table=table))
+    assert result.warnings[0] == (
+        "no rating of valence is above 5; they go from -1 to 1: corpora.rated.rating_threshold is the middle of "
+        "the scale"
+    )
+    table.unlink()
+    words.write_text("\n".join(["file,speaker,label", *(f"{name},{name[:3]},frown" for name in names)]))
+    told = add(project, "words", own, description=Description(table=words)).warnings
+    assert told[0].startswith("4 of 4 rows have no place in label space 'quadrants': 'frown' (4); map them")
+    assert show(Project(project.root), "rated").warnings[0] == result.warnings[0]
