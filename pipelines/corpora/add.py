@@ -303,7 +303,8 @@ def _check_name(project: Project, name: str, source: Path, *, in_place: bool) ->
         raise CorpusError(
             f"there is a corpus '{name}' already",
             where=project.params_path,
-            fix=f"choose another name, or remove its entry and {target.relative_to(project.root)} first",
+            fix=f"choose another name, give it new recordings (`jmml data update {name} PATH`), or take it out "
+            f"(`jmml data remove {name}`)",
         )
     if not source.exists():
         raise CorpusError("no such file or folder", where=source, fix="check the path")

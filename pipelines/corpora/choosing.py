@@ -11,7 +11,9 @@ from jmml.config import Modality
 from jmml.data.corpora import ADAPTERS, EitherCorpus, detect_adapter, get_corpus
 from jmml.data.corpora.files import KINDS
 from jmml.data.listing.belonging import files_below
+from jmml.data.listing.columns import guess
 from jmml.data.listing.on_disk import POINTER_SIZE, pointer_in
+from jmml.data.listing.tables import read_text
 from jmml.errors import CorpusError, DataError, JMMLError, nearest
 from pipelines.corpora.describing import what_lies_in
 from pipelines.reporting.wording import many
@@ -37,10 +39,31 @@ def choose_adapter(name: str, source: Path, adapter: str | None) -> str:
         chosen = detect_adapter(source)
         if chosen is None:
             raise unrecognised(name, source)
+        if source.is_file():
+            _refuse_list(name, source)
         return chosen
     if source.is_dir() and not _recognises(wanted, source):
         refuse_parent(name, source, wanted, asked=adapter is not None)
     return wanted
+
+
+def _refuse_list(name: str, source: Path) -> None:
+    """A table that names recordings and has no features is about a folder, which is what is to be named."""
+    try:
+        frame = read_text(source)
+        known = guess(frame.columns)
+    except DataError:
+        return  # the adapter of tables says what is wrong with it
+    if {"id", "group"} <= set(frame.columns) or "path" not in known or not len(frame):
+        return
+    first = str(frame[known["path"]].iloc[0]).replace("\\", "/")
+    if PurePosixPath(first).suffix.lower() in {suffix for kind in KINDS.values() for suffix in kind.suffixes}:
+        raise CorpusError(
+            f"lists recordings, such as {first}, and holds no features",
+            where=source,
+            expected="the folder with the recordings, and this table beside it",
+            fix=f"`jmml data add {name} FOLDER --table {quote(str(source))}`",
+        )
 
 
 def choose_modality(adapter: str, modality: str | None, source: Path) -> Modality:

@@ -9,7 +9,7 @@ import pytest
 
 from jmml.errors import CorpusError
 from pipelines.corpora.add import add
-from pipelines.corpora.choosing import DEPTH
+from pipelines.corpora.choosing import DEPTH, choose_adapter
 from pipelines.workspace.project import Project
 from tests.jmml.data.corpora import make
 from tests.pipelines.corpora.conftest import state, write_ravdess
@@ -123,3 +123,13 @@ def test_one_pointer_is_left_out_and_the_rest_goes_on(project: Project, tmp_path
 def test_an_archive_is_a_file_and_no_corpus(project: Project, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "corpus"), "zip", write_ravdess(tmp_path / "source"))
     refused(project, "mine", tmp_path / "corpus.zip", r"no adapter recognises a \.zip file")
+
+
+def test_a_list_of_recordings_is_answered_with_the_folder_and_the_list(tmp_path: Path) -> None:
+    table = tmp_path / "plain.csv"
+    table.write_text("path;speaker;emotion\nclips\\a.wav;ann;joy\n")
+    with pytest.raises(CorpusError, match=r"lists recordings, such as clips/a\.wav") as caught:
+        choose_adapter("lab", table, None)
+    assert f"`jmml data add lab FOLDER --table {table}`" in str(caught.value)
+    table.write_text("id,group,label,f0\na.wav,ann,joy,210\n")
+    assert choose_adapter("lab", table, None) == "table"
