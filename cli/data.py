@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import versions
-from cli.listing import Columns, Pattern, pairs
+from cli.listing import Columns, Event, Pattern, Table, TrialSeconds, pairs
 from cli.output import JsonFlag, print_json, print_table, say
 from jmml.errors import ProjectError
 
@@ -36,21 +36,11 @@ def add(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave unreadable recordings out; each is listed.")
     ] = False,
-    table: Annotated[
-        Path | None, typer.Option(help="A table that names the recordings, their speakers and labels.")
-    ] = None,
+    table: Table = None,
     pattern: Pattern = None,
     columns: Columns = None,
-    event: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[=LABEL]", help="EEG: an event that begins a trial; repeatable."),
-    ] = None,
-    trial_s: Annotated[
-        str | None,
-        typer.Option(
-            "--trial-s", metavar="[FROM:]TO", help="EEG: seconds of a trial after its event, or of each file."
-        ),
-    ] = None,
+    event: Event = None,
+    trial_s: TrialSeconds = None,
     feature: Annotated[
         list[str] | None,
         typer.Option(

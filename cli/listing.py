@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,19 @@ Pattern = Annotated[
 Columns = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a field; repeatable."),
+]
+Table = Annotated[
+    Path | None, typer.Option(help="A table that names the recordings, their speakers and labels.")
+]
+Event = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME[=LABEL]", help="EEG: an event that begins a trial; repeatable."),
+]
+TrialSeconds = Annotated[
+    str | None,
+    typer.Option(
+        "--trial-s", metavar="[FROM:]TO", help="EEG: seconds of a trial after its event, or of each file."
+    ),
 ]
 
 

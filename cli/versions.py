@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.listing import Columns, Pattern, pairs
+from cli.listing import Columns, Event, Pattern, Table, TrialSeconds, pairs
 from cli.output import JsonFlag, print_json, print_table, say
 
 Name = Annotated[str, typer.Argument(help="Name of the corpus.", show_default=False)]
@@ -24,19 +24,11 @@ def update(
             show_default=False,
         ),
     ] = None,
-    table: Annotated[
-        Path | None, typer.Option(help="A table that names the recordings, their speakers and labels.")
-    ] = None,
+    table: Table = None,
     pattern: Pattern = None,
     columns: Columns = None,
-    event: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[=LABEL]", help="EEG: an event that begins a trial; repeatable."),
-    ] = None,
-    trial_s: Annotated[
-        str | None,
-        typer.Option("--trial-s", metavar="[FROM:]TO", help="EEG: seconds of a trial after its event."),
-    ] = None,
+    event: Event = None,
+    trial_s: TrialSeconds = None,
     force: Force = False,
     json: JsonFlag = False,
 ) -> None:

@@ -13,7 +13,6 @@ from jmml.config import CorpusConfig, validate
 from jmml.data.corpora import ADAPTERS, Corpus, Manifest, detect_adapter, files_in
 from jmml.data.corpora.eeg.bids import BidsCorpus
 from jmml.data.corpora.files import FilesCorpus
-from jmml.data.labels import map_labels
 from jmml.data.listing.recordings import FILE, Recordings
 from jmml.data.listing.tables import SUFFIXES
 from jmml.errors import CorpusError, DataError, ProjectError
@@ -25,7 +24,7 @@ from pipelines.corpora.choosing import (
     refuse_pointers,
     unrecognised,
 )
-from pipelines.corpora.confounding import label_warnings, of_manifest, warnings
+from pipelines.corpora.confounding import classes_of, label_warnings, of_manifest, warnings
 from pipelines.corpora.copying import bring
 from pipelines.corpora.describing import Description, Preview, files_of, reader_of, understood, write_table
 from pipelines.corpora.dvc_record import errors_reported, track
@@ -165,8 +164,7 @@ def add(
         refuse_withdrawn(project, name, manifest.frame["id"], manifest.frame["content_hash"])
         with_corpus(project.params_path, name, entry, use=use)  # fails now, if it will
         if use:
-            space = project.params.task.label_space
-            map_labels(manifest.frame, chosen, space, unmapped=entry.unmapped, where=name)
+            classes_of(manifest, entry, project.params.task.label_space)
         if not in_place:
             files = copied(source, files, refused)
             bring(_folder(source), work.files, files, link=link, label=f"copy to {name}")

@@ -19,19 +19,25 @@ from pipelines.workspace.project import Project
 ACCEPT = "--accept-confound"
 
 
+def classes_of(manifest: Manifest, config: CorpusConfig, space: LabelSpace) -> np.ndarray:
+    """(n,) class of each sample by the settings of its corpus, None where it is dropped; :class:`LabelError` as of
+    :func:`jmml.data.labels.map_labels`."""
+    return map_labels(
+        manifest.frame,
+        adapter=config.adapter,
+        space=space,
+        overrides=config.labels,
+        unmapped=config.unmapped,
+        rating_threshold=config.rating_threshold,
+        where=manifest.corpus,
+    )
+
+
 def of_manifest(manifest: Manifest, config: CorpusConfig, space: LabelSpace) -> list[Confound]:
     """Confounds of one corpus with its labels as classes of a space; with its own labels where they have no place."""
     frame = manifest.frame
     try:
-        labels = map_labels(
-            frame,
-            adapter=config.adapter,
-            space=space,
-            overrides=config.labels,
-            unmapped=config.unmapped,
-            rating_threshold=config.rating_threshold,
-            where=manifest.corpus,
-        )
+        labels = classes_of(manifest, config, space)
     except LabelError:
         labels = frame["label"].to_numpy(dtype=object)
     return confounds(frame, labels)
@@ -76,14 +82,7 @@ def label_warnings(manifest: Manifest, config: CorpusConfig, space: LabelSpace) 
     """A line for labels without a place, for ratings that all lie on one side of the threshold, for a single class."""
     frame, entry = manifest.frame, f"corpora.{manifest.corpus}"
     try:
-        mapped = map_labels(
-            frame,
-            adapter=config.adapter,
-            space=space,
-            overrides=config.labels,
-            unmapped=config.unmapped,
-            rating_threshold=config.rating_threshold,
-        )
+        mapped = classes_of(manifest, config, space)
     except LabelError as error:
         return [f"{error.what}; {error.fix}" if error.fix else error.what]
     lines = []

@@ -11,10 +11,9 @@ import numpy as np
 
 from jmml.config import CorpusConfig, LabelSpace, TaskConfig
 from jmml.data.corpora import ADAPTERS, Corpus, EitherCorpus
-from jmml.data.labels import map_labels
 from jmml.data.manifest import Manifest
 from jmml.errors import LabelError
-from pipelines.corpora.confounding import label_warnings, of_manifest, warnings
+from pipelines.corpora.confounding import classes_of, label_warnings, of_manifest, warnings
 from pipelines.corpora.dvc_record import DvcRecord
 from pipelines.corpora.scan import features_line, features_of, heard, open_corpus, read_manifest, scan
 from pipelines.reporting.progress import progress_bar
@@ -227,15 +226,7 @@ def summarise(
     classes: dict[str, int] = {}
     unmapped = None
     try:
-        mapped = map_labels(
-            frame,
-            adapter=config.adapter,
-            space=task.label_space,
-            overrides=config.labels,
-            unmapped=config.unmapped,
-            rating_threshold=config.rating_threshold,
-            where=manifest.corpus,
-        )
+        mapped = classes_of(manifest, config, task.label_space)
         classes = _counts(["dropped" if label is None else label for label in mapped])
     except LabelError as error:
         unmapped = str(error)

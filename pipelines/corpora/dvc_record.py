@@ -114,6 +114,10 @@ class DvcRecord:
         out = self._output(path)
         return None if out is None or not out.hash_info else str(out.hash_info.value)
 
+    def is_output(self, path: Path) -> bool:
+        """Whether a pointer or a stage speaks of a corpus, made or not."""
+        return self._output(path) is not None
+
     def hash_now(self, path: Path) -> str | None:
         """The hash of the files as they are, from DVC's memory of those that have not changed since; None without files
         or where it was never tracked."""

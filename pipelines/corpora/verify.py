@@ -43,7 +43,8 @@ class VerifyReport:
         """One line per corpus, and one per difference."""
         text = []
         for check in self.checks:
-            text.append(f"{check.name}: {'changed' if check.problems else 'unchanged'} ({check.current})")
+            state = "changed" if check.problems else "unchanged" if check.current else "not made yet"
+            text.append(f"{check.name}: {state}{f' ({check.current})' if check.current else ''}")
             text += [f"  {problem}" for problem in check.problems[:SHOWN_CHANGES]]
             if len(check.problems) > SHOWN_CHANGES:
                 text.append(f"  and {len(check.problems) - SHOWN_CHANGES} more differences")
@@ -88,6 +89,8 @@ def _verify(project: Project, record: DvcRecord, name: str) -> tuple[int, str | 
     """Samples, recorded hash, hash of the files as they are, and one line per difference."""
     folder = project.corpus_dir(name)
     before = record.hash_of(folder)
+    if not folder.exists() and before is None and record.is_output(folder):
+        return 0, None, None, []  # a stage makes it, and has not run
     if not folder.exists():
         return 0, before, None, [f"{project.params.corpora[name].path} is missing"]
     files = _hash_files(record, folder, name)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -99,7 +99,9 @@ class TableCorpus:
         ]  # fmt: skip
         if progress is not None:
             progress(1, 1)
-        return Manifest.from_rows(self.name, rows)
+        left = cast("list[str]", table.settings["ignored"])
+        notes = [f"columns left out: {', '.join(left)}"] if left else []
+        return Manifest.from_rows(self.name, rows, notes=notes)
 
     def read(self, root: Path, row: Any) -> Recording:
         """Always a :class:`CorpusError`: a table holds no signals."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,11 @@ class Entry:
 
     channels: tuple[str, ...]
     X: np.ndarray
+
+
+def _shown(address: str) -> str:
+    """An address without who logs in there."""
+    return re.sub(r"//[^/@]*@", "//***@", address)
 
 
 class FeatureCache:
@@ -59,7 +65,16 @@ class FeatureCache:
         """File system and place of an entry at an address."""
         import fsspec
 
-        return fsspec.core.url_to_fs(f"{str(self.address).rstrip('/')}/{self._name(content_hash)}")  # type: ignore[no-any-return]
+        try:
+            found = fsspec.core.url_to_fs(f"{str(self.address).rstrip('/')}/{self._name(content_hash)}")
+        except (ValueError, ImportError) as error:  # an unknown kind of address, or its package is not there
+            raise DataError(
+                f"the feature cache cannot be reached: {_shown(str(error))}",
+                where=_shown(str(self.address)),
+                expected="a folder, or an address that fsspec knows, such as s3://bucket/features",
+                fix="correct JMML_FEATURE_CACHE, or install the package that fsspec names",
+            ) from None
+        return found  # type: ignore[no-any-return]
 
     def get(self, content_hash: str) -> Entry | None:
         """The entry, or None where it is absent or damaged."""
@@ -99,7 +114,7 @@ class FeatureCache:
         except OSError as error:
             raise DataError(
                 f"the feature cache cannot be written: {error.strerror or error}",
-                where=self.address or self.root,
+                where=_shown(self.address) if self.address else self.root,
                 fix="free some space or correct the permissions of this folder",
             ) from None
 

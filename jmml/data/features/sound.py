@@ -126,16 +126,17 @@ class _Overlay:
         self._file, self._offset, self._other = file, offset, other
 
     def readinto(self, buffer: memoryview) -> int:
-        start = self._file.tell()
-        data = bytearray(self._file.read(len(buffer)))
-        for position, byte in enumerate(self._other, start=self._offset - start):
-            if 0 <= position < len(data):
-                data[position] = byte
-        buffer[: len(data)] = bytes(data)
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
         return len(data)
 
     def read(self, count: int = -1) -> bytes:
-        raise NotImplementedError
+        start = self._file.tell()
+        data = bytearray(self._file.read(count))
+        for position, byte in enumerate(self._other, start=self._offset - start):
+            if 0 <= position < len(data):
+                data[position] = byte
+        return bytes(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._file.seek(offset, whence)

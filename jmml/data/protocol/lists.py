@@ -219,6 +219,12 @@ def _of_project(path: Path) -> pd.DataFrame | None:
     if not isinstance(found, dict) or not isinstance(found.get("speech"), list):
         return None
     try:
+        if any(fold.get("aside") for modality in ("speech", "eeg") for fold in found.get(modality, [])):
+            raise ProtocolError(
+                "sets recordings aside, which a list of people cannot say",
+                where=path,
+                fix="audit it in its project (`jmml protocol audit` without lists), and set protocol.disjoint here",
+            )
         rows = [
             {"fold": f"{modality} {int(fold['index'])}", "part": part, "person": str(person)}
             for modality in ("speech", "eeg")
@@ -226,7 +232,7 @@ def _of_project(path: Path) -> pd.DataFrame | None:
             for part in ("train", "test")
             for person in fold[part]
         ]
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise ProtocolError(
             "is not a split", where=path, expected='{"speech": [{"index": 0, "train": [...], "test": [...]}]}'
         ) from None

@@ -15,7 +15,7 @@ from pipelines.corpora.verify import verify
 from pipelines.stages.featurize import features
 from pipelines.stages.ingest import ingest
 from pipelines.workspace.project import Project
-from tests.jmml.data.corpora.eeg.make import make_dreamer, make_eav, make_gameemo, make_seed
+from tests.jmml.data.corpora.eeg.make import make_dreamer, make_eav, make_gameemo, make_seed, write_dreamer
 from tests.jmml.data.corpora.make import make_bids, write_wav
 from tests.jmml.data.eeg_files.make import brain, write_brainvision, write_edf, write_set
 
@@ -146,6 +146,13 @@ def test_eav_becomes_two_corpora_of_the_same_people(project: Project, tmp_path: 
 def test_dreamer_is_entered_with_the_middle_of_its_scale(project: Project, tmp_path: Path) -> None:
     add(project, "dreamer", make_dreamer(tmp_path / "d"))
     assert load_params(project.params_path).corpora["dreamer"].rating_threshold == 3.0
+
+
+def test_labels_are_tried_with_the_threshold_of_the_corpus(project: Project, tmp_path: Path) -> None:
+    """A rating of 5, the highest of DREAMER, lies on the threshold of other scales and would have no place."""
+    result = add(project, "dreamer", write_dreamer(tmp_path / "d", rating=5.0), use=True)
+    assert result.used
+    assert result.warnings[0].startswith("no rating of valence is below 3")
     assert "rating_threshold: 3.0" in project.params_path.read_text()
 
 

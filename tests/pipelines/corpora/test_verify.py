@@ -68,3 +68,12 @@ def test_verify_of_all_lists_missing_and_untracked(project: Project, corpus: Pat
 def test_verify_of_an_unknown_corpus(project: Project) -> None:
     with pytest.raises(CorpusError, match="unknown corpus 'odl'; did you mean 'old'"):
         verify(project, "odl")
+
+
+def test_a_corpus_that_a_stage_will_make_is_not_changed(project: Project) -> None:
+    shutil.rmtree(project.raw_dir / "old")
+    assert "is missing" in verify(project, "old").checks[0].problems[0]  # nobody speaks of it
+    (project.root / "dvc.yaml").write_text("stages:\n  make: {cmd: 'true', outs: [data/raw/old]}\n")
+    report = verify(Project(project.root), "old")
+    assert report.lines() == ["old: not made yet"]
+    report.raise_if_changed()

@@ -112,6 +112,21 @@ def test_a_removed_corpus_comes_back_with_its_entry(project: Project) -> None:
     assert project.params_path.read_text() == settings
 
 
+def test_a_corpus_that_lay_outside_of_the_project_is_not_put_there(project: Project, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    settings = project.params_path.read_text()
+    project.params_path.write_text(settings.replace(f"path: data/raw/{NAME}", f"path: {outside}"))
+    shutil.copy(project.raw_dir / f"{NAME}.dvc", f"{outside}.dvc")
+    commit(project.root, "elsewhere", "elsewhere")
+    project.params_path.write_text(settings)
+    remove(Project(project.root), NAME, force=True)
+    Path(f"{outside}.dvc").unlink()
+    with pytest.raises(DataError, match="there was no corpus 'speech' under DVC"):
+        checkout(Project(project.root), NAME, "elsewhere")
+    assert not Path(f"{outside}.dvc").exists()
+    assert not outside.exists()
+
+
 def test_a_corpus_in_use_or_with_unsaved_files_is_not_removed(project: Project) -> None:
     before = bytes_of(project.root / "data")
     with pytest.raises(CorpusError, match="a stage makes it, or it was never added"):

@@ -70,6 +70,7 @@ def test_text_columns_are_left_out_and_recorded(tmp_path: Path) -> None:
     table = read_table(write(tmp_path / "a.csv", frame), "lab", "speech")
     assert table.names == ("f0_mean", "jitter")
     assert table.settings == {"ignored": ["gender"]}
+    assert get_corpus("table", "speech").scan(tmp_path / "a.csv").notes == ["columns left out: gender"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

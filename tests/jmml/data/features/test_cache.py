@@ -99,3 +99,11 @@ def test_an_extraction_leaves_no_more_than_the_limit(tmp_path: Path) -> None:
     table, _ = run(frame, read, cache_dir=tmp_path / "cache", cache_limit=0)
     assert len(table) == 4
     assert not list((tmp_path / "cache").rglob("*.npy"))
+
+
+def test_an_address_of_no_known_kind_is_one_line_without_its_password() -> None:
+    cache = FeatureCache("nowhere://ann:s3cret@host/features", "speech", "0" * 64)
+    with pytest.raises(DataError, match="the feature cache cannot be reached") as caught:
+        cache.get("a" * 64)
+    assert "JMML_FEATURE_CACHE" in str(caught.value)
+    assert "s3cret" not in str(caught.value)

@@ -180,3 +180,13 @@ def test_one_person_and_one_file_in_two_spellings_are_one(tmp_path: Path) -> Non
     frame = read_lists(tmp_path).frame
     assert list(frame["path"]) == ["x/a.wav", "x/c.wav", "x/a.wav", "x/b.wav"]
     assert list(frame["person"]) == ["1", None, "1", "2"]
+
+
+def test_a_split_that_sets_recordings_aside_is_no_list_of_people(tmp_path: Path) -> None:
+    fold = {"index": 0, "train": ["a"], "test": ["b"]}
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps({"speech": [fold], "eeg": []}))
+    assert set(read_lists(path).frame["person"]) == {"a", "b"}
+    path.write_text(json.dumps({"speech": [{**fold, "aside": ["b 2"]}], "eeg": []}))
+    with pytest.raises(ProtocolError, match="sets recordings aside, which a list of people cannot say"):
+        read_lists(path)
