@@ -72,6 +72,8 @@ def test_every_stage_depends_on_its_own_file_and_on_no_module() -> None:
         ("jmml.data.labels", {"split"}),
         ("jmml.data.splits", {"split", "train", "evaluate"}),
         ("jmml.models.jec_ssl", {"train", "evaluate"}),
+        ("pipelines.protocol.folds", {"split"}),
+        ("pipelines.corpora.scan", {"ingest", "featurize", "split"}),
         ("jmml.evaluation.metrics", {"train", "evaluate"}),
         ("jmml.evaluation.plots.forest", {FIGURES}),
         ("jmml.printable", set()),
